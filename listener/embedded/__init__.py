@@ -1,0 +1,6 @@
+"""A private Postgres for development, demonstrations and tests, from any installation on this machine."""
+
+from listener.embedded.installation import EmbeddedError, bindirs, find_bindir
+from listener.embedded.server import Postgres
+
+__all__ = ["EmbeddedError", "Postgres", "bindirs", "find_bindir"]

@@ -1,0 +1,47 @@
+-- adopt: takes over rows that are stuck in a running word and that nobody here drives, as a crashed worker of another
+-- program leaves them. Only rows not touched for `older`, judged by the updated_at or started_at column; a table
+-- without either needs older => '0'. Answers the number of rows taken over.
+create or replace function listener.adopt(queue text, older interval default '10 minutes') returns int
+language plpgsql security definer set search_path = '' set row_security = off
+as $$
+declare
+  a      listener.attachment;
+  clock  jsonb;
+  adopted int;
+begin
+  a := listener.attached(adopt.queue);
+  clock := coalesce(a.columns->'updated_at', a.columns->'started_at');
+  if clock is null and older > interval '0' then
+    raise exception '% has no updated_at or started_at column to tell how long a row is stuck', a.table_name
+      using hint = 'Stop the other worker, then adopt all of them with older => ''0''.';
+  end if;
+  execute format($sql$
+    with adopted as (
+      insert into listener.delivery (attachment, queue, job_key, state, priority, run_at, first_due, origin, word)
+      select %1$s, c.queue, c.key, 'waiting', coalesce(c.priority, 0), clock_timestamp(), clock_timestamp(), 'adopt', c.word
+      from (select %2$s, %3$s as touched from %4$s as r where r.%5$I::text = any($1)) as c
+      where c.queue is not null and (touched is null or touched <= clock_timestamp() - $2)
+        and c.queue in (select q.id from listener.queue as q where q.name in ($3, %6$L) or %6$L = $3)
+      on conflict do nothing returning queue
+    ) select listener.wake_queues(array_agg(distinct queue)), count(*) from adopted $sql$,
+    a.id, listener.row_sql(a),
+    listener.moment_sql(clock), a.table_name, a.status_column, a.name) into clock, adopted using a.stages || a.running, older, adopt.queue;
+  return adopted;
+end $$;
+
+-- attached: the attachment of a queue, or of a name that was attached with kinds; a sentence when there is none.
+create or replace function listener.attached(queue text) returns listener.attachment
+language plpgsql stable set search_path = ''
+as $$
+declare a listener.attachment;
+begin
+  select t.* into a from listener.attachment as t
+  where t.name = attached.queue or t.id = (select q.attachment from listener.queue as q where q.name = attached.queue)
+  order by t.name = attached.queue desc limit 1;
+  if not found then
+    raise exception 'there is no queue %', coalesce(quote_literal(attached.queue), 'null')
+      using hint = coalesce(format('The queues are %s.', (select string_agg(q.name, ', ' order by q.name) from listener.queue as q)),
+                            'No table is attached yet.');
+  end if;
+  return a;
+end $$;

@@ -1,0 +1,190 @@
+-- attach: makes the ready rows of a table jobs of a queue. Column names left out are found by name, '' is none.
+-- Adds three triggers and changes nothing else of the table; may be called again to change what was said.
+-- With a kind (a column, or a JSON path such as metadata->>'type') each of `kinds` becomes a queue `name/kind`.
+-- Answers what was chosen, and the rows it found: waiting, and stuck in a running word without anyone who drives them.
+create or replace function listener.attach(
+  "table" regclass, queue text, key text default null, status text default null, progress text default null,
+  message text default null, error text default null, result text default null, started_at text default null,
+  finished_at text default null, updated_at text default null, run_at text default null, tenant text default null,
+  priority text default null, kind text default null, kinds text[] default null, words jsonb default null,
+  stages text[] default '{}', max_attempts int default 3, backoff interval default '2 seconds', wake text default 'notify',
+  dry_run boolean default false
+) returns jsonb
+language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '2s'
+as $$
+#variable_conflict use_column
+declare
+  a      listener.attachment;
+  taken  listener.attachment;
+  report jsonb;
+  n      int;
+begin
+  a := listener.describe("table", attach.queue, attach.key, attach.status, jsonb_build_object('progress', attach.progress,
+    'message', attach.message, 'error', attach.error, 'result', attach.result, 'started_at', attach.started_at,
+    'finished_at', attach.finished_at, 'updated_at', attach.updated_at, 'run_at', attach.run_at, 'tenant', attach.tenant,
+    'priority', attach.priority), attach.kind, attach.kinds, attach.words, attach.stages, attach.wake);
+  if attach.max_attempts is null or attach.max_attempts not between 1 and 1000 then
+    raise exception 'max_attempts is %, it must be from 1 to 1000', attach.max_attempts;
+  end if;
+  if attach.backoff is null or attach.backoff <= interval '0' then
+    raise exception 'backoff is %, it must be more than zero', attach.backoff;
+  end if;
+
+  select * into taken from listener.attachment as t
+  where t.name = a.name and t.table_name <> a.table_name or t.table_name = a.table_name and t.status_column = a.status_column and t.name <> a.name;
+  if found then
+    raise exception 'queue % is attached to % already', taken.name, taken.table_name
+      using hint = format('Take another queue name, or first: select listener.detach(%L).', taken.name);
+  end if;
+
+  if not attach.dry_run then
+    -- The triggers need a lock that waits for writers while others wait behind it: give up soon, and try again.
+    for n in 1 .. 5 loop
+      begin
+        a.id := listener.save(a, attach.kinds, attach.max_attempts, attach.backoff);
+        exit;
+      exception when lock_not_available then
+        if n = 5 then
+          raise exception '% is busy: its triggers could not be made in % tries of two seconds', a.table_name, n
+            using hint = 'Find the long transaction on the table in pg_stat_activity, and attach again.';
+        end if;
+        perform pg_sleep(0.2 * n * random());
+      end;
+    end loop;
+  end if;
+
+  execute format('select jsonb_build_object(%L, count(*) filter (where r.%3$I = %4$L), %2$L, count(*) filter (where r.%3$I = any(%5$L)'
+    ' and not exists (select from listener.delivery as d where d.attachment = %6$s and d.job_key = r.%7$I::text)))'
+    ' from %8$s as r where r.%3$I = any(%9$L)',
+    'waiting', 'stuck', a.status_column, a.ready, a.stages || a.running, coalesce(a.id, 0), a.key_column, a.table_name,
+    a.stages || array[a.running, a.ready]) into report;
+  if not attach.dry_run then
+    perform listener.reconcile_one(a, 1000);
+  end if;
+  return jsonb_build_object('queue', a.name, 'table', a.table_name, 'key', a.key_column, 'status', a.status_column,
+    'columns', (select coalesce(jsonb_object_agg(role, value->>'name'), '{}') from jsonb_each(a.columns) as c(role, value)),
+    'words', jsonb_strip_nulls(jsonb_build_object('ready', a.ready, 'running', a.running, 'done', a.done, 'failed', a.failed,
+      'cancelled', a.cancelled)), 'stages', a.stages, 'queues',
+    case when a.kind_sql is null then array[a.name] else array(select format('%s/%s', a.name, k) from unnest(attach.kinds) as k) end,
+    'attached', not attach.dry_run) || report;
+end $$;
+
+-- describe: the attachment that these arguments mean, or one sentence why there can be none. Changes nothing.
+create or replace function listener.describe(
+  relation regclass, name text, key text, status text, columns jsonb, kind text, kinds text[], words jsonb, stages text[], wake text
+) returns listener.attachment
+language plpgsql stable set search_path = ''
+as $$
+declare
+  a     listener.attachment;
+  parts text[];
+begin
+  if relation is null or to_regclass(relation::text) is null then
+    raise exception 'there is no such table';
+  end if;
+  perform listener.refuse(relation);
+  if name is null or name !~ '^[^/[:cntrl:]]{1,60}$' then
+    raise exception '% is no name for a queue', coalesce(quote_literal(name), 'null') using hint = 'It has 1 to 60 characters, without a slash.';
+  end if;
+  if coalesce(wake, '') not in ('notify', 'none') then
+    raise exception 'wake is %, it must be ''notify'' or ''none''', coalesce(quote_literal(wake), 'null');
+  end if;
+  a.name := name;
+  a.relation := relation;
+  a.table_name := (select format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_class as c
+                   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where c.oid = relation);
+  a.key_column := listener.find_key(relation, key);
+  a.key_type := (select format_type(t.atttypid, null) from pg_catalog.pg_attribute as t
+                 where t.attrelid = relation and t.attname = a.key_column);
+  a.status_column := (
+    select t.attname from pg_catalog.pg_attribute as t
+    left join pg_catalog.pg_type as y on y.oid = t.atttypid
+    where t.attrelid = relation and t.attnum > 0 and not t.attisdropped and (y.typcategory = 'S' or y.typtype = 'e')
+      and (t.attname = status or status is null and t.attname in ('status', 'state')) order by t.attname = 'status' desc limit 1);
+  if a.status_column is null then
+    raise exception '% has no text or enum column % for the status', relation, coalesce(quote_ident(status), 'status or state')
+      using hint = 'Say status => ''its name''.';
+  end if;
+  a.columns := listener.find_columns(relation, columns);
+  words := listener.find_words(relation, a.status_column, words, coalesce(stages, '{}'));
+  a.ready := words->>'ready';
+  a.running := words->>'running';
+  a.done := words->>'done';
+  a.failed := words->>'failed';
+  a.cancelled := words->>'cancelled';
+  a.stages := coalesce(stages, '{}');
+  a.wake := wake;
+  if (kind is null) <> (coalesce(cardinality(kinds), 0) = 0) then
+    raise exception 'kind and kinds go together' using hint = 'Say kind => ''type'', kinds => ''{render,analysis}''.';
+  end if;
+  if kind is not null then
+    parts := regexp_match(kind, '^\s*"?(.*?)"?\s*(?:->>\s*''?([^'']+?)''?)?\s*$');
+    if not exists (select from pg_catalog.pg_attribute as t where t.attrelid = relation and t.attname = parts[1] and t.attnum > 0
+                   and not t.attisdropped and (parts[2] is null or format_type(t.atttypid, null) in ('json', 'jsonb'))) then
+      raise exception '% is no column of % and no key of one of its json columns', quote_literal(kind), relation
+        using hint = 'Say kind => ''type'', or kind => ''metadata->>type''.';
+    end if;
+    a.kind_sql := case when parts[2] is null then format('r.%I::text', parts[1]) else format('(r.%I->>%L)', parts[1], parts[2]) end;
+  end if;
+  return a;
+end $$;
+
+-- find_key: the column that names a job: the one given, or the primary key.
+create or replace function listener.find_key(relation regclass, key text) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  i      record;
+  chosen text;
+  type   text;
+begin
+  for i in select x.indkey::int2[] as columns, x.indisprimary from pg_catalog.pg_index as x
+           where x.indrelid = relation and x.indisunique and x.indpred is null and x.indexprs is null order by x.indisprimary desc
+  loop
+    if key is null and i.indisprimary and i.columns[1] is distinct from null and array_length(i.columns, 1) > 1 then
+      raise exception '% has a composite primary key', relation
+        using hint = 'Add a single unique column, such as id uuid not null default gen_random_uuid() unique, and say key => ''id''.';
+    end if;
+    select t.attname, format_type(t.atttypid, null) into chosen, type from pg_catalog.pg_attribute as t
+    where t.attrelid = relation and t.attnum = i.columns[0] and array_length(i.columns, 1) = 1 and t.attnotnull
+      and (t.attname = key or key is null and i.indisprimary);
+    exit when chosen is not null;
+  end loop;
+  if chosen is null then
+    raise exception '% has no %', relation, case when key is null then 'primary key' else format('unique, not-null column %I', key) end
+      using hint = 'A job needs one column that names it: a primary key, or a unique not-null column given as key => ''…''.';
+  end if;
+  if type not in ('uuid', 'text', 'character varying', 'smallint', 'integer', 'bigint') then
+    raise exception 'the key % of % is of type %', quote_ident(chosen), relation, type using hint = 'It must be uuid, text or an integer.';
+  end if;
+  return chosen;
+end $$;
+
+-- save: stores an attachment with its queues and makes its triggers. Queues of kinds that are no longer named go,
+-- with their deliveries.
+create or replace function listener.save(a listener.attachment, kinds text[], max_attempts int, backoff interval) returns int
+language plpgsql set search_path = ''
+as $$
+declare stale int[];
+begin
+  insert into listener.attachment as t (name, relation, table_name, key_column, key_type, status_column, columns, kind_sql, ready,
+    running, done, failed, cancelled, stages, wake)
+  values (a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_sql, a.ready,
+    a.running, a.done, a.failed, a.cancelled, a.stages, a.wake)
+  on conflict (name) do update set relation = excluded.relation, key_column = excluded.key_column, key_type = excluded.key_type,
+    status_column = excluded.status_column, columns = excluded.columns, kind_sql = excluded.kind_sql, ready = excluded.ready,
+    running = excluded.running, done = excluded.done, failed = excluded.failed, cancelled = excluded.cancelled,
+    stages = excluded.stages, wake = excluded.wake
+  returning t.id into a.id;
+
+  insert into listener.queue as q (attachment, name, kind, max_attempts, backoff)
+  select a.id, case when k.kind is null then a.name else format('%s/%s', a.name, k.kind) end, k.kind, save.max_attempts, save.backoff
+  from unnest(coalesce(kinds, array[null::text])) as k(kind)
+  on conflict (name) do update set max_attempts = excluded.max_attempts, backoff = excluded.backoff;
+  stale := array(select q.id from listener.queue as q where q.attachment = a.id
+                 and not coalesce(q.kind = any(kinds), q.kind is null and kinds is null));
+  delete from listener.delivery as d where d.attachment = a.id and d.queue = any(stale);
+  delete from listener.queue as q where q.id = any(stale);
+  perform listener.generate(a.id);
+  return a.id;
+end $$;

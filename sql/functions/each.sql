@@ -1,0 +1,61 @@
+-- each: runs one verb over a batch, so that one bad row stops nobody. The batch is tried as a whole, waiting for
+-- nobody; what was locked, or everything when a row made the statement fail, is done one by one with a little patience.
+-- Answers [{"delivery", "outcome", "error"?}], outcome being what the verb said (ok, lost, locked) or `refused`.
+create or replace function listener.each(verb text, batch jsonb) returns jsonb
+language plpgsql set search_path = '' set lock_timeout = '300ms'
+as $$
+declare
+  answer  jsonb := '[]';
+  rest    jsonb;
+  item    jsonb;
+  one     jsonb;
+  started timestamptz := clock_timestamp();
+begin
+  begin
+    execute format('select listener.%I($1, false)', 'apply_' || verb) into answer using batch;
+    rest := (select jsonb_agg(i) from jsonb_array_elements(batch) as i
+             where i->>'delivery' in (select o->>'delivery' from jsonb_array_elements(answer) as o where o->>'outcome' = 'locked'));
+    if rest is null then
+      return answer;
+    end if;
+    answer := (select coalesce(jsonb_agg(o), '[]') from jsonb_array_elements(answer) as o where o->>'outcome' <> 'locked');
+  exception when others then
+    answer := '[]';
+    rest := batch;
+  end;
+
+  for item in select i from jsonb_array_elements(rest) as i order by i->>'delivery' loop
+    begin
+      execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one
+        using jsonb_build_array(item), clock_timestamp() < started + interval '1 second';
+    exception
+      when lock_not_available or deadlock_detected or serialization_failure then
+        one := jsonb_build_object('outcome', 'locked');
+      when others then
+        one := jsonb_build_object('outcome', 'refused', 'error', sqlerrm);
+    end;
+    answer := answer || (one || jsonb_build_object('delivery', item->'delivery'));
+  end loop;
+  return answer;
+end $$;
+
+-- settle: `each` for the verbs that end an attempt. What the table refuses fails this job with the refusal as its
+-- error; if even that is refused, the delivery is kept aside as broken, where people see it.
+create or replace function listener.settle(verb text, batch jsonb) returns jsonb
+language plpgsql set search_path = ''
+as $$
+declare
+  answer  jsonb := listener.each(verb, batch);
+  item    jsonb;
+  refused jsonb;
+begin
+  for item in select o from jsonb_array_elements(answer) as o where o->>'outcome' = 'refused' loop
+    refused := (select i from jsonb_array_elements(batch) as i where i->'delivery' = item->'delivery' limit 1)
+      || jsonb_build_object('error', format('the table refused the result: %s', item->>'error'), 'columns', '{}'::jsonb);
+    if verb = 'fail' or listener.each('fail', jsonb_build_array(refused))->0->>'outcome' = 'refused' then
+      update listener.delivery as d set state = 'broken', lease_until = null, error = item->>'error'
+      where d.id = (item->>'delivery')::bigint and d.fence = (refused->>'fence')::bigint and d.state = 'running';
+    end if;
+  end loop;
+  return answer;
+end $$;

@@ -1,0 +1,53 @@
+-- heartbeat: extends the leases of the attempts that a worker really runs, and only those.
+--   batch: [{"delivery", "fence"}]; beat: the time between two heartbeats.
+-- Answers {"lost": [{"delivery", "fence", "cancelled"}], "released": n}: attempts that are over for the worker, and
+-- the number of its claims that it did not name although they are older than two beats: their answer was lost on
+-- the way, nobody runs them, so they go back at once and count no attempt.
+create or replace function listener.heartbeat(worker text, batch jsonb, lease interval default '20 seconds',
+  beat interval default '5 seconds') returns jsonb
+language plpgsql security definer set search_path = '' set enable_seqscan = off
+as $$
+declare
+  moment   timestamptz := clock_timestamp();
+  ids      bigint[];
+  fences   bigint[];
+  mine     bigint[];
+  lost     jsonb;
+  unnamed  bigint[];
+  woken    int[];
+begin
+  update listener.worker as w set seen_at = moment where w.id = heartbeat.worker and w.seen_at < moment - interval '10 seconds';
+  select coalesce(array_agg((item->>'delivery')::bigint), '{}'), coalesce(array_agg((item->>'fence')::bigint), '{}')
+    into ids, fences from jsonb_array_elements(batch) as item;
+
+  -- A delivery that somebody has locked is being changed: whether it is still ours is known at the next beat.
+  mine := array(select d.id from listener.delivery as d
+                where d.id = any(ids) and d.fence = any(fences) and d.state = 'running' for no key update skip locked);
+  update listener.delivery as d set lease_until = moment + lease where d.id = any(mine);
+
+  select jsonb_agg(jsonb_build_object('delivery', named.id, 'fence', named.fence, 'cancelled', d.id is null)) into lost
+  from unnest(ids, fences) as named(id, fence) left join listener.delivery as d on d.id = named.id
+  where d.id is null or d.fence <> named.fence or d.state <> 'running';
+
+  unnamed := array(select d.id from listener.delivery as d
+                   where d.state = 'running' and d.worker = heartbeat.worker and d.claimed_at < moment - 2 * beat
+                     and not d.id = any(ids) for no key update skip locked);
+  if cardinality(unnamed) > 0 then
+    with freed as (
+      update listener.delivery as d
+      set state = 'waiting', attempt = d.attempt - 1, worker = null, lease_until = null, run_at = moment
+      where d.id = any(unnamed) returning d.queue
+    )
+    select array_agg(distinct f.queue) into woken from freed as f;
+    perform listener.wake_queues(woken);
+  end if;
+  return jsonb_build_object('lost', coalesce(lost, '[]'), 'released', cardinality(unnamed));
+end $$;
+
+-- wake_queues: `wake` for queues of any attachment.
+create or replace function listener.wake_queues(queues int[]) returns void
+language sql security definer set search_path = ''
+as $$
+  select listener.wake(a.wake, array[q.id]) from listener.queue as q join listener.attachment as a on a.id = q.attachment
+  where q.id = any(wake_queues.queues);
+$$;

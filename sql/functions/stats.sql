@@ -1,0 +1,31 @@
+-- stats: what the whole fleet looks like, for metrics, health and the command line.
+-- Answers {"queues": [{queue, table, paused, waiting, scheduled, running, broken, oldest, expired, workers, slots}],
+-- "notify_usage"}: oldest is the age in seconds of the job that has waited longest; workers are the live processes
+-- that serve the queue.
+create or replace function listener.stats() returns jsonb
+language sql stable security definer set search_path = '' set statement_timeout = '2s'
+as $$
+  with depth as (
+    select d.queue,
+           count(*) filter (where d.state = 'waiting') as waiting, count(*) filter (where d.state = 'scheduled') as scheduled,
+           count(*) filter (where d.state = 'running') as running, count(*) filter (where d.state = 'broken') as broken,
+           min(d.run_at) filter (where d.state = 'waiting') as oldest,
+           count(*) filter (where d.lease_until < now()) as expired
+    from listener.delivery as d group by d.queue
+  ), serving as (
+    select s.key as name, count(*) as workers, sum(s.value::int) as slots
+    from listener.worker as w cross join lateral jsonb_each_text(w.slots) as s
+    where w.seen_at > now() - interval '100 seconds' group by s.key
+  )
+  select jsonb_build_object('notify_usage', pg_notification_queue_usage(), 'queues', coalesce(
+    jsonb_agg(jsonb_build_object(
+      'queue', q.name, 'table', a.table_name, 'paused', q.paused,
+      'waiting', coalesce(d.waiting, 0), 'scheduled', coalesce(d.scheduled, 0),
+      'running', coalesce(d.running, 0), 'broken', coalesce(d.broken, 0),
+      'oldest', coalesce(extract(epoch from now() - d.oldest), 0), 'expired', coalesce(d.expired, 0),
+      'workers', coalesce(s.workers, 0), 'slots', coalesce(s.slots, 0)) order by q.name), '[]'))
+  from listener.queue as q
+  join listener.attachment as a on a.id = q.attachment
+  left join serving as s on s.name = q.name
+  left join depth as d on d.queue = q.id
+$$;

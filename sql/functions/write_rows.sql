@@ -1,0 +1,51 @@
+-- write_rows: the one place that writes to a user's table. Changes are [{"key": …, "columns": {name: value}}];
+-- rows that set the same columns are written by one statement. The caller holds the rows' locks.
+-- Values become the columns' types by Postgres' own JSON conversion; an unknown column raises 42703.
+create or replace function listener.write_rows(a listener.attachment, changes jsonb) returns void
+language plpgsql set search_path = '' set enable_seqscan = off
+as $$
+declare
+  shape   record;
+  unknown text;
+begin
+  for shape in
+    select array(select jsonb_object_keys(change->'columns') order by 1) as names,
+           jsonb_agg(change->'columns' || jsonb_build_object(a.key_column, change->'key')) as records,
+           array_agg(change->>'key') as keys
+    from jsonb_array_elements(changes) as change where change->'columns' <> '{}' group by 1
+  loop
+    select name into unknown from unnest(shape.names) as name
+    where not exists (select from pg_catalog.pg_attribute as c
+                      where c.attrelid = a.table_name::regclass and c.attname = name and c.attnum > 0 and not c.attisdropped);
+    if unknown is not null then
+      raise exception 'the table % has no column %', a.table_name, quote_ident(unknown) using errcode = 'undefined_column',
+        hint = 'A handler may return only columns of its table; add the column or return another name.';
+    end if;
+    execute format('update %1$s as t set %2$s from jsonb_populate_recordset(null::%1$s, $1) as r'
+      ' where t.%3$I = r.%3$I and t.%3$I = any($2::%4$s[])',
+      a.table_name, (select string_agg(format('%1$I = r.%1$I', name), ', ') from unnest(shape.names) as name),
+      a.key_column, a.key_type) using shape.records, shape.keys;
+  end loop;
+end $$;
+
+-- paint: the columns that show a state in the user's row, of those that the attachment has.
+--   values: role (status, progress, message, error, started_at, finished_at) -> value; a role without a column
+--   is left out. Times given as true become now, in the column's own unit; errors become an object in a jsonb column.
+create or replace function listener.paint(a listener.attachment, vals jsonb) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select coalesce(jsonb_object_agg(target.name, case
+      when role in ('started_at', 'finished_at', 'updated_at') and value = 'true' then
+        case target.type when 'bigint' then to_jsonb((extract(epoch from clock_timestamp()) * 1000)::bigint)
+                         else to_jsonb(clock_timestamp()) end
+      when role = 'error' and target.type in ('json', 'jsonb') and value <> 'null' then
+        jsonb_build_object('message', value, 'at', clock_timestamp())
+      else value end), '{}')
+  from jsonb_each(vals || '{"updated_at": true}') as given(role, value)
+  cross join lateral (
+    select a.columns->role->>'name' as name, a.columns->role->>'type' as type where a.columns ? role
+    union all
+    select a.status_column, 'text' where role = 'status'
+  ) as target
+  where not (value = 'null' and coalesce((a.columns->role->>'required')::boolean, false))
+$$;
