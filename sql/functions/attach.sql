@@ -65,7 +65,7 @@ begin
     'columns', (select coalesce(jsonb_object_agg(role, value->>'name'), '{}') from jsonb_each(a.columns) as c(role, value)),
     'words', jsonb_strip_nulls(jsonb_build_object('ready', a.ready, 'running', a.running, 'done', a.done, 'failed', a.failed,
       'cancelled', a.cancelled)), 'stages', a.stages, 'queues',
-    case when a.kind_sql is null then array[a.name] else array(select format('%s/%s', a.name, k) from unnest(attach.kinds) as k) end,
+    case when a.kind_column is null then array[a.name] else array(select format('%s/%s', a.name, k) from unnest(attach.kinds) as k) end,
     'attached', not attach.dry_run) || report;
 end $$;
 
@@ -124,7 +124,8 @@ begin
       raise exception '% is no column of % and no key of one of its json columns', quote_literal(kind), relation
         using hint = 'Say kind => ''type'', or kind => ''metadata->>type''.';
     end if;
-    a.kind_sql := case when parts[2] is null then format('r.%I::text', parts[1]) else format('(r.%I->>%L)', parts[1], parts[2]) end;
+    a.kind_column := parts[1];
+    a.kind_path := parts[2];
   end if;
   return a;
 end $$;
@@ -167,12 +168,13 @@ language plpgsql set search_path = ''
 as $$
 declare stale int[];
 begin
-  insert into listener.attachment as t (name, relation, table_name, key_column, key_type, status_column, columns, kind_sql, ready,
+  insert into listener.attachment as t (name, relation, table_name, key_column, key_type, status_column, columns, kind_column, kind_path, ready,
     running, done, failed, cancelled, stages, wake)
-  values (a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_sql, a.ready,
+  values (a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_column, a.kind_path, a.ready,
     a.running, a.done, a.failed, a.cancelled, a.stages, a.wake)
   on conflict (name) do update set relation = excluded.relation, key_column = excluded.key_column, key_type = excluded.key_type,
-    status_column = excluded.status_column, columns = excluded.columns, kind_sql = excluded.kind_sql, ready = excluded.ready,
+    status_column = excluded.status_column, columns = excluded.columns, kind_column = excluded.kind_column,
+    kind_path = excluded.kind_path, ready = excluded.ready,
     running = excluded.running, done = excluded.done, failed = excluded.failed, cancelled = excluded.cancelled,
     stages = excluded.stages, wake = excluded.wake
   returning t.id into a.id;

@@ -66,8 +66,10 @@ language plpgsql stable set search_path = ''
 as $$
 declare queue text;
 begin
-  select case when a.kind_sql is null then min(q.id)::text
-              else format('case %s %s end', a.kind_sql, string_agg(format('when %L then %s', q.kind, q.id), ' ' order by q.id)) end
+  select case when a.kind_column is null then min(q.id)::text
+              else format('case %s %s end',
+                case when a.kind_path is null then format('r.%I::text', a.kind_column) else format('(r.%I->>%L)', a.kind_column, a.kind_path) end,
+                string_agg(format('when %L then %s', q.kind, q.id), ' ' order by q.id)) end
     into queue from listener.queue as q where q.attachment = a.id;
   return format('r.%I::text as key, coalesce(r.%I::text, %L) as word, %s as queue, %s as priority, %s as run_at',
     a.key_column, a.status_column, '', queue,

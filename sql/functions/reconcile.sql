@@ -54,7 +54,7 @@ begin
     from unnest(array['insert', 'update', 'delete']) as op
     left join pg_catalog.pg_trigger as t
       on t.tgrelid = to_regclass(a.table_name) and t.tgname = format('listener_%s_%s', op, a.id)
-    where t.oid is null or t.tgenabled not in ('O', 'A');
+    where t.oid is null or t.tgenabled not in ('O', 'A') having count(*) > 0;
   return jsonb_build_object('queues', coalesce(found, '{}'), 'problem', problem,
     'more', (select coalesce(sum(value::int), 0) >= most from jsonb_each_text(found)));
 end $$;

@@ -1,8 +1,9 @@
 -- stats: what the whole fleet looks like, for metrics, health and the command line.
 -- Answers {"queues": [{queue, table, paused, waiting, scheduled, running, broken, oldest, expired, workers, slots}],
 -- "notify_usage"}: oldest is the age in seconds of the job that has waited longest; workers are the live processes
--- that serve the queue.
-create or replace function listener.stats() returns jsonb
+-- that serve the queue. With a worker it answers null unless that one is the oldest live process: the fleet's numbers
+-- are published by one process at a time.
+create or replace function listener.stats(worker text default null) returns jsonb
 language sql stable security definer set search_path = '' set statement_timeout = '2s'
 as $$
   with depth as (
@@ -17,13 +18,15 @@ as $$
     from listener.worker as w cross join lateral jsonb_each_text(w.slots) as s
     where w.seen_at > now() - interval '100 seconds' group by s.key
   )
-  select jsonb_build_object('notify_usage', pg_notification_queue_usage(), 'queues', coalesce(
+  select case when stats.worker is null or stats.worker = (
+      select w.id from listener.worker as w where w.seen_at > now() - interval '100 seconds' order by w.started_at, w.id limit 1)
+    then jsonb_build_object('notify_usage', pg_notification_queue_usage(), 'queues', coalesce(
     jsonb_agg(jsonb_build_object(
       'queue', q.name, 'table', a.table_name, 'paused', q.paused,
       'waiting', coalesce(d.waiting, 0), 'scheduled', coalesce(d.scheduled, 0),
       'running', coalesce(d.running, 0), 'broken', coalesce(d.broken, 0),
       'oldest', coalesce(extract(epoch from now() - d.oldest), 0), 'expired', coalesce(d.expired, 0),
-      'workers', coalesce(s.workers, 0), 'slots', coalesce(s.slots, 0)) order by q.name), '[]'))
+      'workers', coalesce(s.workers, 0), 'slots', coalesce(s.slots, 0)) order by q.name), '[]')) end
   from listener.queue as q
   join listener.attachment as a on a.id = q.attachment
   left join serving as s on s.name = q.name

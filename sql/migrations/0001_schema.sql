@@ -11,7 +11,8 @@ create table listener.attachment (
   key_type      text not null,
   status_column text not null,
   columns       jsonb not null,         -- role (progress, error, finished_at, …) -> {"name", "type"}
-  kind_sql      text,                   -- the expression that tells a row's kind; null where all are one
+  kind_column   text,                   -- the column that tells a row's kind; null where all are one
+  kind_path     text,                   -- its key, where that column is JSON
   ready         text not null,
   running       text not null,          -- the word of a claim; the first stage where there are stages
   done          text not null,

@@ -1,0 +1,121 @@
+"""Which function handles which queue. Nothing here runs anything."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints, is_typeddict
+
+from listener.errors import ConfigError
+from listener.job import Job
+
+HandlerFunction = Callable[[Job], Any] | Callable[[Job], Awaitable[Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How the jobs of one queue are run.
+
+    Attributes:
+        function: called with the Job; `async def`, or plain `def`, which runs in a thread.
+        concurrency: slots, the jobs that run at once in one process.
+        timeout: seconds that an attempt may take; None takes the process's default.
+        columns: the names that the function declares to return, where a TypedDict says so.
+    """
+
+    queue: str
+    function: HandlerFunction
+    concurrency: int
+    timeout: float | None
+    columns: frozenset[str] | None
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+
+class App:
+    """A set of handlers, one for each queue."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Queue name -> handler."""
+        return self._handlers
+
+    def handler(self, queue: str, *, concurrency: int = 1, timeout: float | None = None) -> Callable[[F], F]:
+        """Register the decorated function for a queue.
+
+        The function gets a Job. What it returns is written together with the done word: a mapping names columns
+        of the row; any other value but None goes into the queue's result column. It may raise Fail, Retry or
+        Snooze; any other exception is retried with backoff until the attempts are spent.
+
+        Args:
+            queue: the name given to `attach`; `name/kind` for one kind of job.
+            concurrency: jobs of this queue that run at once in one process.
+            timeout: seconds that an attempt may take; None takes JOB_TIMEOUT, or no limit.
+
+        Raises:
+            ConfigError: the queue has a handler already, or a number makes no sense.
+        """
+        if concurrency < 1:
+            raise ConfigError(f"the handler of queue {queue!r} asks for {concurrency} slots; it needs at least 1")
+        if timeout is not None and not timeout > 0:
+            raise ConfigError(f"the handler of queue {queue!r} has a timeout of {timeout} s; it must be more than 0")
+
+        def register(function: F) -> F:
+            self._add(Handler(queue, function, concurrency, timeout, _declared_columns(function)))
+            return function
+
+        return register
+
+    def include(self, other: App) -> None:
+        """Take over all handlers of another app.
+
+        Raises:
+            ConfigError: both have a handler for the same queue.
+        """
+        for handler in other.handlers.values():
+            self._add(handler)
+
+    def _add(self, handler: Handler) -> None:
+        if handler.queue in self._handlers:
+            raise ConfigError(f"queue {handler.queue!r} has two handlers; a queue has one")
+        self._handlers[handler.queue] = handler
+
+
+def _declared_columns(function: Callable[..., Any]) -> frozenset[str] | None:
+    try:
+        returned = get_type_hints(function).get("return")
+    except (NameError, TypeError):
+        # Annotations that only a type checker can resolve tell nothing here.
+        return None
+    return frozenset(returned.__annotations__) if returned is not None and is_typeddict(returned) else None
+
+
+def load(spec: str) -> App:
+    """The App named `module:attribute`, the attribute being `app` when it is left out.
+
+    Raises:
+        ConfigError: there is no such module or attribute, or it is no App.
+    """
+    module_name, _, attribute = spec.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise ConfigError(f"there is no module {module_name!r} here; name your app as module:app") from None
+        raise ConfigError(f"{module_name!r} can't be imported: there is no module {error.name!r}") from error
+    app = getattr(module, attribute or "app", None)
+    if not isinstance(app, App):
+        raise ConfigError(f"{spec!r} is no App; write `app = App()` in {module_name} and name it as {module_name}:app")
+    return app

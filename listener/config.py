@@ -1,0 +1,312 @@
+"""The settings: read once at start-up from the environment and `.env` files, checked, and frozen."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+
+from listener.errors import ConfigError
+
+
+def _milliseconds(value: object) -> object:
+    """Texts count milliseconds, as existing deployments write them; numbers from Python are seconds."""
+    return float(value) / 1000 if isinstance(value, str) else value
+
+
+def _level(value: object) -> object:
+    return {"warn": "warning"}.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+def _comma_list(value: object) -> object:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or " " in value:
+        raise ValueError
+    return value.rstrip("/")
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError
+    return value
+
+
+def _address(value: str) -> str:
+    return value if value == "localhost" else str(ipaddress.ip_address(value))
+
+
+def _long(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < 16:
+        raise ValueError
+    return value
+
+
+Milliseconds = Annotated[float, BeforeValidator(_milliseconds)]
+Url = Annotated[str, AfterValidator(_url)]
+Token = Annotated[SecretStr, AfterValidator(_long)]
+Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)]
+
+
+def _setting(default: object, about: str, form: str, *names: str, **rules: Any) -> Any:
+    """A field; of several variables that set it, the first one wins."""
+    return Field(
+        default,
+        validation_alias=AliasChoices(*names),
+        description=about,
+        json_schema_extra={"form": form},
+        **rules,
+    )
+
+
+_PORT_FORM = "a whole number from 0 to 65535"
+_LONG_FORM = "at least 16 characters, such as `openssl rand -hex 32` prints"
+
+
+class Settings(BaseSettings):
+    """What the service is told from outside. Durations are seconds here, whatever the environment counts in.
+
+    `.env.local` wins over `.env`, and the real environment wins over both; empty values count as unset.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=(".env", ".env.local"),
+        env_ignore_empty=True,
+        case_sensitive=True,
+        validate_by_name=True,
+        allow_inf_nan=False,
+        extra="ignore",
+        frozen=True,
+    )
+
+    # One setting a paragraph: its default and meaning, what may be written, its variables.
+    # fmt: off
+    database_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = _setting(
+        None, "The Postgres database, by a direct or session-pooled connection.",
+        "a URL that starts with postgresql://", "DATABASE_URL")
+    supabase_url: Url | None = _setting(
+        None, "The Supabase project.",
+        "a URL such as https://abc.supabase.co", "SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL")
+    supabase_service_key: SecretStr | None = _setting(
+        None, "The project's secret key, which bypasses row-level security.",
+        "the service_role or secret key of the project's API settings",
+        "SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+    supabase_anon_key: SecretStr | None = _setting(
+        None, "The project's public key. The service can't run on it alone.",
+        "the anon or publishable key of the project's API settings",
+        "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY")
+    poll_interval: Milliseconds = _setting(
+        30.0, "Milliseconds between sweeps, the safety net below the events.",
+        "milliseconds, at least 100, such as 30000", "POLL_INTERVAL", ge=0.1)
+    max_concurrent_jobs: int | None = _setting(
+        None, "Jobs that run at once in this process; unset: as many as its handlers ask for together.",
+        "a whole number from 1 up", "MAX_CONCURRENT_JOBS", ge=1)
+    job_timeout: Milliseconds | None = _setting(
+        None, "Milliseconds that an attempt may take where its handler sets no timeout of its own.",
+        "milliseconds, at least 1000, such as 300000", "JOB_TIMEOUT", ge=1)
+    lease: float = _setting(
+        20.0, "Seconds without a heartbeat after which a job is given to another worker.",
+        "seconds above 0, such as 20", "LEASE", gt=0)
+    heartbeat: float = _setting(
+        5.0, "Seconds between heartbeats; a lease must outlast more than two of them.",
+        "seconds above 0, such as 5", "HEARTBEAT", gt=0)
+    shutdown_grace: float = _setting(
+        25.0, "Seconds that running jobs get to finish at shutdown, before they are handed on.",
+        "seconds from 0 up, such as 25", "SHUTDOWN_GRACE", ge=0)
+    temp_dir: Path | None = _setting(
+        None, "Where the scratch folders of jobs are made; unset: the system's temporary folder.",
+        "the path of a folder", "TEMP_DIR")
+    storage_dir: Path | None = _setting(
+        None, "The folder of the local storage, which the service serves by signed URLs.",
+        "the path of a folder", "STORAGE_DIR")
+    media_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
+        (), "Hosts from which media may be fetched although they are private or speak plain http.",
+        "host names with commas between, such as media.local,10.0.0.7:8080", "MEDIA_HOSTS")
+    log_level: Level = _setting(
+        "info", "The least severe log lines to write.",
+        "debug, info, warning or error", "LOG_LEVEL")
+    enable_health_check: bool = _setting(
+        True, "Whether the service answers HTTP at all.",
+        "true or false", "ENABLE_HEALTH_CHECK")
+    host: Annotated[str, AfterValidator(_address)] | None = _setting(
+        None, "The address to listen on; unset: 127.0.0.1, or 0.0.0.0 where PORT is set.",
+        "an IP address or localhost", "HOST")
+    port: int | None = _setting(
+        None, "The HTTP port, as hosts such as Railway set it; wins over HEALTH_CHECK_PORT.",
+        _PORT_FORM, "PORT", ge=0, le=65535)
+    health_check_port: int = _setting(
+        3001, "The HTTP port; 0 takes any free one.",
+        _PORT_FORM, "HEALTH_CHECK_PORT", ge=0, le=65535)
+    public_url: Url | None = _setting(
+        None, "How browsers reach this service; the links that it gives out start with it.",
+        "a URL such as https://jobs.example.com", "PUBLIC_URL")
+    api_token: Token | None = _setting(
+        None, "What callers from elsewhere send as `Authorization: Bearer …`.",
+        _LONG_FORM, "API_TOKEN")
+    webhook_secret: Token | None = _setting(
+        None, "What the database's webhooks prove themselves with.",
+        _LONG_FORM, "WEBHOOK_SECRET")
+    # fmt: on
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment and the `.env` files of the working directory.
+
+        Args:
+            overrides: fields by their Python name, which win over everything; durations in seconds.
+
+        Raises:
+            ConfigError: a value is malformed, or a variable looks like one of ours misspelled.
+        """
+        if unknown := overrides.keys() - cls.model_fields.keys():
+            raise TypeError(f"Settings has no {', '.join(sorted(unknown))}")
+        try:
+            environment = {**DotEnvSettingsSource(cls).env_vars, **os.environ}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"A .env file can't be read ({error}); make it UTF-8 text.") from None
+        _refuse_lookalikes(cls, environment)
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            where = error.errors(include_url=False)[0]["loc"][0]
+            raise ConfigError(_sentence(cls, where, overrides, environment)) from None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lease <= 2 * self.heartbeat:
+            raise ConfigError(
+                f"LEASE ({self.lease:g} s) must be more than twice HEARTBEAT ({self.heartbeat:g} s), "
+                "or one late beat would cost a job; raise LEASE or lower HEARTBEAT."
+            )
+        if self.supabase_service_key and _is_public(self.supabase_service_key.get_secret_value()):
+            raise ConfigError(
+                "SUPABASE_SERVICE_KEY holds the public key; put the service_role or secret key there."
+            )
+        return self
+
+    def require_database(self) -> None:
+        """Make sure that there is a way to the database.
+
+        Raises:
+            ConfigError: neither DATABASE_URL, nor SUPABASE_URL with the service key is set.
+        """
+        if self.database_url or (self.supabase_url and self.supabase_service_key):
+            return
+        if self.supabase_anon_key and not self.supabase_service_key:
+            problem = "The anon key alone can't serve jobs, for row-level security hides them from it"
+        elif self.supabase_service_key:
+            problem = "SUPABASE_SERVICE_KEY is set, but SUPABASE_URL is not"
+        else:
+            problem = "No database is configured"
+        raise ConfigError(f"{problem}; set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_KEY.")
+
+    @property
+    def bind_port(self) -> int:
+        """The port to listen on; 0 is any free one."""
+        return self.health_check_port if self.port is None else self.port
+
+    @property
+    def bind_host(self) -> str:
+        """The IP address to listen on."""
+        if self.host is None:
+            return "127.0.0.1" if self.port is None else "0.0.0.0"  # noqa: S104 - hosts that set PORT route to it
+        return "127.0.0.1" if self.host == "localhost" else self.host
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return ipaddress.ip_address(self.bind_host).is_loopback
+
+    @classmethod
+    def table(cls) -> str:
+        """All settings as a Markdown table, for the documentation."""
+        rows = ["| Variable | Default | Allowed | Meaning |", "| --- | --- | --- | --- |"]
+        for field in cls.model_fields.values():
+            names = " or ".join(f"`{name}`" for name in _names(field))
+            rows.append(f"| {names} | {_default(field)} | {_form(field)} | {field.description} |")
+        return "\n".join(rows) + "\n"
+
+
+def _names(field: FieldInfo) -> list[str]:
+    assert isinstance(field.validation_alias, AliasChoices)  # noqa: S101 - _setting makes no other
+    return [str(choice) for choice in field.validation_alias.choices]
+
+
+def _form(field: FieldInfo) -> str:
+    assert isinstance(field.json_schema_extra, dict)  # noqa: S101 - _setting makes no other
+    return str(field.json_schema_extra["form"])
+
+
+def _default(field: FieldInfo) -> str:
+    match field.default:
+        case None | ():
+            return ""
+        case bool(value):
+            return f"`{str(value).lower()}`"
+        case float(value):
+            return f"`{value * 1000 if 'milliseconds' in _form(field) else value:g}`"
+        case value:
+            return f"`{value}`"
+
+
+def _sentence(
+    settings: type[Settings], where: object, overrides: Mapping[str, Any], environment: Mapping[str, Any]
+) -> str:
+    """Name the variable as the person spelled it, what is there unless it is secret, and what may be."""
+    given = {**environment, **overrides}
+    name, field = next((n, f) for n, f in settings.model_fields.items() if where in (n, *_names(f)))
+    variable = next(spelling for spelling in (name, *_names(field)) if spelling in given)
+    problem = "has the wrong form" if "SecretStr" in str(field.annotation) else f"is {str(given[variable])!r}"
+    return f"{variable} {problem}; it takes {_form(field)}."
+
+
+def _refuse_lookalikes(settings: type[Settings], environment: Mapping[str, Any]) -> None:
+    """Raise for a variable that is one of ours but for a slip of the hand."""
+    ours = [name for field in settings.model_fields.values() for name in _names(field)]
+    for name in sorted(environment.keys() - set(ours)):
+        for meant in ours:
+            if _looks_like(name.upper(), meant):
+                raise ConfigError(f"{name} is not a setting; did you mean {meant}? Rename or remove it.")
+
+
+def _looks_like(name: str, meant: str) -> bool:
+    # Word by word, since DATABASE_URI or SUPABASE_DB_URL may well be another program's; and never a single
+    # word, since HOSTS or RELEASE surely are.
+    if name.count("_") != meant.count("_") or "_" not in name:
+        return False
+    words = list(zip(name.split("_"), meant.split("_"), strict=True))
+    return all(difflib.SequenceMatcher(None, *pair).ratio() >= 0.75 for pair in words)
+
+
+def _is_public(key: str) -> bool:
+    """Whether this is an anon or publishable key, by the role that its payload names."""
+    if key.startswith("sb_publishable_"):
+        return True
+    try:
+        payload = key.split(".")[1]
+        return bool(
+            json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["role"] == "anon"
+        )
+    except (IndexError, KeyError, TypeError, ValueError):
+        return False

@@ -1,0 +1,234 @@
+"""Decides when to claim, and how much: never more than can start at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import anyio
+import structlog
+
+from listener.app import Handler
+from listener.backoff import delays
+from listener.errors import DatabaseError, DatabaseUnavailable
+from listener.leases import Leases
+from listener.metrics import Metrics
+from listener.metrics import Source as SourceName
+from listener.model import Claim, Delivery
+from listener.store import Store
+from listener.web.status import Status
+
+log = structlog.get_logger(__name__)
+
+# Slots that come free within this time are filled by one claim.
+GATHER = 0.003
+LOCKED_PAUSE = 0.5
+REVISIT = 10.0
+# Only a sweep found it although events should have announced it: later than any event takes.
+MISSED_AFTER = 2.0
+
+
+class _Lane:
+    """One queue in this process."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.used = 0
+        self.dirty: SourceName | None = None
+
+    @property
+    def free(self) -> int:
+        return self.slots - self.used
+
+
+class Dispatcher:
+    """Turns wakes and free slots into claims.
+
+    Args:
+        handlers: queue name -> handler; their concurrency is the slots of each queue.
+        most: the most jobs to run at once in all.
+        poll: seconds between sweeps.
+        start: called with each claimed delivery.
+        announced: whether events are expected to arrive now, so that a late find is worth counting.
+        unknown: called when the database no longer knows this process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        worker: str,
+        handlers: Mapping[str, Handler],
+        leases: Leases,
+        metrics: Metrics,
+        status: Status,
+        *,
+        most: int | None,
+        poll: float,
+        start: Callable[[Delivery], None],
+        announced: Callable[[], bool],
+        unknown: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._worker = worker
+        self._lanes = {queue: _Lane(handler.concurrency) for queue, handler in handlers.items()}
+        self._most = most or sum(lane.slots for lane in self._lanes.values())
+        self._leases = leases
+        self._metrics = metrics
+        self._status = status
+        self._poll = poll
+        self._start = start
+        self._announced = announced
+        self._unknown = unknown
+        self._awake = anyio.Event()
+        self._sweep_at = 0.0
+        self._lease_ends = 0.0
+        self._next_lane = 0
+
+    @property
+    def active(self) -> int:
+        """How many jobs hold a slot."""
+        return sum(lane.used for lane in self._lanes.values())
+
+    def wake(self, queue: str | None, source: SourceName) -> None:
+        """Something may have to be claimed from a queue, or from all."""
+        for name in self._lanes if queue is None else [queue]:
+            if lane := self._lanes.get(name):
+                lane.dirty = source if lane.dirty is None or source != "sweep" else lane.dirty
+                self._metrics.queue(name).events[source].inc()
+        self._awake.set()
+
+    def sweep_soon(self) -> None:
+        """Look at all queues now."""
+        self._sweep_at = anyio.current_time()
+        self._awake.set()
+
+    def free(self, queue: str) -> None:
+        """A handler has returned."""
+        lane = self._lanes[queue]
+        lane.used -= 1
+        self._show(queue, lane)
+        if lane.dirty:
+            self._awake.set()
+
+    async def run(self) -> None:
+        """Claim until cancelled."""
+        backoff = delays()
+        for queue, lane in self._lanes.items():
+            self._show(queue, lane)
+        while True:
+            with anyio.CancelScope(deadline=self._sweep_at):
+                await self._awake.wait()
+            self._awake = anyio.Event()
+            try:
+                if anyio.current_time() >= self._sweep_at:
+                    await self._sweep()
+                elif 0 < self.active and self._wanted() < self._most / 2:
+                    await anyio.sleep(GATHER)
+                await self._claim()
+                backoff = delays()
+            except DatabaseUnavailable as error:
+                # The claim may have been carried out: what nobody here knows of is given back by heartbeats.
+                self._leases.expect_orphans()
+                await self._wait_for_database(error, next(backoff))
+            except DatabaseError as error:
+                log.error("a claim was refused", error=str(error), hint=error.hint)
+                await self._wait_for_database(error, next(backoff))
+
+    async def _wait_for_database(self, error: Exception, delay: float) -> None:
+        if self._status.connected:
+            log.warning("the database is away; jobs that run go on", error=str(error))
+        self._status.connected = False
+        self._sweep_at = anyio.current_time() + delay
+        await anyio.sleep(delay)
+
+    async def _sweep(self) -> None:
+        """The safety net: at start, at the next deadline, and every poll interval."""
+        self._sweep_at = anyio.current_time() + self._poll
+        if anyio.current_time() >= self._lease_ends or self._wanted(everything=True) == 0:
+            self._lease_ends = float("inf")
+            for rescued in await self._store.rescue():
+                self._metrics.queue(rescued["queue"]).lease_expirations.inc()
+                log.warning("a lease ended without a heartbeat", **rescued)
+        self.wake(None, "sweep")
+        self._awake = anyio.Event()
+
+    async def _claim(self) -> None:
+        slots = self._allot()
+        if not slots:
+            return
+        sources = {queue: self._lanes[queue].dirty for queue in slots}
+        for queue in slots:
+            self._lanes[queue].dirty = None
+        try:
+            claim = await self._store.claim(self._worker, slots)
+        except BaseException:
+            for queue in slots:
+                self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
+            raise
+        if not self._status.connected:
+            log.info("the database is back")
+            self._status.connected = True
+        if not claim.known:
+            self._unknown()
+        taken = dict.fromkeys(slots, 0)
+        for delivery in claim.jobs:
+            taken[delivery.queue] += 1
+            self._begin(delivery, sources[delivery.queue])
+        for queue, asked in slots.items():
+            if taken[queue] == asked:
+                self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
+                self._awake.set()
+        self._plan(claim, full=sum(taken.values()) == sum(slots.values()), announced="notify" in sources.values())
+
+    def _begin(self, delivery: Delivery, source: SourceName | None) -> None:
+        lane, metrics = self._lanes[delivery.queue], self._metrics.queue(delivery.queue)
+        lane.used += 1
+        self._show(delivery.queue, lane)
+        metrics.pickup.observe(max(0.0, delivery.late))
+        fresh = delivery.attempt == 1 and delivery.snoozes == 0
+        if fresh and source == "sweep" and delivery.late > MISSED_AFTER and delivery.origin != "reconcile" and self._announced():
+            metrics.missed["sweep"].inc()
+        self._start(delivery)
+
+    def _plan(self, claim: Claim, *, full: bool, announced: bool) -> None:
+        """Learn from the claim when to look again, without being woken."""
+        now = anyio.current_time()
+        soon = [claim.next_due]
+        if any(miss.why == "locked" for miss in claim.misses):
+            soon.append(LOCKED_PAUSE)
+        if not full:
+            self._lease_ends = float("inf") if claim.next_lease is None else now + max(0.05, claim.next_lease)
+            soon.append(claim.next_lease)
+        if announced and not claim.jobs:
+            # Another process took it, perhaps in this moment: come back to learn when its lease ends.
+            soon.append(REVISIT)
+        for miss in claim.misses:
+            if miss.why == "refused":
+                log.error("a row can't be claimed; its delivery is kept aside as broken", queue=miss.queue, job=miss.key, error=miss.error)
+        self._sweep_at = min([self._sweep_at, *(now + max(0.05, seconds) for seconds in soon if seconds is not None)])
+
+    def _allot(self) -> dict[str, int]:
+        """Slots to ask for, queue by queue; the room that all share goes round, so that no queue starves another."""
+        room = self._most - self.active
+        names = [queue for queue, lane in self._lanes.items() if lane.dirty and lane.free > 0]
+        if room <= 0 or not names:
+            return {}
+        first = self._next_lane % len(names)
+        self._next_lane += 1
+        slots = dict.fromkeys(names[first:] + names[:first], 0)
+        while room > 0 and (open_ := [queue for queue in slots if slots[queue] < self._lanes[queue].free]):
+            share = max(1, room // len(open_))
+            for queue in open_[:room]:
+                more = min(share, self._lanes[queue].free - slots[queue], room)
+                slots[queue] += more
+                room -= more
+        return {queue: number for queue, number in slots.items() if number}
+
+    def _wanted(self, *, everything: bool = False) -> int:
+        """How many jobs could be started now."""
+        room = self._most - self.active
+        return min(room, sum(lane.free for lane in self._lanes.values() if lane.dirty or everything))
+
+    def _show(self, queue: str, lane: _Lane) -> None:
+        gauges = self._metrics.queue(queue).slots
+        gauges["used"].set(lane.used)
+        gauges["free"].set(lane.free)

@@ -1,0 +1,290 @@
+"""Puts the parts together, and takes them apart in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+from fastapi import APIRouter
+
+from listener.app import App, Handler
+from listener.backoff import delays
+from listener.config import Settings
+from listener.dispatcher import Dispatcher
+from listener.errors import ConfigError, DatabaseUnavailable
+from listener.executor import Attempt
+from listener.job import Job
+from listener.leases import Leases
+from listener.maintenance import Maintenance
+from listener.metrics import Metrics
+from listener.model import Delivery, Served
+from listener.settlement import Settlement
+from listener.source import PostgresSource
+from listener.store import Store
+from listener.transport import PostgresTransport
+from listener.watchdog import Watchdog
+from listener.web import Status, WebServer
+
+log = structlog.get_logger(__name__)
+
+
+def new_worker_id() -> str:
+    """An id that no process had before: the pid alone is 1 in every container."""
+    return f"worker-{os.getpid()}-{time.time_ns() // 1_000_000}-{secrets.token_hex(3)}"
+
+
+class Engine:
+    """The service: one process that serves the queues of an app.
+
+    Args:
+        app: the handlers.
+        settings: where the database is, and how to run.
+        routers: further HTTP routes, which want the token when they are reached from elsewhere.
+        open_routers: further HTTP routes that check their callers themselves.
+        signals: whether SIGTERM and SIGINT shut the service down.
+
+    Attributes:
+        worker_id: the id of this process in the database and the logs.
+        metrics: what it counts.
+        status: what it says of itself.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        *,
+        routers: Iterable[APIRouter] = (),
+        open_routers: Iterable[APIRouter] = (),
+        signals: bool = True,
+    ) -> None:
+        settings.require_database()
+        if settings.database_url is None:
+            raise ConfigError("DATABASE_URL is not set; this version works over a database connection only")
+        if not app.handlers:
+            raise ConfigError("the app has no handlers; register one with @app.handler(queue)")
+        dsn = settings.database_url.get_secret_value()
+        self._handlers = app.handlers
+        self._settings = settings
+        self._signals = signals
+        self.worker_id = new_worker_id()
+        self.metrics = Metrics()
+        self.metrics.for_queues(app.handlers)
+        self._transport = PostgresTransport(dsn)
+        self._store = Store(self._transport, lease=settings.lease, beat=settings.heartbeat)
+        self._attempts: dict[int, Attempt] = {}
+        self._served: dict[str, Served] = {}
+        self._shutdown = anyio.Event()
+        self._one_ended = anyio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.status = Status(self.worker_id, lambda: len(self._attempts))
+        self._leases = Leases(
+            self._store, self.worker_id, self.metrics, beat=settings.heartbeat, on_lost=self._lost
+        )
+        self._settlement = Settlement(self._store, self.metrics, on_lost=self._lost)
+        self._source = PostgresSource(dsn, self, self.metrics)
+        self._dispatcher = Dispatcher(
+            self._store,
+            self.worker_id,
+            self._handlers,
+            self._leases,
+            self.metrics,
+            self.status,
+            most=settings.max_concurrent_jobs,
+            poll=settings.poll_interval,
+            start=self._start,
+            announced=lambda: self._source.is_connected,
+            unknown=lambda: self._maintenance.reconcile_soon(),
+        )
+        self._maintenance = Maintenance(
+            self._store,
+            self.worker_id,
+            self.metrics,
+            self.status,
+            register=self._register,
+            found=lambda: self._dispatcher.wake(None, "sweep"),
+        )
+        self._web = WebServer(settings, self.status, self.metrics, routers, open_routers, self._refresh)
+        slots = sum(handler.concurrency for handler in self._handlers.values())
+        self._threads = anyio.CapacityLimiter(slots)
+
+    # The source tells (listener.source.Wakes).
+
+    def wake(self, queue: str) -> None:
+        """A queue may have something to claim."""
+        self._dispatcher.wake(queue, "notify")
+
+    def stop(self, queue: str) -> None:
+        """A job that runs may have been cancelled: ask, if one of that queue runs here."""
+        if self._leases.holds(queue):
+            self._leases.ask()
+
+    def connected(self) -> None:
+        """The source hears again: look for what it missed."""
+        self._dispatcher.sweep_soon()
+        self._maintenance.reconcile_soon()
+
+    # The life of the process.
+
+    def shut_down(self) -> None:
+        """Begin to shut down: claim nothing more, let jobs finish for a while, hand on the rest."""
+        self._shutdown.set()
+
+    async def run(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `shut_down` or a signal; reports the HTTP port, or None without HTTP, once it listens for events.
+
+        Raises:
+            SchemaError: the schema in the database does not fit this program.
+            ConfigError: a handler does not fit its queue, or the port is taken.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            async with anyio.create_task_group() as services:
+                if self._signals:
+                    services.start_soon(self._hear_signals)
+                services.start_soon(Watchdog(self.status).run, name="watchdog")
+                port = await services.start(self._web.run) if self._settings.enable_health_check else None
+                log.info("service started", worker=self.worker_id, queues=list(self._handlers), port=port)
+                if await self._meet_database():
+                    for component in (self._leases, self._settlement):
+                        services.start_soon(component.run)
+                    await self._serve(task_status, port)
+                    await self._say_goodbye()
+                services.cancel_scope.cancel()
+        except* Exception as group:
+            raise _single(group) from None
+        finally:
+            await self._transport.close()
+        log.info("service stopped", worker=self.worker_id)
+
+    async def _meet_database(self) -> bool:
+        """Wait until the database is there; False when the service is to stop before that."""
+        for delay in delays():
+            try:
+                await self._store.check_schema()
+                await self._register()
+            except DatabaseUnavailable as error:
+                log.error("the service waits for its database", error=str(error))
+                with anyio.move_on_after(delay):
+                    await self._shutdown.wait()
+                if self._shutdown.is_set():
+                    return False
+            else:
+                self.status.connected = self.status.schema_ok = True
+                return True
+        raise AssertionError("delays never end")
+
+    async def _serve(self, task_status: TaskStatus[int | None], port: int | None) -> None:
+        async with anyio.create_task_group() as self._running:
+            async with anyio.create_task_group() as hearing:
+                for component in (self._source, self._dispatcher, self._maintenance):
+                    hearing.start_soon(component.run)
+                task_status.started(port)
+                await self._shutdown.wait()
+                self.status.draining = True
+                hearing.cancel_scope.cancel()
+            if self._attempts:
+                log.info("shutting down", running=len(self._attempts), grace=self._settings.shutdown_grace)
+            with anyio.move_on_after(self._settings.shutdown_grace):
+                while self._attempts:
+                    await self._one_ended.wait()
+            for attempt in list(self._attempts.values()):
+                attempt.stop("shutdown")
+
+    async def _say_goodbye(self) -> None:
+        try:
+            with anyio.move_on_after(2):
+                await self._store.unregister(self.worker_id)
+        except DatabaseUnavailable:
+            log.debug("the database was away when the service stopped")
+
+    async def _hear_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            async for number in received:
+                if self._shutdown.is_set():
+                    log.warning("stopping at once", signal=signal.Signals(number).name)
+                    for attempt in list(self._attempts.values()):
+                        attempt.stop("shutdown")
+                self._shutdown.set()
+
+    async def _register(self) -> list[str]:
+        """Make this process known, and learn what its handlers must fit; answers what is wrong."""
+        slots = {queue: handler.concurrency for queue, handler in self._handlers.items()}
+        served = await self._store.register(self.worker_id, socket.gethostname(), version("supalistener"), slots)
+        self._served = {one.queue: one for one in served}
+        for queue, handler in self._handlers.items():
+            if queue in self._served:
+                _check_columns(handler, self._served[queue])
+        return [
+            f"no table is attached as queue {queue!r}, which has a handler; run `listener attach TABLE {queue}`"
+            for queue in sorted(self._handlers.keys() - self._served.keys())
+        ]
+
+    async def _refresh(self) -> None:
+        """From the HTTP thread: have the main loop read the fleet's numbers, but don't wait for a hung one."""
+        if self._loop is None or not self.status.connected:
+            return
+        reading = asyncio.run_coroutine_threadsafe(self._maintenance.publish_stats(), self._loop)
+        await asyncio.wait([asyncio.wrap_future(reading)], timeout=1.0)
+
+    # The life of an attempt.
+
+    def _start(self, delivery: Delivery) -> None:
+        handler = self._handlers[delivery.queue]
+        served = self._served.get(delivery.queue)
+        job = Job(delivery, self._settlement, log=log.bind(worker=self.worker_id), temp_dir=self._settings.temp_dir)
+        attempt = Attempt(
+            delivery,
+            handler,
+            job,
+            self._settlement,
+            self.metrics.queue(delivery.queue),
+            self._threads,
+            timeout=handler.timeout or self._settings.job_timeout,
+            result_column=served.result if served else None,
+        )
+        self._leases.hold(delivery)
+        self._attempts[delivery.id] = attempt
+        self._running.start_soon(self._attend, attempt, name=f"{delivery.queue} {delivery.key}")
+
+    async def _attend(self, attempt: Attempt) -> None:
+        try:
+            await attempt.run()
+        finally:
+            self._dispatcher.free(attempt.delivery.queue)
+        await attempt.settle()
+        self._leases.drop(attempt.delivery)
+        if self._attempts.get(attempt.delivery.id) is attempt:
+            del self._attempts[attempt.delivery.id]
+        self._one_ended.set()
+        self._one_ended = anyio.Event()
+
+    def _lost(self, delivery: int, why: str) -> None:
+        if attempt := self._attempts.get(delivery):
+            attempt.stop(why)
+
+
+def _check_columns(handler: Handler, served: Served) -> None:
+    unknown = sorted((handler.columns or frozenset()) - set(served.columns))
+    if unknown:
+        raise ConfigError(
+            f"the handler of queue {handler.queue!r} returns {', '.join(unknown)}, but {served.table} has no such column; "
+            f"its columns are {', '.join(served.columns)}"
+        )
+
+
+def _single(group: BaseExceptionGroup) -> BaseException:
+    """The one error that a group of groups is about; the group where there are several."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,238 @@
+"""Download what a row names by address, without being led into the network this service stands in.
+
+Every address is resolved once, everything it resolves to is checked, and the connection goes to a checked
+address: a name that answers differently the second time gains nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import secrets
+import socket
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
+
+import anyio
+import httpx
+
+from listener.errors import ListenerError
+
+REDIRECTS = 3
+CHUNK = 1024 * 1024
+PASSING = {408, 425, 429}  # 4xx answers that may be different later
+PORTS = {"http": 80, "https": 443}
+
+# ipaddress calls these global, but they reach IPv4 networks through a translator, or the host itself.
+TRANSLATED = [
+    ip_network(network)
+    for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "192.0.0.0/24")
+]
+
+
+class FetchError(ListenerError):
+    """A download that failed. The text never holds a query string, where tokens live.
+
+    Attributes:
+        permanent: trying again won't help.
+    """
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+async def fetch(
+    url: str,
+    target: Path,
+    *,
+    max_bytes: int,
+    timeout: float = 300,  # noqa: ASYNC109 - slow and hopeless are told apart in the error
+    idle: float = 20,
+    allow: Collection[str] = (),
+) -> Path:
+    """Download `url` to `target`, whole or not at all.
+
+    Only https on its usual port, and only public addresses; up to three redirects, each held to the same
+    rules. No proxy, no cookies, no credentials.
+
+    Args:
+        url: address of one file.
+        target: where to; an older file there is replaced.
+        max_bytes: size above which the download is given up.
+        timeout: seconds for everything.
+        idle: seconds without a byte after which the server counts as dead.
+        allow: hosts, as `host` (usual ports) or `host:port`, that may also be private and plain http.
+
+    Returns:
+        `target`.
+
+    Raises:
+        FetchError: `permanent` for a refused address, a missing file (any status 4xx but 408, 425 and 429)
+            or one that is too large; not for timeouts, broken connections and server errors.
+    """
+    draft = target.with_name(f".{secrets.token_hex(8)}")
+    try:
+        with anyio.fail_after(timeout):
+            await _follow(url, draft, max_bytes, idle, allow)
+        draft.replace(target)
+    except TimeoutError:
+        raise FetchError(f"{_shown(url)} took longer than {timeout:g} s.", permanent=False) from None
+    except OSError as error:
+        raise FetchError(f"{_shown(url)} could not be stored: {error.strerror}.", permanent=False) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return target
+
+
+def decode_data_url(url: str, target: Path, *, max_bytes: int) -> Path:
+    """Write the content of a `data:...;base64,...` address to `target`, slice by slice.
+
+    Args:
+        url: the whole address; drop it afterwards, it is a third larger than the file.
+        target: where to; an older file there is replaced.
+        max_bytes: largest content accepted.
+
+    Returns:
+        `target`.
+
+    Raises:
+        FetchError: not base64, damaged, or too large; always permanent.
+    """
+    comma = url.find(",", 0, 1024)
+    if comma < 0 or not url[:5].lower() == "data:" or not url[:comma].lower().endswith(";base64"):
+        raise FetchError("The address is not of the form data:<type>;base64,<content>.", permanent=True)
+    if (len(url) - comma - 1) * 3 // 4 > max_bytes + 2:
+        raise FetchError(f"The data: address holds more than {max_bytes} bytes.", permanent=True)
+    draft = target.with_name(f".{secrets.token_hex(8)}")
+    try:
+        with draft.open("xb") as file:
+            for start in range(comma + 1, len(url), CHUNK):
+                part = url[start : start + CHUNK]
+                file.write(base64.b64decode(part + "=" * (-len(part) % 4), validate=True))
+        draft.replace(target)
+    except ValueError:
+        raise FetchError("The data: address is damaged; it is not valid base64.", permanent=True) from None
+    except OSError as error:
+        raise FetchError(
+            f"A data: address could not be stored: {error.strerror}.", permanent=False
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return target
+
+
+async def _follow(url: str, draft: Path, max_bytes: int, idle: float, allow: Collection[str]) -> None:
+    async with httpx.AsyncClient(trust_env=False, timeout=idle) as client:
+        address = _checked(url, allow)
+        for _ in range(REDIRECTS + 1):
+            async with _answer(client, address, idle, allow) as response:
+                if not response.has_redirect_location:
+                    await _save(response, address, draft, max_bytes)
+                    return
+                address = _checked(response.headers["Location"], allow, base=address)
+    raise FetchError(f"{_shown(url)} redirects more than {REDIRECTS} times.", permanent=True)
+
+
+def _checked(url: str, allow: Collection[str], base: httpx.URL | None = None) -> httpx.URL:
+    """The parsed address, if its form is allowed; what it resolves to is `_resolve`'s business."""
+    try:
+        address = httpx.URL(url) if base is None else base.join(url)
+    except httpx.InvalidURL:
+        raise FetchError(f"{_shown(url)} is not a valid address.", permanent=True) from None
+    trusted = _trusted(address, allow)
+    if "\\" in url or not address.host:
+        problem = "is not a valid address"
+    elif address.userinfo:
+        problem = "holds a user name or password; use a signed address instead"
+    elif address.scheme != "https" and not (address.scheme == "http" and trusted):
+        problem = "is not an https address"
+    elif address.port and not trusted:
+        problem = f"uses port {address.port}, which is not allowed"
+    else:
+        return address.copy_with(fragment=None)
+    raise FetchError(f"{_shown(url)} {problem}.", permanent=True)
+
+
+def _trusted(address: httpx.URL, allow: Collection[str]) -> bool:
+    host = address.raw_host.decode()
+    host = f"[{host}]" if ":" in host else host
+    names = {f"{host}:{address.port or PORTS.get(address.scheme)}"} | (set() if address.port else {host})
+    return not names.isdisjoint(name.lower() for name in allow)
+
+
+async def _resolve(address: httpx.URL, allow: Collection[str]) -> list[str]:
+    """The IP addresses to connect to, all of them public unless the host is trusted."""
+    host = address.raw_host.decode()
+    port = address.port or PORTS[address.scheme]
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        passing = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        raise FetchError(f"The host {host} can't be found.", permanent=not passing) from error
+    numbers = [str(sockaddr[0]) for *_, sockaddr in found]
+    if not _trusted(address, allow) and not all(_public(ip_address(number)) for number in numbers):
+        raise FetchError(f"The host {host} is not on the public internet.", permanent=True)
+    return numbers
+
+
+def _public(number: IPv4Address | IPv6Address) -> bool:
+    if isinstance(number, IPv6Address) and number.ipv4_mapped:
+        number = number.ipv4_mapped
+    return number.is_global and not number.is_multicast and not any(number in net for net in TRANSLATED)
+
+
+@asynccontextmanager
+async def _answer(
+    client: httpx.AsyncClient, address: httpx.URL, idle: float, allow: Collection[str]
+) -> AsyncIterator[httpx.Response]:
+    """Ask the first of the checked IP addresses that can be reached."""
+    headers = {"Host": address.netloc.decode(), "Accept": "*/*", "Accept-Encoding": "identity"}
+    extensions = {"sni_hostname": address.raw_host.decode()}
+    shown = _shown(str(address))
+    try:
+        for number in (numbers := await _resolve(address, allow)):
+            request = client.build_request(
+                "GET", address.copy_with(host=number), headers=headers, extensions=extensions
+            )
+            try:
+                response = await client.send(request, stream=True)
+                break
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == numbers[-1]:
+                    raise
+        async with contextlib.aclosing(response):
+            yield response
+    except httpx.ReadTimeout:
+        raise FetchError(f"{shown} sent nothing for {idle:g} s.", permanent=False) from None
+    except httpx.TransportError as error:
+        reason = str(error) or type(error).__name__
+        raise FetchError(f"{shown} could not be read: {reason}.", permanent=False) from error
+
+
+async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_bytes: int) -> None:
+    shown, status = _shown(str(address)), response.status_code
+    if status != httpx.codes.OK:
+        permanent = httpx.codes.is_client_error(status) and status not in PASSING
+        raise FetchError(f"{shown} answered with status {status}.", permanent=permanent)
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise FetchError(f"{shown} is sent compressed, though that was not asked for.", permanent=True)
+    too_large = FetchError(f"{shown} is larger than {max_bytes} bytes.", permanent=True)
+    if int(response.headers.get("Content-Length", 0)) > max_bytes:
+        raise too_large
+    size = 0
+    async with await anyio.open_file(draft, "xb") as file:
+        async for chunk in response.aiter_raw(CHUNK):
+            size += len(chunk)
+            if size > max_bytes:
+                raise too_large
+            await file.write(chunk)
+
+
+def _shown(url: str) -> str:
+    """The part of an address that an error may show."""
+    match = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?[^?#]{0,150}", url)
+    return ascii(match[0])[1:-1] if match else "The address"

@@ -1,0 +1,121 @@
+"""The reading process of `media.probe`: one request as JSON in, one answer as JSON out.
+
+Run by path, `python -I prober.py REQUEST`, and therefore free of imports from this package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+# AVColorSpace and AVColorRange by FFmpeg's names for -colorspace and -color_range.
+MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc", 10: "bt2020c"}
+FULL_RANGE = {1: False, 2: True}
+STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
+
+
+class Unreadable(Exception):
+    """The end of the sentence `FILE ...`."""
+
+
+def read(path: str, formats: str, max_pixels: int, count_frames: bool) -> dict[str, Any]:
+    """Everything that `media.Media` holds, with fractions as text."""
+    # Opened by descriptor: a name would let FFmpeg judge by the extension, or look for numbered siblings.
+    descriptor = os.open(path, os.O_RDONLY)
+    options = {"protocol_whitelist": "file", "format_whitelist": formats, "max_pixels": str(max_pixels)}
+    with av.open(f"file:/dev/fd/{descriptor}", options=options) as container:
+        pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        sounds = list(container.streams.audio)
+        if not pictures and not sounds:
+            raise Unreadable("holds neither pictures nor sound that can be decoded")
+        video = _video(container, pictures[0], max_pixels) if pictures else None
+        duration = None if container.duration is None else Fraction(container.duration, av.time_base)
+        if count_frames and not (video and video["is_image"]):
+            frames, duration = _measure(container, (pictures or sounds)[0])
+            if video:
+                video["frames"] = frames
+        return {
+            "format": container.format.name,
+            "duration": None if duration is None or (video and video["is_image"]) else str(duration),
+            "video": video,
+            "audio": _audio(sounds[0]) if sounds else None,
+        }
+
+
+def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> dict[str, Any]:
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    # Rotation, transparency and colour are only certain once a picture is decoded.
+    frame = next(container.decode(stream), None)
+    if frame is None:
+        raise Unreadable("holds no picture that can be decoded")
+    turned = -frame.rotation % 360
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    width, height = frame.width, frame.height
+    if turned in {90, 270}:
+        width, height, aspect = height, width, 1 / aspect
+    fps = stream.average_rate or stream.guessed_rate
+    still = container.format.name.endswith("_pipe") or container.metadata.get("major_brand") in STILL_BRANDS
+    return {
+        "width": width,
+        "height": height,
+        "rotation": turned,
+        "pixel_aspect": str(aspect),
+        "fps": None if still or not fps else str(fps),
+        "frames": 1 if still else stream.frames or None,
+        "pix_fmt": frame.format.name,
+        "has_alpha": frame.format.name == "pal8" or any(part.is_alpha for part in frame.format.components),
+        "is_image": still,
+        "codec": stream.codec_context.codec.canonical_name,
+        "matrix": MATRICES.get(frame.colorspace),
+        "full_range": FULL_RANGE.get(frame.color_range),
+    }
+
+
+def _audio(stream: AudioStream) -> dict[str, Any]:
+    context = stream.codec_context
+    return {"codec": context.codec.canonical_name, "rate": context.sample_rate, "channels": context.channels}
+
+
+def _measure(container: InputContainer, stream: Stream) -> tuple[int, Fraction | None]:
+    """Count the packets that a player would show, and the seconds from the first to the end of the last."""
+    container.seek(0)
+    packets = [
+        (packet.pts, packet.duration or 0)
+        for packet in container.demux(stream)
+        if packet.pts is not None and not packet.is_discard
+    ]
+    if not packets or stream.time_base is None:
+        return 0, None
+    end = max(pts + length for pts, length in packets)
+    return len(packets), (end - min(pts for pts, _ in packets)) * stream.time_base
+
+
+def main() -> None:
+    av.logging.set_level(av.logging.ERROR)  # the last line of the log says more than the error's code
+    try:
+        answer = read(**json.loads(sys.argv[1]))
+    except Unreadable as error:
+        answer = {"error": str(error)}
+    except av.FFmpegError as error:
+        reason = (
+            str(error.log[-1]).partition(", see the documentation")[0].strip()
+            if error.log
+            else error.strerror
+        )
+        answer = {"error": f"is not a media file that can be read ({reason})"}
+    except MemoryError:
+        answer = {"error": "needs too much memory to be read"}
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

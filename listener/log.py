@@ -1,0 +1,129 @@
+"""Structured logs: lines for people on a terminal, JSON otherwise, and no secret in either.
+
+Loggers of structlog and of the standard library (uvicorn, asyncpg) come out alike.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from types import TracebackType
+from typing import TextIO
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+_HIDDEN = "[hidden]"
+_SECRETS = [
+    (re.compile(r"eyJ[\w-]{8,}(\.[\w-]+){1,2}"), _HIDDEN),
+    (re.compile(r"\b(sb_secret|sbp)_[\w-]+"), _HIDDEN),
+    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), rf"\1{_HIDDEN}"),
+    # Greedy up to the last @ before a blank: a password may hold an @ itself.
+    (re.compile(r"(?i)\b(postgres(?:ql)?://[^:/?#\s]*):\S*@"), rf"\1:{_HIDDEN}@"),
+    (
+        re.compile(
+            r"(?i)(token|signature|x-amz-credential|api_?key|password|secret)=[^&\s\"'<>\\]+",
+        ),
+        rf"\1={_HIDDEN}",
+    ),
+]
+
+
+def redact(text: str) -> str:
+    """Replace what looks like a secret: tokens and keys, passwords in Postgres URLs, signatures in links."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def summary(error: BaseException) -> str:
+    """One line about an error; of a group with a single member, about that member."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def configure(level: str = "info", json: bool | None = None, *, stream: TextIO | None = None) -> None:
+    """Send all logs of this process to one place.
+
+    Args:
+        level: the least severe level to write: debug, info, warning or error.
+        json: one JSON object a line; None decides by whether the stream is a terminal.
+        stream: where to; standard error when None.
+    """
+    stream = stream or sys.stderr
+    json = not stream.isatty() if json is None else json
+    render: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if json
+        else structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
+        _Errors(tracebacks=json or number <= logging.DEBUG),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _Redacted(render)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for chatty in ("asyncio", "hpack", "httpcore", "httpx"):
+        logging.getLogger(chatty).setLevel(max(number, logging.WARNING))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+class _Errors:
+    """Turns an exception into one line, `error`, and where wanted its `exception` with the traceback."""
+
+    def __init__(self, *, tracebacks: bool) -> None:
+        self._tracebacks = tracebacks
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        error = _exception(event.pop("exc_info", None))
+        if error is not None:
+            event.setdefault("error", summary(error))
+            if self._tracebacks:
+                event["exception"] = "".join(traceback.format_exception(error)).rstrip()
+        return event
+
+
+def _exception(
+    exc_info: bool | BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | None,
+) -> BaseException | None:
+    """The exception behind `exc_info`, in any of the forms that logging allows."""
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case True:
+            return sys.exc_info()[1]
+        case _:
+            return None
+
+
+class _Redacted:
+    """Redacts the finished line, so that no value of whatever type can pass by."""
+
+    def __init__(self, render: Processor) -> None:
+        self._render = render
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> str:
+        return redact(str(self._render(logger, method, event)))

@@ -1,0 +1,61 @@
+"""Makes what handlers return fit for the database: texts that Postgres can store, values that JSON can say."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import math
+import pathlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+LONGEST_ERROR = 4000
+
+
+def clean(text: str) -> str:
+    """Replace what no Postgres text can hold: NUL and lone surrogates."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def bounded(text: str, most: int = LONGEST_ERROR) -> str:
+    """A clean text of at most `most` characters; the middle of a longer one is left out."""
+    text = clean(text)
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
+def jsonable(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    """The value in JSON types, its texts cleaned.
+
+    Raises:
+        TypeError: a value of a type that has no obvious form in JSON.
+        ValueError: a number that is not finite.
+    """
+    match value:
+        case enum.Enum():
+            return jsonable(value.value)
+        case None | bool() | int():
+            return value
+        case str():
+            return clean(value)
+        case float():
+            if not math.isfinite(value):
+                raise ValueError(f"{value} is not a number that JSON can hold")
+            return value
+        case Mapping():
+            return {clean(str(key)): jsonable(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [jsonable(item) for item in value]
+        case uuid.UUID() | decimal.Decimal() | pathlib.PurePath():
+            return clean(str(value))
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return value.isoformat()
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return jsonable(dataclasses.asdict(value))
+        case _:
+            raise TypeError(f"a {type(value).__name__} has no form in JSON")

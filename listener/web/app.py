@@ -1,0 +1,88 @@
+"""Puts the HTTP application together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.metadata import version
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+
+from listener.config import Settings
+from listener.metrics import Metrics
+from listener.web import errors, health
+from listener.web.guard import Shield, TokenGuard
+from listener.web.status import Status
+
+# The page of /docs comes with FastAPI and loads its script from there.
+_DOCS_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src data: https://fastapi.tiangolo.com; "
+    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+)
+
+
+def create_app(
+    settings: Settings,
+    status: Status,
+    metrics: Metrics,
+    routers: Iterable[APIRouter] = (),
+    open_routers: Iterable[APIRouter] = (),
+    refresh: Callable[[], Awaitable[None]] | None = None,
+) -> FastAPI:
+    """The ASGI application.
+
+    Args:
+        settings: decides who may ask.
+        status: what the health routes read.
+        metrics: what `/metrics` shows.
+        routers: further routes, which want the token like all but health.
+        open_routers: further routes that check their callers themselves, such as by signed URLs.
+        refresh: awaited before metrics are shown, so that the fleet's numbers are fresh.
+    """
+    app = FastAPI(
+        title="supalistener",
+        version=version("supalistener"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    errors.install(app)
+    app.add_middleware(Shield, settings=settings)
+    for router in (health.routes(status), *open_routers):
+        app.include_router(router)
+    guarded = [Depends(TokenGuard(settings))]
+    for router in (_metrics(metrics, refresh), _documentation(app), *routers):
+        app.include_router(router, dependencies=guarded, responses={401: {"model": errors.Problem}})
+    return app
+
+
+def _metrics(metrics: Metrics, refresh: Callable[[], Awaitable[None]] | None) -> APIRouter:
+    router = APIRouter(tags=["metrics"])
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def show(accept: str = Header("")) -> Response:
+        """All metrics, for Prometheus."""
+        if refresh is not None:
+            await refresh()
+        text, content_type = metrics.expose(accept)
+        return Response(text, headers={"Content-Type": content_type})
+
+    return router
+
+
+def _documentation(app: FastAPI) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/openapi.json")
+    async def schema() -> dict[str, object]:
+        return app.openapi()
+
+    @router.get("/docs")
+    async def docs() -> HTMLResponse:
+        page = get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
+        page.headers["Content-Security-Policy"] = _DOCS_POLICY
+        return page
+
+    return router

@@ -1,0 +1,63 @@
+"""Errors over HTTP: always `{"error": "one sentence"}`."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_log = structlog.get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """What was wrong with a request."""
+
+    error: str = Field(description="one sentence for a person")
+
+
+def install(app: FastAPI) -> None:
+    """Give every error of this application the one shape."""
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return JSONResponse({"error": f"{where}: {first['msg']}."}, 422)
+
+    app.add_middleware(_Unexpected)
+
+
+class _Unexpected:
+    """Middleware: logs what a route did not foresee, and answers 500.
+
+    Starlette's own way raises the error once more after its answer, upon which the server closes a connection
+    that the caller may be using again already.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            _log.exception("request failed", path=scope.get("path"))
+            if begun:
+                raise
+            answer = JSONResponse({"error": "The service failed to answer; its log says why."}, 500)
+            await answer(scope, receive, send)

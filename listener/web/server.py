@@ -1,0 +1,92 @@
+"""Runs the HTTP application in a thread of its own, where it answers also when the main loop hangs."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+
+import anyio
+import uvicorn
+from anyio.abc import TaskStatus
+from fastapi import APIRouter
+
+from listener.config import Settings
+from listener.errors import ConfigError, ListenerError
+from listener.metrics import Metrics
+from listener.web.app import create_app
+from listener.web.status import Status
+
+_BEAT = 0.5
+
+
+class WebServer:
+    """A component: health, metrics and the given routers on one port, until cancelled.
+
+    Args:
+        settings: where to listen and who may ask.
+        status: what the health routes read; this component beats it from the main loop.
+        metrics: what `/metrics` shows.
+        routers: further routes, which want the token like all but health. They run in the HTTP thread's loop.
+        open_routers: further routes that check their callers themselves, such as by signed URLs.
+        refresh: awaited in the HTTP thread's loop before metrics are shown.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        status: Status,
+        metrics: Metrics,
+        routers: Iterable[APIRouter] = (),
+        open_routers: Iterable[APIRouter] = (),
+        refresh: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._status = status
+        self._app = create_app(settings, status, metrics, routers, open_routers, refresh)
+
+    async def run(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; reports the port that was bound.
+
+        Raises:
+            ConfigError: the address can't be listened on.
+            ListenerError: the HTTP thread has ended without being asked to.
+        """
+        listening = self._bind()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self._app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        # From here on it answers without the main loop's help, even if that never turns again.
+        thread = threading.Thread(target=server.run, args=([listening],), name="http", daemon=True)
+        thread.start()
+        task_status.started(listening.getsockname()[1])
+        try:
+            while thread.is_alive():
+                self._status.beat()
+                await anyio.sleep(_BEAT)
+        finally:
+            server.should_exit = True
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(thread.join)
+        raise ListenerError("The HTTP server has ended by itself; the lines above say why.")
+
+    def _bind(self) -> socket.socket:
+        # Not in the thread: a port that is taken ends the start, and callers can connect from here on.
+        host, port = self._settings.bind_host, self._settings.bind_port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        everywhere = host == "::" and socket.has_dualstack_ipv6()
+        try:
+            return socket.create_server((host, port), family=family, dualstack_ipv6=everywhere)
+        except OSError as error:
+            raise ConfigError(
+                f"The service can't listen on {host} port {port} ({error.strerror}); "
+                "set HEALTH_CHECK_PORT, or PORT where it is set, to a free port."
+            ) from None

@@ -1,0 +1,50 @@
+-- jobs: what people list: unfinished jobs in the order in which they will run, or, for the states completed, failed and
+-- cancelled, the ended ones, newest first. Answers [{queue, key, state, attempt, max_attempts, worker, error, due, …}].
+create or replace function listener.jobs(queue text default null, state text default null, most int default 50) returns jsonb
+language sql stable security definer set search_path = ''
+as $$
+  select coalesce(jsonb_agg(to_jsonb(j) order by j.n), '[]') from (
+    (select row_number() over () as n, d.* from (
+      select q.name as queue, d.job_key as key, d.state, d.attempt, q.max_attempts, d.priority, d.worker, d.error,
+             d.run_at as due, d.claimed_at, d.lease_until, d.lease_until < now() as expired, d.word
+      from listener.delivery as d join listener.queue as q on q.id = d.queue
+      where (jobs.queue is null or q.name = jobs.queue or q.name like jobs.queue || '/%')
+        and (jobs.state is null and d.state is not null or d.state = jobs.state)
+      order by d.state = 'broken' desc, d.state = 'running' desc, d.state, d.priority desc, d.id limit most) as d)
+    union all
+    (select row_number() over (), t.* from (
+      select q.name, t.job_key, t.outcome, t.attempt, q.max_attempts, null::int, t.worker, t.error,
+             t.finished_at, t.started_at, null::timestamptz, null::boolean, null::text
+      from listener.attempt as t join listener.queue as q on q.id = t.queue
+      where (jobs.queue is null or q.name = jobs.queue or q.name like jobs.queue || '/%')
+        and t.outcome = jobs.state and jobs.state in ('completed', 'failed', 'cancelled')
+      order by t.id desc limit most) as t)
+  ) as j
+$$;
+
+-- look: one job as people see it: the row's word, progress, message and error, its delivery, and its attempts, oldest
+-- first. Null without a row. `state` is ready, running, done, failed or cancelled.
+create or replace function listener.look(queue text, key text) returns jsonb
+language plpgsql stable security definer set search_path = '' set row_security = off set enable_seqscan = off
+as $$
+declare
+  a    listener.attachment;
+  seen jsonb;
+  word text;
+begin
+  a := listener.attached(look.queue);
+  execute format('select to_jsonb(t) from %s as t where t.%I = $1::%s', a.table_name, a.key_column, a.key_type)
+    into seen using look.key;
+  if seen is null then
+    return null;
+  end if;
+  word := seen->>a.status_column;
+  return jsonb_build_object('queue', look.queue, 'key', look.key, 'word', word,
+    'state', case when word = a.ready then 'ready' when word = any(a.stages || a.running) then 'running'
+      when word = a.done then 'done' when word = a.failed then 'failed' when word = a.cancelled then 'cancelled' end,
+    'progress', seen->(a.columns->'progress'->>'name'), 'message', seen->(a.columns->'message'->>'name'),
+    'error', seen->(a.columns->'error'->>'name'), 'row', seen,
+    'delivery', (select to_jsonb(d) from listener.delivery as d where d.attachment = a.id and d.job_key = look.key),
+    'attempts', (select coalesce(jsonb_agg(to_jsonb(t) order by t.id), '[]') from listener.attempt as t
+                 where t.job_key = look.key and t.queue in (select q.id from listener.queue as q where q.attachment = a.id)));
+end $$;

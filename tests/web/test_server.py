@@ -1,0 +1,136 @@
+"""The server: a thread of its own that comes, answers whatever happens, and goes."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import anyio
+import httpx
+import pytest
+from fastapi import APIRouter
+
+from listener.config import Settings
+from listener.errors import ConfigError
+from listener.metrics import Metrics
+from listener.web import Status, WebServer
+
+from .webtools import Clock, Serving
+
+
+def ask(url: str) -> httpx.Response:
+    """A plain call: until it returns, nothing else runs in the loop that it is made from."""
+    return httpx.get(url)
+
+
+async def test_it_answers_on_the_port_that_it_reports(serving: Serving) -> None:
+    async with serving() as url, httpx.AsyncClient() as client:
+        answer = await client.get(f"{url}/livez")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_it_answers_while_the_main_loop_hangs(serving: Serving, clock: Clock) -> None:
+    async with serving() as url:
+        assert ask(f"{url}/livez").status_code == 200
+        clock.now += 61
+        answer = ask(f"{url}/livez")
+        health = ask(f"{url}/health")
+
+    sentence = "The main loop has not turned for 61 s; a handler blocks it."
+    assert (answer.status_code, answer.json()) == (503, {"error": sentence})
+    assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+    assert health.json()["problems"] == [sentence]
+
+
+async def test_it_is_alive_again_when_the_loop_turns(serving: Serving, clock: Clock, status: Status) -> None:
+    async with serving() as url, httpx.AsyncClient() as client:
+        clock.now += 61
+        with anyio.fail_after(5):
+            while status.silence:  # noqa: ASYNC110 - the beat is nobody's event
+                await anyio.sleep(0.01)
+
+        assert (await client.get(f"{url}/livez")).status_code == 200
+
+
+async def test_it_ends_soon_although_a_caller_holds_on(serving: Serving) -> None:
+    router = APIRouter()
+    arrived = threading.Event()
+
+    @router.get("/endless")
+    async def endless() -> None:
+        arrived.set()
+        await anyio.sleep_forever()
+
+    threads = threading.active_count()
+    async with anyio.create_task_group() as group:
+        async with serving(router) as url, httpx.AsyncClient(timeout=30) as client:
+            group.start_soon(hold, client, f"{url}/endless")
+            await anyio.to_thread.run_sync(arrived.wait)
+            assert threading.active_count() > threads
+            leaving = time.monotonic()
+        assert time.monotonic() - leaving < 2
+
+    with pytest.raises(httpx.ConnectError):
+        ask(url)
+
+
+async def hold(client: httpx.AsyncClient, url: str) -> None:
+    # An answer or a broken connection: both are the end of waiting.
+    with suppress(httpx.HTTPError):
+        await client.get(url)
+
+
+async def test_a_port_that_is_taken_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = WebServer(
+            Settings.load(host="127.0.0.1", port=port), Status("worker-1", lambda: 0), Metrics()
+        )
+
+        with pytest.raises(ConfigError, match=f"can't listen on 127.0.0.1 port {port} .* to a free port"):
+            await server.run()
+
+
+async def test_metrics_are_there_for_prometheus(serving: Serving) -> None:
+    metrics = Metrics()
+    metrics.queue("export").finished["completed"].inc()
+
+    async with serving(metrics=metrics) as url, httpx.AsyncClient() as client:
+        plain = await client.get(f"{url}/metrics")
+        openmetrics = await client.get(
+            f"{url}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+        )
+
+    assert plain.headers["content-type"].startswith("text/plain; version=")
+    assert 'listener_jobs_finished_total{outcome="completed",queue="export"} 1.0' in plain.text
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
+
+
+async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Serving) -> None:
+    router = APIRouter()
+
+    @router.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a secret detail")
+
+    @router.get("/count")
+    async def count(n: int) -> int:
+        return n
+
+    async with serving(router) as url, httpx.AsyncClient() as client:
+        failed = await client.get(f"{url}/broken")
+        malformed = await client.get(f"{url}/count?n=many")
+        unknown = await client.get(f"{url}/nowhere")
+        after = await client.get(f"{url}/count?n=3")
+
+    assert (failed.status_code, failed.json()) == (
+        500,
+        {"error": "The service failed to answer; its log says why."},
+    )
+    assert malformed.status_code == 422
+    assert malformed.json()["error"].startswith("n: Input should be a valid integer")
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "Not Found"})
+    assert after.json() == 3
