@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import anyio
 import structlog
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 GATHER = 0.003
 LOCKED_PAUSE = 0.5
 REVISIT = 10.0
+LEARN_PAUSE = 0.25
 # Only a sweep found it although events should have announced it: later than any event takes.
 MISSED_AFTER = 2.0
 
@@ -48,6 +50,7 @@ class Dispatcher:
         most: the most jobs to run at once in all.
         poll: seconds between sweeps.
         start: called with each claimed delivery.
+        serves: whether a queue is attached; others are not asked for.
         announced: whether events are expected to arrive now, so that a late find is worth counting.
         unknown: called when the database no longer knows this process.
     """
@@ -64,23 +67,30 @@ class Dispatcher:
         most: int | None,
         poll: float,
         start: Callable[[Delivery], None],
+        serves: Callable[[str], bool],
         announced: Callable[[], bool],
         unknown: Callable[[], None],
     ) -> None:
         self._store = store
         self._worker = worker
         self._lanes = {queue: _Lane(handler.concurrency) for queue, handler in handlers.items()}
+        for queue, lane in self._lanes.items():
+            gauges = metrics.queue(queue).slots
+            gauges["used"].set_function(partial(getattr, lane, "used"))
+            gauges["free"].set_function(partial(getattr, lane, "free"))
         self._most = most or sum(lane.slots for lane in self._lanes.values())
         self._leases = leases
         self._metrics = metrics
         self._status = status
         self._poll = poll
         self._start = start
+        self._serves = serves
         self._announced = announced
         self._unknown = unknown
         self._awake = anyio.Event()
         self._sweep_at = 0.0
         self._lease_ends = 0.0
+        self._revisit = False
         self._next_lane = 0
 
     @property
@@ -105,26 +115,27 @@ class Dispatcher:
         """A handler has returned."""
         lane = self._lanes[queue]
         lane.used -= 1
-        self._show(queue, lane)
         if lane.dirty:
             self._awake.set()
 
     async def run(self) -> None:
         """Claim until cancelled."""
         backoff = delays()
-        for queue, lane in self._lanes.items():
-            self._show(queue, lane)
         while True:
             with anyio.CancelScope(deadline=self._sweep_at):
                 await self._awake.wait()
             self._awake = anyio.Event()
             try:
-                if anyio.current_time() >= self._sweep_at:
+                sweep = anyio.current_time() >= self._sweep_at
+                if sweep:
                     await self._sweep()
                 elif 0 < self.active and self._wanted() < self._most / 2:
                     await anyio.sleep(GATHER)
-                await self._claim()
+                await self._claim(sweep=sweep)
                 backoff = delays()
+                if not self._status.connected:
+                    log.info("the database is back")
+                    self._status.connected = True
             except DatabaseUnavailable as error:
                 # The claim may have been carried out: what nobody here knows of is given back by heartbeats.
                 self._leases.expect_orphans()
@@ -145,13 +156,15 @@ class Dispatcher:
         self._sweep_at = anyio.current_time() + self._poll
         if anyio.current_time() >= self._lease_ends or self._wanted(everything=True) == 0:
             self._lease_ends = float("inf")
+            # Our own leases first: while the database was away they may have ended, though their jobs run.
+            await self._leases.beat()
             for rescued in await self._store.rescue():
                 self._metrics.queue(rescued["queue"]).lease_expirations.inc()
                 log.warning("a lease ended without a heartbeat", **rescued)
         self.wake(None, "sweep")
         self._awake = anyio.Event()
 
-    async def _claim(self) -> None:
+    async def _claim(self, *, sweep: bool) -> None:
         slots = self._allot()
         if not slots:
             return
@@ -159,16 +172,13 @@ class Dispatcher:
         for queue in slots:
             self._lanes[queue].dirty = None
         try:
-            claim = await self._store.claim(self._worker, slots)
+            # A shutdown waits for the answer: what it brings is given back at once, not when leases end.
+            with anyio.CancelScope(shield=True):
+                claim = await self._store.claim(self._worker, slots, sweep=sweep)
         except BaseException:
             for queue in slots:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
             raise
-        if not self._status.connected:
-            log.info("the database is back")
-            self._status.connected = True
-        if not claim.known:
-            self._unknown()
         taken = dict.fromkeys(slots, 0)
         for delivery in claim.jobs:
             taken[delivery.queue] += 1
@@ -177,39 +187,51 @@ class Dispatcher:
             if taken[queue] == asked:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
                 self._awake.set()
-        self._plan(claim, full=sum(taken.values()) == sum(slots.values()), announced="notify" in sources.values())
+        if not claim.known:
+            self._unknown()
+        self._plan(claim, sweep=sweep, full=len(claim.jobs) == sum(slots.values()))
 
     def _begin(self, delivery: Delivery, source: SourceName | None) -> None:
         lane, metrics = self._lanes[delivery.queue], self._metrics.queue(delivery.queue)
         lane.used += 1
-        self._show(delivery.queue, lane)
         metrics.pickup.observe(max(0.0, delivery.late))
         fresh = delivery.attempt == 1 and delivery.snoozes == 0
         if fresh and source == "sweep" and delivery.late > MISSED_AFTER and delivery.origin != "reconcile" and self._announced():
             metrics.missed["sweep"].inc()
         self._start(delivery)
 
-    def _plan(self, claim: Claim, *, full: bool, announced: bool) -> None:
-        """Learn from the claim when to look again, without being woken."""
+    def _plan(self, claim: Claim, *, sweep: bool, full: bool) -> None:
+        """Decide when to look again without being woken."""
         now = anyio.current_time()
-        soon = [claim.next_due]
-        if any(miss.why == "locked" for miss in claim.misses):
-            soon.append(LOCKED_PAUSE)
-        if not full:
-            self._lease_ends = float("inf") if claim.next_lease is None else now + max(0.05, claim.next_lease)
-            soon.append(claim.next_lease)
-        if announced and not claim.jobs:
-            # Another process took it, perhaps in this moment: come back to learn when its lease ends.
-            soon.append(REVISIT)
         for miss in claim.misses:
             if miss.why == "refused":
-                log.error("a row can't be claimed; its delivery is kept aside as broken", queue=miss.queue, job=miss.key, error=miss.error)
-        self._sweep_at = min([self._sweep_at, *(now + max(0.05, seconds) for seconds in soon if seconds is not None)])
+                log.error(
+                    "a row can't be claimed; its delivery is kept aside as broken",
+                    queue=miss.queue,
+                    job=miss.key,
+                    error=miss.error,
+                )
+        soon: list[float | None] = []
+        if any(miss.why == "locked" for miss in claim.misses):
+            soon.append(LOCKED_PAUSE)
+        if sweep:
+            self._lease_ends = now + (float("inf") if claim.next_lease is None else claim.next_lease)
+            soon += [max(0.1, seconds) for seconds in (claim.next_due, claim.next_lease) if seconds is not None]
+            if self._revisit:
+                # What woke us was not here any more: another process took it, perhaps in this moment.
+                soon.append(REVISIT)
+            self._revisit = False
+        elif not full:
+            # A claim says nothing of what is due later or runs elsewhere; a sweep does, a moment later.
+            self._revisit = not claim.jobs
+            soon.append(LEARN_PAUSE if claim.jobs else 0.0)
+        self._sweep_at = min([self._sweep_at, *(now + max(0.0, seconds) for seconds in soon if seconds is not None)])
 
     def _allot(self) -> dict[str, int]:
         """Slots to ask for, queue by queue; the room that all share goes round, so that no queue starves another."""
         room = self._most - self.active
-        names = [queue for queue, lane in self._lanes.items() if lane.dirty and lane.free > 0]
+        lanes = self._lanes.items()
+        names = [queue for queue, lane in lanes if lane.dirty and lane.free > 0 and self._serves(queue)]
         if room <= 0 or not names:
             return {}
         first = self._next_lane % len(names)
@@ -226,9 +248,9 @@ class Dispatcher:
     def _wanted(self, *, everything: bool = False) -> int:
         """How many jobs could be started now."""
         room = self._most - self.active
-        return min(room, sum(lane.free for lane in self._lanes.values() if lane.dirty or everything))
-
-    def _show(self, queue: str, lane: _Lane) -> None:
-        gauges = self._metrics.queue(queue).slots
-        gauges["used"].set(lane.used)
-        gauges["free"].set(lane.free)
+        open_ = [
+            lane.free
+            for queue, lane in self._lanes.items()
+            if (lane.dirty or everything) and self._serves(queue)
+        ]
+        return min(room, sum(open_))

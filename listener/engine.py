@@ -36,6 +36,8 @@ from listener.web import Status, WebServer
 
 log = structlog.get_logger(__name__)
 
+LAST_WORDS = 5.0
+
 
 def new_worker_id() -> str:
     """An id that no process had before: the pid alone is 1 in every container."""
@@ -77,6 +79,7 @@ class Engine:
         self._settings = settings
         self._signals = signals
         self.worker_id = new_worker_id()
+        self._log = log.bind(worker=self.worker_id)
         self.metrics = Metrics()
         self.metrics.for_queues(app.handlers)
         self._transport = PostgresTransport(dsn)
@@ -84,6 +87,7 @@ class Engine:
         self._attempts: dict[int, Attempt] = {}
         self._served: dict[str, Served] = {}
         self._shutdown = anyio.Event()
+        self._grace = anyio.CancelScope()
         self._one_ended = anyio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.status = Status(self.worker_id, lambda: len(self._attempts))
@@ -102,6 +106,7 @@ class Engine:
             most=settings.max_concurrent_jobs,
             poll=settings.poll_interval,
             start=self._start,
+            serves=lambda queue: queue in self._served,
             announced=lambda: self._source.is_connected,
             unknown=lambda: self._maintenance.reconcile_soon(),
         )
@@ -121,6 +126,9 @@ class Engine:
 
     def wake(self, queue: str) -> None:
         """A queue may have something to claim."""
+        if queue in self._handlers and queue not in self._served:
+            # It was attached just now.
+            self._maintenance.reconcile_soon()
         self._dispatcher.wake(queue, "notify")
 
     def stop(self, queue: str) -> None:
@@ -135,12 +143,18 @@ class Engine:
 
     # The life of the process.
 
-    def shut_down(self) -> None:
-        """Begin to shut down: claim nothing more, let jobs finish for a while, hand on the rest."""
+    def shut_down(self, *, at_once: bool = False) -> None:
+        """Begin to shut down: claim nothing more, let jobs finish for a while, hand on the rest.
+
+        Args:
+            at_once: hand on what runs now; may be said later, too.
+        """
         self._shutdown.set()
+        if at_once:
+            self._grace.cancel()
 
     async def run(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until `shut_down` or a signal; reports the HTTP port, or None without HTTP, once it listens for events.
+        """Serve until `shut_down` or a signal; reports the HTTP port, or None without HTTP, when it begins to serve.
 
         Raises:
             SchemaError: the schema in the database does not fit this program.
@@ -160,7 +174,7 @@ class Engine:
                     await self._serve(task_status, port)
                     await self._say_goodbye()
                 services.cancel_scope.cancel()
-        except* Exception as group:
+        except ExceptionGroup as group:
             raise _single(group) from None
         finally:
             await self._transport.close()
@@ -172,6 +186,8 @@ class Engine:
             try:
                 await self._store.check_schema()
                 await self._register()
+                if misfits := self._misfits():
+                    raise ConfigError(misfits[0])
             except DatabaseUnavailable as error:
                 log.error("the service waits for its database", error=str(error))
                 with anyio.move_on_after(delay):
@@ -194,11 +210,19 @@ class Engine:
                 hearing.cancel_scope.cancel()
             if self._attempts:
                 log.info("shutting down", running=len(self._attempts), grace=self._settings.shutdown_grace)
-            with anyio.move_on_after(self._settings.shutdown_grace):
-                while self._attempts:
-                    await self._one_ended.wait()
+            with self._grace:
+                self._grace.deadline = anyio.current_time() + self._settings.shutdown_grace
+                await self._all_ended()
             for attempt in list(self._attempts.values()):
                 attempt.stop("shutdown")
+            # A database that is away must not keep the process; the jobs go on when their leases end.
+            with anyio.move_on_after(LAST_WORDS):
+                await self._all_ended()
+            self._running.cancel_scope.cancel()
+
+    async def _all_ended(self) -> None:
+        while self._attempts:
+            await self._one_ended.wait()
 
     async def _say_goodbye(self) -> None:
         try:
@@ -212,21 +236,27 @@ class Engine:
             async for number in received:
                 if self._shutdown.is_set():
                     log.warning("stopping at once", signal=signal.Signals(number).name)
-                    for attempt in list(self._attempts.values()):
-                        attempt.stop("shutdown")
-                self._shutdown.set()
+                self.shut_down(at_once=self._shutdown.is_set())
 
     async def _register(self) -> list[str]:
         """Make this process known, and learn what its handlers must fit; answers what is wrong."""
         slots = {queue: handler.concurrency for queue, handler in self._handlers.items()}
-        served = await self._store.register(self.worker_id, socket.gethostname(), version("supalistener"), slots)
-        self._served = {one.queue: one for one in served}
-        for queue, handler in self._handlers.items():
-            if queue in self._served:
-                _check_columns(handler, self._served[queue])
-        return [
+        served = await self._store.register(
+            self.worker_id, socket.gethostname(), version("supalistener"), slots
+        )
+        known, self._served = self._served, {one.queue: one for one in served}
+        if self._served.keys() - known.keys():
+            self._dispatcher.sweep_soon()
+        return self._misfits() + [
             f"no table is attached as queue {queue!r}, which has a handler; run `listener attach TABLE {queue}`"
             for queue in sorted(self._handlers.keys() - self._served.keys())
+        ]
+
+    def _misfits(self) -> list[str]:
+        return [
+            problem
+            for queue, served in self._served.items()
+            if (problem := _misfit(self._handlers[queue], served)) is not None
         ]
 
     async def _refresh(self) -> None:
@@ -241,7 +271,7 @@ class Engine:
     def _start(self, delivery: Delivery) -> None:
         handler = self._handlers[delivery.queue]
         served = self._served.get(delivery.queue)
-        job = Job(delivery, self._settlement, log=log.bind(worker=self.worker_id), temp_dir=self._settings.temp_dir)
+        job = Job(delivery, self._settlement, log=self._log, temp_dir=self._settings.temp_dir)
         attempt = Attempt(
             delivery,
             handler,
@@ -253,7 +283,7 @@ class Engine:
             result_column=served.result if served else None,
         )
         self._leases.hold(delivery)
-        self._attempts[delivery.id] = attempt
+        self._attempts[delivery.fence] = attempt
         self._running.start_soon(self._attend, attempt, name=f"{delivery.queue} {delivery.key}")
 
     async def _attend(self, attempt: Attempt) -> None:
@@ -263,23 +293,24 @@ class Engine:
             self._dispatcher.free(attempt.delivery.queue)
         await attempt.settle()
         self._leases.drop(attempt.delivery)
-        if self._attempts.get(attempt.delivery.id) is attempt:
-            del self._attempts[attempt.delivery.id]
-        self._one_ended.set()
-        self._one_ended = anyio.Event()
+        del self._attempts[attempt.delivery.fence]
+        if self._shutdown.is_set():
+            self._one_ended.set()
+            self._one_ended = anyio.Event()
 
-    def _lost(self, delivery: int, why: str) -> None:
-        if attempt := self._attempts.get(delivery):
+    def _lost(self, fence: int, why: str) -> None:
+        if attempt := self._attempts.get(fence):
             attempt.stop(why)
 
 
-def _check_columns(handler: Handler, served: Served) -> None:
+def _misfit(handler: Handler, served: Served) -> str | None:
     unknown = sorted((handler.columns or frozenset()) - set(served.columns))
-    if unknown:
-        raise ConfigError(
-            f"the handler of queue {handler.queue!r} returns {', '.join(unknown)}, but {served.table} has no such column; "
-            f"its columns are {', '.join(served.columns)}"
-        )
+    if not unknown:
+        return None
+    return (
+        f"the handler of queue {handler.queue!r} returns {', '.join(unknown)}, but {served.table} has no such "
+        f"column; its columns are {', '.join(served.columns)}"
+    )
 
 
 def _single(group: BaseExceptionGroup) -> BaseException:

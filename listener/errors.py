@@ -54,7 +54,7 @@ class Retry(Exception):
 
     def __init__(self, message: str = "the handler asked for a retry", *, delay: float | None = None) -> None:
         super().__init__(message)
-        self.delay = delay
+        self.delay = None if delay is None else float(delay)
 
 
 class Snooze(Exception):
@@ -66,4 +66,4 @@ class Snooze(Exception):
 
     def __init__(self, delay: float) -> None:
         super().__init__(f"snoozed for {delay:g} s")
-        self.delay = delay
+        self.delay = float(delay)

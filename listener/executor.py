@@ -12,13 +12,17 @@ import anyio
 from listener.app import Handler
 from listener.errors import Fail, LeaseLost, Retry, Snooze
 from listener.job import Job
-from listener.log import redact, summary
+from listener.log import redact, summary, text_of
 from listener.metrics import QueueMetrics, RetryReason
 from listener.model import Answer, Delivery
 from listener.settlement import Settlement
 from listener.text import bounded, jsonable
 
+LONGEST_DELAY = 365 * 86400.0
 _NOTHING = object()
+
+WORTH_A_LINE = 0.5
+"""Seconds that a job must have run for its completion to be logged."""
 
 
 class Attempt:
@@ -63,11 +67,13 @@ class Attempt:
     async def run(self) -> None:
         """Run the handler; returns when it has, whatever it did. `settle` says what came of it."""
         started = time.perf_counter()
-        self._verb, self._item = await self._perform()
+        try:
+            self._verb, self._item = await self._perform()
+        finally:
+            self._settlement.forget_progress(self.delivery)
+            self._job.clean_up()
         self._seconds = time.perf_counter() - started
         self._metrics.run.observe(self._seconds)
-        self._settlement.forget_progress(self.delivery)
-        self._job.clean_up()
 
     async def settle(self) -> None:
         """Write the outcome of `run`, and count it."""
@@ -86,7 +92,12 @@ class Attempt:
         try:
             with self._scope:
                 returned = await self._call()
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and anyio.current_effective_deadline() == float(
+                "-inf"
+            ):
+                # It is the service that is being cancelled, not something that the handler waited for.
+                raise
             # What a handler raises because it was stopped is no failure of the job.
             if self._stopped is None:
                 return self._failed(error)
@@ -114,13 +125,13 @@ class Attempt:
             error = error.exceptions[0]
         match error:
             case Snooze():
-                return "snooze", {"delay": max(0.0, error.delay)}
+                return "snooze", {"delay": _within_reason(error.delay)}
             case Fail():
-                return "fail", {"error": bounded(redact(str(error)))}
+                return "fail", {"error": bounded(redact(text_of(error)))}
             case Retry():
                 self._reason = "asked"
-                delay = {} if error.delay is None else {"delay": max(0.0, error.delay)}
-                return "retry", {"error": bounded(redact(str(error))), **delay}
+                delay = {} if error.delay is None else {"delay": _within_reason(error.delay)}
+                return "retry", {"error": bounded(redact(text_of(error))), **delay}
             case LeaseLost():
                 return None, {}
             case _:
@@ -131,8 +142,8 @@ class Attempt:
     def _returned(self, returned: Any) -> tuple[str | None, dict[str, Any]]:
         try:
             return "complete", {"columns": self._columns(returned)}
-        except (TypeError, ValueError) as error:
-            return "fail", {"error": bounded(f"the handler's result can't be stored: {error}")}
+        except Exception as error:
+            return "fail", {"error": bounded(f"the handler's result can't be stored: {text_of(error)}")}
 
     def _columns(self, returned: Any) -> Mapping[str, Any]:
         if returned is None:
@@ -141,11 +152,20 @@ class Attempt:
             columns: Mapping[str, Any] = jsonable(returned)
             return columns
         if self._result_column is None:
-            raise TypeError(f"it is a {type(returned).__name__}, and the queue has no result column; return a dict of columns")
+            raise TypeError(
+                f"it is a {type(returned).__name__}, and the queue has no result column; return a dict of columns"
+            )
         return {self._result_column: jsonable(returned)}
 
     def _count(self, answer: Answer) -> None:
-        finished, logger = self._metrics.finished, self._job.log
+        finished = self._metrics.finished
+        if self._verb == "complete" and answer.outcome == "ok":
+            finished["completed"].inc()
+            # Binding and writing a line takes longer than the shortest jobs do.
+            if self._seconds > WORTH_A_LINE:
+                self._job.log.info("job completed", seconds=round(self._seconds, 3))
+            return
+        logger = self._job.log
         match self._verb, answer.outcome:
             case None, _:
                 finished["cancelled" if self._stopped == "cancelled" else "lost"].inc()
@@ -153,9 +173,6 @@ class Attempt:
             case _, "lost":
                 finished["lost"].inc()
                 logger.warning("the job was no longer this worker's; what it wrote does not count")
-            case "complete", "ok":
-                finished["completed"].inc()
-                logger.debug("job completed", seconds=round(self._seconds, 3))
             case (_, "refused") | ("fail", _) | (_, "spent"):
                 finished["failed"].inc()
                 logger.error("job failed", error=answer.error or self._item.get("error"))
@@ -164,3 +181,7 @@ class Attempt:
                 logger.info("job is tried again", error=self._item["error"])
             case verb, _:
                 logger.info("job given back", how=verb)
+
+
+def _within_reason(delay: float) -> float:
+    return min(max(0.0, delay), LONGEST_DELAY)

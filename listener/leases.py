@@ -20,7 +20,7 @@ class Leases:
 
     Args:
         beat: seconds between heartbeats.
-        on_lost: called with a delivery id and why, when its attempt is over for this process.
+        on_lost: called with a fence and why, when that attempt is over for this process.
     """
 
     def __init__(
@@ -32,19 +32,20 @@ class Leases:
         self._beat = beat
         self._on_lost = on_lost
         self._held: dict[int, Delivery] = {}
-        self._wanted = anyio.Event()
+        self._needed = anyio.Event()
+        self._asked = anyio.Event()
         self._orphans_until = 0.0
 
     def hold(self, delivery: Delivery) -> None:
         """Name this attempt in heartbeats until it is dropped."""
         if not self._held:
-            self._wanted.set()
-        self._held[delivery.id] = delivery
+            self._needed.set()
+        # By fence: an attempt whose job was restarted here may still run beside the new one.
+        self._held[delivery.fence] = delivery
 
     def drop(self, delivery: Delivery) -> None:
         """The attempt is over, and the database knows it."""
-        if self._held.get(delivery.id) is delivery:
-            del self._held[delivery.id]
+        self._held.pop(delivery.fence, None)
 
     def holds(self, queue: str) -> bool:
         """Whether a job of this queue runs here."""
@@ -52,23 +53,23 @@ class Leases:
 
     def ask(self) -> None:
         """Beat at once: somebody may have cancelled a job that runs here."""
-        self._wanted.set()
+        self._asked.set()
 
     def expect_orphans(self) -> None:
         """A claim's answer was lost: keep beating until the database has taken back what nobody here knows of."""
         self._orphans_until = anyio.current_time() + 4 * self._beat
-        self._wanted.set()
+        self._needed.set()
 
     async def run(self) -> None:
         """Beat until cancelled; sleeps while nothing is held."""
         while True:
             if not self._held and anyio.current_time() > self._orphans_until:
-                await self._wanted.wait()
-                self._wanted = anyio.Event()
-                # The lease of a claim is fresh: a beat is due only after a while, unless somebody asks.
+                await self._needed.wait()
+            self._needed = anyio.Event()
+            # The lease of a claim is fresh: a beat is due only after a while, unless somebody asks.
             with anyio.move_on_after(self._beat):
-                await self._wanted.wait()
-            self._wanted = anyio.Event()
+                await self._asked.wait()
+            self._asked = anyio.Event()
             await self.beat()
 
     async def beat(self) -> None:
@@ -85,7 +86,6 @@ class Leases:
             log.error("a heartbeat was refused", error=str(error))
             return
         for one in lost:
-            held = self._held.get(one.delivery)
-            if held is not None and held.fence == one.fence:
+            if held := self._held.get(one.fence):
                 self._metrics.queue(held.queue).fenced["heartbeat"].inc()
-                self._on_lost(one.delivery, "cancelled" if one.cancelled else "lost")
+                self._on_lost(one.fence, "cancelled" if one.cancelled else "lost")

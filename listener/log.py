@@ -38,11 +38,19 @@ def redact(text: str) -> str:
     return text
 
 
+def text_of(error: BaseException) -> str:
+    """The text of any error, also of one that can't say it."""
+    try:
+        return str(error)
+    except Exception:
+        return "its text can't be told"
+
+
 def summary(error: BaseException) -> str:
     """One line about an error; of a group with a single member, about that member."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    lines = str(error).strip().splitlines()
+    lines = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 

@@ -16,22 +16,37 @@ from listener.errors import DatabaseError, DatabaseUnavailable, LeaseLost
 from listener.metrics import Metrics
 from listener.model import Answer, Delivery
 from listener.store import Store
+from listener.text import bounded
 
 log = structlog.get_logger(__name__)
 
 LARGEST_BATCH = 250
 LOCKED_PAUSE = 0.25
 PROGRESS_PAUSE = 1.0
+_ENDS = {"complete", "retry", "snooze", "release"}
 
 
 class _Pending:
-    __slots__ = ("answer", "item", "settled", "verb")
+    __slots__ = ("answer", "delivery", "item", "settled", "verb")
 
-    def __init__(self, verb: str, item: Mapping[str, Any]) -> None:
+    def __init__(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
         self.verb = verb
-        self.item = item
+        self.delivery = delivery.id
+        self.item = {"delivery": delivery.id, "fence": delivery.fence, **item}
         self.settled = anyio.Event()
         self.answer = Answer("lost")
+
+
+class _Progress:
+    """The latest of one attempt. Written from any thread: the values first, then whether they are new."""
+
+    __slots__ = ("delivery", "is_new", "message", "percent")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.percent: float | None = None
+        self.message: str | None = None
+        self.is_new = False
 
 
 class Settlement:
@@ -46,13 +61,13 @@ class Settlement:
         self._on_lost = on_lost
         self._pending: list[_Pending] = []
         self._arrived = anyio.Event()
-        self._progress: dict[int, tuple[Delivery, float | None, str | None]] = {}
+        self._progress: dict[int, _Progress] = {}
         self._moved = anyio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def settle(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> Answer:
         """Carry out one verb for one attempt, however long the database is away."""
-        pending = _Pending(verb, {"delivery": delivery.id, "fence": delivery.fence, **item})
+        pending = _Pending(verb, delivery, item)
         self._pending.append(pending)
         self._arrived.set()
         await pending.settled.wait()
@@ -64,26 +79,26 @@ class Settlement:
         """As `settle`, for handlers: raises LeaseLost or DatabaseError unless it was done."""
         answer = await self.settle(verb, delivery, item)
         if answer.outcome == "lost":
-            self._on_lost(delivery.id, "lost")
+            self._on_lost(delivery.fence, "lost")
             raise LeaseLost("the job was cancelled, or its lease moved on")
         if answer.outcome == "refused":
             raise DatabaseError(answer.error or "the table refused it")
 
     def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None:
         """Remember the latest progress of an attempt; safe from any thread."""
-        first = not self._progress
-        _, old_percent, old_message = self._progress.get(delivery.id, (delivery, None, None))
-        self._progress[delivery.id] = (
-            delivery,
-            old_percent if percent is None else percent,
-            old_message if message is None else message,
-        )
-        if first and self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: self._moved.set())
+        latest = self._progress.setdefault(delivery.fence, _Progress(delivery))
+        if percent is not None:
+            latest.percent = percent
+        if message is not None:
+            latest.message = message
+        if not latest.is_new:
+            latest.is_new = True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._moved.set)
 
     def forget_progress(self, delivery: Delivery) -> None:
         """The attempt is over; its final word says the rest."""
-        self._progress.pop(delivery.id, None)
+        self._progress.pop(delivery.fence, None)
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -93,18 +108,22 @@ class Settlement:
                 await self._arrived.wait()
                 self._arrived = anyio.Event()
                 while self._pending:
-                    batch, self._pending = self._pending[:LARGEST_BATCH], self._pending[LARGEST_BATCH:]
-                    await self._flush(batch, group)
+                    await self._flush(group)
 
-    async def _flush(self, batch: list[_Pending], group: TaskGroup) -> None:
-        by_verb: dict[str, list[_Pending]] = {}
-        for pending in batch:
-            by_verb.setdefault(pending.verb, []).append(pending)
+    async def _flush(self, group: TaskGroup) -> None:
+        batch, self._pending = self._pending[:LARGEST_BATCH], self._pending[LARGEST_BATCH:]
+        by_verb: dict[str, dict[int, _Pending]] = {}
+        # A verb takes one item of each delivery: an attempt that was replaced may speak beside the new one.
+        self._pending[:0] = [
+            pending
+            for pending in batch
+            if by_verb.setdefault(pending.verb, {}).setdefault(pending.delivery, pending) is not pending
+        ]
         for verb, members in by_verb.items():
-            answers = await self._call(verb, [pending.item for pending in members])
+            answers = await self._call(verb, [pending.item for pending in members.values()])
             locked = []
-            for pending in members:
-                answer = answers.get(pending.item["delivery"], Answer("lost"))
+            for delivery, pending in members.items():
+                answer = answers.get(delivery, Answer("lost"))
                 if answer.outcome == "locked":
                     locked.append(pending)
                 else:
@@ -123,17 +142,32 @@ class Settlement:
             try:
                 return await self._store.settle(verb, items)
             except DatabaseUnavailable as error:
-                log.warning("what jobs have to say got no answer; it is said again", verb=verb, jobs=len(items), error=str(error))
+                log.warning(
+                    "what jobs have to say got no answer; it is said again",
+                    verb=verb,
+                    jobs=len(items),
+                    error=str(error),
+                )
                 await anyio.sleep(delay)
             except DatabaseError as error:
-                if len(items) == 1:
-                    return {items[0]["delivery"]: Answer("refused", str(error))}
                 # The call as a whole was refused: one of its items can't even be read. Find it.
+                if len(items) == 1:
+                    return await self._refused(verb, items[0], str(error))
                 answers: dict[int, Answer] = {}
                 for item in items:
                     answers |= await self._call(verb, [item])
                 return answers
         raise AssertionError("delays never end")
+
+    async def _refused(self, verb: str, item: Mapping[str, Any], error: str) -> dict[int, Answer]:
+        """Nothing was changed: fail the job whose end was refused, that it is not run over and over."""
+        delivery = item["delivery"]
+        if verb in _ENDS:
+            why = bounded(f"the database refused the outcome: {error}")
+            answer = (await self._call("fail", [{**_name(item), "error": why}]))[delivery]
+            if answer.outcome != "ok":
+                return {delivery: answer}
+        return {delivery: Answer("refused", error)}
 
     async def _run_progress(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -145,21 +179,49 @@ class Settlement:
             await anyio.sleep(max(0.0, PROGRESS_PAUSE - (time.monotonic() - started)))
 
     async def _flush_progress(self) -> None:
-        latest, self._progress = self._progress, {}
-        items = [
-            {"delivery": delivery.id, "fence": delivery.fence, "percent": percent, "message": message}
-            for delivery, percent, message in latest.values()
-        ]
+        items: dict[int, Mapping[str, Any]] = {}
+        latest: dict[int, _Progress] = {}
+        # Of attempts at one delivery the newest counts.
+        for fence, progress in sorted(self._progress.items()):
+            if progress.is_new:
+                progress.is_new = False
+                delivery = progress.delivery.id
+                latest[delivery] = progress
+                items[delivery] = {
+                    "delivery": delivery,
+                    "fence": fence,
+                    "percent": progress.percent,
+                    "message": progress.message,
+                }
         if not items:
             return
         try:
-            answers = await self._store.settle("progress", items)
-        except (DatabaseUnavailable, DatabaseError) as error:
+            answers = await self._store.settle("progress", list(items.values()))
+        except DatabaseUnavailable as error:
+            log.warning("progress got no answer; it is written later", error=str(error))
+            answers = dict.fromkeys(items, Answer("locked"))
+        except DatabaseError as error:
             log.warning("progress could not be written", error=str(error))
             return
-        for number, answer in answers.items():
-            if answer.outcome == "lost":
-                self._metrics.queue(latest[number][0].queue).fenced["progress"].inc()
-                self._on_lost(number, "lost")
-            elif answer.outcome == "refused":
-                log.warning("the table refused a progress", job=latest[number][0].key, error=answer.error)
+        for delivery, answer in answers.items():
+            self._answered(latest[delivery], answer)
+
+    def _answered(self, progress: _Progress, answer: Answer) -> None:
+        fence = progress.delivery.fence
+        if self._progress.get(fence) is not progress:
+            # The attempt has ended meanwhile, and said so itself.
+            return
+        match answer.outcome:
+            case "lost":
+                del self._progress[fence]
+                self._metrics.queue(progress.delivery.queue).fenced["progress"].inc()
+                self._on_lost(fence, "lost")
+            case "locked":
+                progress.is_new = True
+                self._moved.set()
+            case "refused":
+                log.warning("the table refused a progress", job=progress.delivery.key, error=answer.error)
+
+
+def _name(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"delivery": item["delivery"], "fence": item["fence"]}

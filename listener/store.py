@@ -49,10 +49,10 @@ class Store:
         """Forget a process that ends well."""
         await self._call("unregister", worker=worker)
 
-    async def claim(self, worker: str, slots: Mapping[str, int]) -> Claim:
-        """Take up to so many due jobs of each queue."""
+    async def claim(self, worker: str, slots: Mapping[str, int], *, sweep: bool = True) -> Claim:
+        """Take up to so many due jobs of each queue; a sweep also learns when to come back."""
         answer = await self._call(
-            "claim", worker=worker, queues=list(slots), slots=list(slots.values()), lease=self._lease
+            "claim", worker=worker, queues=list(slots), slots=list(slots.values()), lease=self._lease, sweep=sweep
         )
         jobs = [
             Delivery(
@@ -62,7 +62,7 @@ class Store:
             for job in answer["jobs"]
         ]  # fmt: skip
         misses = [Miss(miss["queue"], miss["why"], miss.get("key"), miss.get("error")) for miss in answer["misses"]]
-        return Claim(jobs, misses, answer["next_due"], answer["next_lease"], answer["known"])
+        return Claim(jobs, misses, answer.get("next_due"), answer.get("next_lease"), answer.get("known", True))
 
     async def heartbeat(self, worker: str, held: Iterable[tuple[int, int]]) -> list[Lost]:
         """Extend the leases of these (delivery, fence); answers those that are over."""

@@ -45,7 +45,9 @@ class PostgresSource:
         while True:
             try:
                 connection = await asyncpg.connect(
-                    self._dsn, timeout=CONNECT_TIMEOUT, server_settings={"application_name": "listener events"}
+                    self._dsn,
+                    timeout=CONNECT_TIMEOUT,
+                    server_settings={"application_name": "listener events"},
                 )
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 reason = "refused"
@@ -66,8 +68,9 @@ class PostgresSource:
         connection.add_termination_listener(lambda _: closed.set())
         _keep_alive(connection)
         try:
-            await connection.add_listener("listener_wake", self._heard)
-            await connection.add_listener("listener_stop", self._heard)
+            with anyio.fail_after(PROBE_TIMEOUT):
+                await connection.add_listener("listener_wake", self._heard)
+                await connection.add_listener("listener_stop", self._heard)
             self._show(connected=True)
             self._wakes.connected()
             while True:
@@ -81,7 +84,9 @@ class PostgresSource:
             log.warning("the connection for events is silent; it is made anew")
             return "silent"
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("the connection for events failed; it is made anew", error=str(error) or type(error).__name__)
+            log.warning(
+                "the connection for events failed; it is made anew", error=str(error) or type(error).__name__
+            )
             return "closed"
 
     def _heard(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:

@@ -11,9 +11,9 @@ import asyncpg
 
 from listener.errors import DatabaseError, DatabaseUnavailable
 
-# SQLSTATEs that speak of the connection or the server's state, not of the call: class 08, admin shutdown,
-# crash, starting up, too many connections.
-_UNAVAILABLE = ("08", "57P01", "57P02", "57P03", "53300")
+# SQLSTATEs that speak of the connection or of this moment, not of the call: connection, rollback (deadlocks),
+# resources (disk, memory, connections), lock timeout, operator (shutdown, statement timeout), system.
+_UNAVAILABLE = ("08", "40", "53", "55P03", "57", "58")
 
 
 class PostgresTransport:
@@ -21,11 +21,12 @@ class PostgresTransport:
 
     Args:
         dsn: a `postgresql://` URL.
-        connections: the most connections to hold; claim, settlement and heartbeat use one each.
+        connections: the most connections to hold, opened when needed. Claim, settlement, progress, heartbeat and
+            maintenance use one each, so that none waits behind another.
         timeout: seconds after which a call without an answer is given up and its connection dropped.
     """
 
-    def __init__(self, dsn: str, *, connections: int = 3, timeout: float = 10.0) -> None:
+    def __init__(self, dsn: str, *, connections: int = 5, timeout: float = 10.0) -> None:
         self._dsn = dsn
         self._connections = connections
         self._timeout = timeout
@@ -41,24 +42,30 @@ class PostgresTransport:
         try:
             if self._pool is None:
                 self._pool = await self._open()
-            connection = await self._pool.acquire(timeout=self._timeout)
+            pool = self._pool
+            connection = await pool.acquire(timeout=self._timeout)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise DatabaseUnavailable(f"the database can't be reached ({_reason(error)})") from error
         try:
             return await connection.fetchval(query, *arguments, timeout=self._timeout)
         except asyncpg.PostgresError as error:
             if str(error.sqlstate).startswith(_UNAVAILABLE):
-                raise DatabaseUnavailable(f"the database went away ({error})") from error
-            raise DatabaseError(str(error), sqlstate=str(error.sqlstate), hint=getattr(error, "hint", None)) from error
+                raise DatabaseUnavailable(f"the database could not answer now ({error.message})") from error
+            raise DatabaseError(
+                error.message or "", sqlstate=str(error.sqlstate), hint=getattr(error, "hint", None)
+            ) from error
         except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
             # TCP alone would notice a silent drop after many minutes: the connection is not used again.
             connection.terminate()
             raise DatabaseUnavailable(f"the database gave no answer ({_reason(error)})") from error
+        except (ValueError, RecursionError) as error:
+            # Nothing was sent: a value is too large or too deep to be written as JSON.
+            raise DatabaseError(f"a value can't be written as JSON ({_reason(error)})") from error
         except asyncio.CancelledError:
             connection.terminate()
             raise
         finally:
-            await self._pool.release(connection)
+            await pool.release(connection)
 
     async def close(self) -> None:
         """See `Transport.close`."""

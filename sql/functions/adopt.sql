@@ -19,9 +19,11 @@ begin
     with adopted as (
       insert into listener.delivery (attachment, queue, job_key, state, priority, run_at, first_due, origin, word)
       select %1$s, c.queue, c.key, 'waiting', coalesce(c.priority, 0), clock_timestamp(), clock_timestamp(), 'adopt', c.word
-      from (select %2$s, %3$s as touched from %4$s as r where r.%5$I::text = any($1)) as c
-      where c.queue is not null and (touched is null or touched <= clock_timestamp() - $2)
+      from %4$s as r cross join lateral (select %2$s, %3$s as touched) as c
+      where r.%5$I::text = any($1) and c.queue is not null and (c.touched is null or c.touched <= clock_timestamp() - $2)
         and c.queue in (select q.id from listener.queue as q where q.name in ($3, %6$L) or %6$L = $3)
+      -- A row that somebody is changing is alive.
+      for no key update of r skip locked
       on conflict do nothing returning queue
     ) select listener.wake_queues(array_agg(distinct queue)), count(*) from adopted $sql$,
     a.id, listener.row_sql(a),

@@ -60,6 +60,8 @@ begin
     a.stages || array[a.running, a.ready]) into report;
   if not attach.dry_run then
     perform listener.reconcile_one(a, 1000);
+    -- A service that has a handler for a queue learns now that it is attached.
+    perform listener.wake_queues(array(select q.id from listener.queue as q where q.attachment = a.id));
   end if;
   return jsonb_build_object('queue', a.name, 'table', a.table_name, 'key', a.key_column, 'status', a.status_column,
     'columns', (select coalesce(jsonb_object_agg(role, value->>'name'), '{}') from jsonb_each(a.columns) as c(role, value)),
@@ -116,6 +118,9 @@ begin
   a.wake := wake;
   if (kind is null) <> (coalesce(cardinality(kinds), 0) = 0) then
     raise exception 'kind and kinds go together' using hint = 'Say kind => ''type'', kinds => ''{render,analysis}''.';
+  end if;
+  if (select count(distinct k) < count(*) from unnest(kinds) as k) then
+    raise exception 'kinds has null, or a kind twice' using hint = 'Say kinds => ''{render,analysis}''.';
   end if;
   if kind is not null then
     parts := regexp_match(kind, '^\s*"?(.*?)"?\s*(?:->>\s*''?([^'']+?)''?)?\s*$');
@@ -188,5 +193,8 @@ begin
   delete from listener.delivery as d where d.attachment = a.id and d.queue = any(stale);
   delete from listener.queue as q where q.id = any(stale);
   perform listener.generate(a.id);
+  -- What the table refused as it was described before may fit now.
+  update listener.delivery as d set state = 'waiting', error = null, attempt = least(d.attempt, save.max_attempts - 1)
+  where d.attachment = a.id and d.state = 'broken';
   return a.id;
 end $$;

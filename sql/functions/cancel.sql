@@ -1,14 +1,14 @@
 -- cancel: ends jobs that are not finished: their rows get the cancelled word, or the failed word where the table has
 -- none, and a worker that runs one is told at once. Answers the number of jobs cancelled; finished ones stay as they are.
 create or replace function listener.cancel(queue text, keys text[], reason text default 'cancelled') returns int
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '2s' set enable_seqscan = off
+language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
 as $$
 declare
   a    listener.attachment;
   open text[];
 begin
   a := listener.attached(cancel.queue);
-  open := array(select key from jsonb_each_text(listener.lock_rows(a, keys, true)) as r(key, word)
+  open := array(select key from jsonb_each_text(listener.insist(a, keys)) as r(key, word)
                 where word = any(a.stages || array[a.ready, a.running]));
   perform listener.forget(a, open, reason);
   perform listener.write_rows(a, (select jsonb_agg(jsonb_build_object('key', key, 'columns', listener.paint(a, jsonb_build_object(

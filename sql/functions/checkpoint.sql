@@ -1,16 +1,17 @@
 -- checkpoint: stores what the next attempt must know, beside the delivery; the row is not touched.
 -- Batch: [{"delivery", "fence", "value"}].
 create or replace function listener.checkpoint(batch jsonb) returns jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off
+language sql security definer set search_path = ''
+as $$ select listener.each('checkpoint', batch) $$;
+
+create or replace function listener.apply_checkpoint(batch jsonb, patient boolean) returns jsonb
+language plpgsql set search_path = '' set enable_seqscan = off
 as $$
-declare
-  item   jsonb;
-  answer jsonb := '[]';
+declare grips listener.grip[] := listener.hold_deliveries(batch, patient);
 begin
-  for item in select i from jsonb_array_elements(batch) as i order by (i->>'delivery')::bigint loop
-    update listener.delivery as d set checkpoint = item->'value'
-    where d.id = (item->>'delivery')::bigint and d.fence = (item->>'fence')::bigint and d.state = 'running';
-    answer := answer || jsonb_build_object('delivery', item->'delivery', 'outcome', case when found then 'ok' else 'lost' end);
-  end loop;
-  return answer;
+  update listener.delivery as d set checkpoint = item->'value'
+  from jsonb_array_elements(batch) as item
+  where d.id = any(array(select g.delivery from unnest(grips) as g where g.standing = 'held'))
+    and (d.id, d.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint);
+  return listener.answer(batch, grips);
 end $$;

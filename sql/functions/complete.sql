@@ -13,9 +13,10 @@ create or replace function listener.finish(outcome text, batch jsonb, patient bo
 language plpgsql set search_path = '' set enable_seqscan = off
 as $$
 declare
-  a     listener.attachment;
-  grips listener.grip[];
-  held  bigint[];
+  a       listener.attachment;
+  grips   listener.grip[];
+  held    bigint[];
+  painted jsonb;
 begin
   select array_agg(h) into grips from listener.hold(batch, patient) as h;
   held := array(select g.delivery from unnest(grips) as g where g.standing = 'held');
@@ -23,18 +24,18 @@ begin
   delete from listener.delivery as d where d.id = any(held);
   insert into listener.attempt (queue, job_key, attempt, fence, worker, outcome, error, warnings, started_at)
   select g.queue, g.job_key, g.attempt, g.fence, g.worker, finish.outcome, item->>'error', item->'warnings', g.claimed_at
-  from jsonb_array_elements(batch) as item join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint
+  from jsonb_array_elements(batch) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
   where g.standing = 'held';
 
   for a in select * from listener.attachment as t where t.id in (select g.attachment from unnest(grips) as g) loop
+    -- What is the same for all rows is made once.
+    painted := listener.paint(a, case finish.outcome
+      when 'completed' then jsonb_build_object('status', a.done, 'progress', 100, 'finished_at', true)
+      else jsonb_build_object('status', a.failed, 'finished_at', true) end);
     perform listener.write_rows(a, (
-      select jsonb_agg(jsonb_build_object('key', g.job_key, 'columns',
-        case finish.outcome when 'completed'
-          then coalesce(item->'columns', '{}')
-            || listener.paint(a, jsonb_build_object('status', a.done, 'progress', 100, 'finished_at', true))
-          else coalesce(item->'columns', '{}')
-            || listener.paint(a, jsonb_build_object('status', a.failed, 'error', item->'error', 'finished_at', true)) end))
-      from jsonb_array_elements(batch) as item join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint
+      select jsonb_agg(jsonb_build_object('key', g.job_key, 'columns', coalesce(item->'columns', '{}') || painted
+        || case finish.outcome when 'failed' then listener.paint(a, jsonb_build_object('error', item->'error')) else '{}' end))
+      from jsonb_array_elements(batch) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
       where g.standing = 'held' and g.attachment = a.id));
   end loop;
   return listener.answer(batch, grips);
@@ -44,7 +45,7 @@ end $$;
 create or replace function listener.answer(batch jsonb, grips listener.grip[]) returns jsonb
 language sql immutable set search_path = ''
 as $$
-  select jsonb_agg(jsonb_build_object('delivery', item->'delivery', 'outcome',
-    case g.standing when 'held' then 'ok' when 'locked' then 'locked' else 'lost' end))
-  from jsonb_array_elements(batch) as item left join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint
+  select coalesce(jsonb_agg(jsonb_build_object('delivery', item->'delivery', 'outcome',
+    case g.standing when 'held' then 'ok' when 'locked' then 'locked' else 'lost' end)), '[]')
+  from jsonb_array_elements(batch) as item left join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
 $$;

@@ -1,6 +1,6 @@
 -- What attach finds out about a table. Each function raises one sentence with a hint when it can't be certain.
 
--- find_columns: role -> {"name", "type", "required"} for the optional columns. `given` holds the names that the
+-- find_columns: role -> {"name", "type", "required", "length"} for the optional columns. `given` holds the names that the
 -- caller passed: null finds the column by its usual names, '' is none.
 create or replace function listener.find_columns(relation regclass, given jsonb) returns jsonb
 language plpgsql stable set search_path = ''
@@ -28,7 +28,8 @@ begin
   for role, names in select * from jsonb_each(usual) loop
     wanted := given->>role;
     continue when wanted = '';
-    select a.attname::text as name, format_type(a.atttypid, null) as type, a.attnotnull as required into c
+    select a.attname::text as name, format_type(a.atttypid, null) as type, a.attnotnull as required,
+           case when a.atttypid = 'varchar'::regtype and a.atttypmod > 4 then a.atttypmod - 4 end as length into c
     from pg_catalog.pg_attribute as a
     where a.attrelid = relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
       and (a.attname = wanted or wanted is null and names ? a.attname)
@@ -61,7 +62,10 @@ as $$
     union
     select replace(literal[1], '''''', '''') from status as s
     join pg_catalog.pg_constraint as c on c.conrelid = relation and c.contype = 'c' and c.conkey = array[s.attnum]
-    cross join lateral regexp_matches(pg_get_constraintdef(c.oid), '''((?:[^'']|'''')*)''', 'g') as literal
+    cross join lateral (select pg_get_constraintdef(c.oid) as text) as definition
+    cross join lateral regexp_matches(text, '''((?:[^'']|'''')*)''', 'g') as literal
+    -- Only what says "is one of these", not "is none of these", "is like this" or "is shorter than this".
+    where regexp_replace(text, '''(?:[^'']|'''')*''', '', 'g') !~ '[<>~]| AND | NOT '
   )
   select array_agg(word) from words
 $$;
@@ -78,7 +82,7 @@ declare
     "failed": ["failed", "error", "errored", "failure"],
     "cancelled": ["cancelled", "canceled", "aborted"]}';
   known   text[] := listener.known_words(relation, status_column);
-  words   jsonb := coalesce(given, '{}');
+  words   jsonb := jsonb_strip_nulls(coalesce(given, '{}'));
   role    text;
   names   jsonb;
   fitting text[];
@@ -117,8 +121,10 @@ begin
         using hint = 'Say words => ''{"ready": …, "running": …, "done": …, "failed": …}'', and stages => ''{…}'' for further running words.';
     end if;
   end if;
-  if (select count(distinct value) < count(*) from jsonb_each_text(words)) then
-    raise exception 'two of the words % are the same', words using hint = 'Each state needs a word of its own.';
+  select w into unknown from (select value as w from jsonb_each_text(words) union all select unnest(stages[2:])) as used
+    group by w having count(*) > 1;
+  if found then
+    raise exception 'the word % means two things', quote_literal(unknown) using hint = 'Each state and each stage needs a word of its own.';
   end if;
   return words;
 end $$;

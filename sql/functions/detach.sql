@@ -6,18 +6,29 @@ as $$
 declare
   a    listener.attachment;
   gone int;
+  n    int;
   op   text;
 begin
   select * into a from listener.attachment as t where t.name = detach.queue for update;
   if not found then
     return null;
   end if;
-  foreach op in array array['insert', 'update', 'delete'] loop
-    if to_regclass(a.table_name) is not null then
-      execute format('drop trigger if exists %I on %s', format('listener_%s_%s', op, a.id), a.table_name);
-    end if;
-    execute format('drop function if exists listener.%I()', format('capture_%s_%s', op, a.id));
+  for n in 1 .. 5 loop
+    begin
+      -- With its function each trigger goes too, whatever the table is called by now.
+      foreach op in array array['insert', 'update', 'delete'] loop
+        execute format('drop function if exists listener.%I() cascade', format('capture_%s_%s', op, a.id));
+      end loop;
+      exit;
+    exception when lock_not_available then
+      if n = 5 then
+        raise exception '% is busy: its triggers could not be dropped in % tries of two seconds', a.table_name, n
+          using hint = 'Find the long transaction on the table in pg_stat_activity, and detach again.';
+      end if;
+      perform pg_sleep(0.2 * n * random());
+    end;
   end loop;
+  execute format('drop function if exists listener.take_%s', a.id);
   delete from listener.delivery as d where d.attachment = a.id;
   get diagnostics gone = row_count;
   delete from listener.attempt as t where t.queue in (select q.id from listener.queue as q where q.attachment = a.id);

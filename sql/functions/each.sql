@@ -1,5 +1,6 @@
 -- each: runs one verb over a batch, so that one bad row stops nobody. The batch is tried as a whole, waiting for
--- nobody; what was locked, or everything when a row made the statement fail, is done one by one with a little patience.
+-- nobody; what was locked, or everything when a row made the statement fail, is done one by one with a little patience:
+-- in all less than deadlock_timeout, so that a user who waits for what is done already is never taken for a deadlock.
 -- Answers [{"delivery", "outcome", "error"?}], outcome being what the verb said (ok, lost, locked) or `refused`.
 create or replace function listener.each(verb text, batch jsonb) returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '300ms'
@@ -27,7 +28,7 @@ begin
   for item in select i from jsonb_array_elements(rest) as i order by i->>'delivery' loop
     begin
       execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one
-        using jsonb_build_array(item), clock_timestamp() < started + interval '1 second';
+        using jsonb_build_array(item), clock_timestamp() < started + interval '300 milliseconds';
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
         one := jsonb_build_object('outcome', 'locked');

@@ -1,11 +1,12 @@
--- generate: writes the three capture triggers of one attachment and their functions. The text that a trigger
--- runs is static, so that a user's INSERT pays for no planning, and thin: what a change means stands in capture.
+-- generate: writes the functions of one attachment that must be quick, for their text is static and planned once:
+-- the three capture triggers, which are thin (what a change means stands in capture), and the heart of its claim.
 create or replace function listener.generate(attachment int) returns void
 language plpgsql set search_path = ''
 as $$
 declare
   a          listener.attachment;
   row_sql    text;
+  quick      text;
   rows_sql   text;
   body       text;
   op         text;
@@ -13,20 +14,39 @@ declare
 begin
   select * into strict a from listener.attachment where id = generate.attachment;
   row_sql := listener.row_sql(a);
+  perform listener.generate_take(a);
 
   foreach op in array array['insert', 'update', 'delete'] loop
+    quick := '';
     case op
     when 'insert' then
       transition := 'new table as new_rows';
       rows_sql := format('select %s from new_rows as r where r.%I = %L', row_sql, a.status_column, a.ready);
+      -- New rows have no deliveries yet: nearly always all is done here. Only a key that was used before goes on.
+      quick := format($quick$
+  with ready as (%s), captured as (%s)
+  select array_agg(distinct c.queue), count(c.queue) < (select count(r.queue) from ready as r)
+    into queues, odd from captured as c;
+  if queues is not null then
+    %s
+  end if;
+  if not odd then
+    return null;
+  end if;$quick$, rows_sql, listener.insert_sql(a, op),
+        case when a.wake = 'notify' and a.kind_column is null then format('perform pg_notify(%L, %L);', 'listener_wake', a.name)
+             else format('perform listener.wake(%L, queues);', a.wake) end);
     when 'update' then
       transition := 'old table as old_rows new table as new_rows';
+      -- Only where row and delivery disagree: the service's own writes leave here, without any call.
       rows_sql := format(
-        'select %1$s from new_rows as r left join old_rows as o on o.%2$I = r.%2$I'
+        'select c.* from (select %1$s from new_rows as r left join old_rows as o on o.%2$I = r.%2$I'
         ' where o.%2$I is null or o.%3$I is distinct from r.%3$I'
         ' union all select o.%2$I::text, null, null, null, null from old_rows as o'
-        ' where not exists (select from new_rows as r where r.%2$I = o.%2$I)',
-        row_sql, a.key_column, a.status_column);
+        ' where not exists (select from new_rows as r where r.%2$I = o.%2$I)) as c'
+        ' left join listener.delivery as d on d.attachment = %4$s and d.job_key = c.key'
+        ' where case when c.word = %5$L then d.state is null or d.state in (''running'', ''broken'')'
+        ' when c.word = any(%6$L) then d.state <> ''running'' else d.state is not null end',
+        row_sql, a.key_column, a.status_column, a.id, a.ready, a.stages || a.running);
     when 'delete' then
       transition := 'old table as old_rows';
       rows_sql := format('select r.%I::text as key, null as word, null::int as queue, null::int as priority,'
@@ -34,8 +54,9 @@ begin
     end case;
 
     body := format($body$
-declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[];
+declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[]; odd boolean;
 begin
+  %s
   select array_agg(c.key), array_agg(c.word), array_agg(c.queue), array_agg(c.priority), array_agg(c.run_at)
     into keys, words, queues, priorities, run_ats from (%s) as c;
   if keys is not null then
@@ -46,19 +67,97 @@ begin
 exception when others then
   raise warning 'listener could not capture a change of %s: %%', sqlerrm;
   return null;
-end $body$, rows_sql, a.id, op, replace(a.table_name, '%', '%%'));
+end $body$, quick, rows_sql, a.id, op, replace(a.table_name, '%', '%%'));
 
     execute format('create or replace function listener.%I() returns trigger language plpgsql'
-      ' security definer set search_path = %L set row_security = off as %L',
+      ' security definer set search_path = %L set row_security = off set enable_seqscan = off as %L',
       format('capture_%s_%s', op, a.id), '', body);
     execute format('revoke all on function listener.%I() from public', format('capture_%s_%s', op, a.id));
     if not exists (select from pg_catalog.pg_trigger as t
-                   where t.tgrelid = a.relation and t.tgname = format('listener_%s_%s', op, a.id)) then
+                   where t.tgrelid = to_regclass(a.table_name) and t.tgname = format('listener_%s_%s', op, a.id)) then
       execute format('create trigger %I after %s on %s referencing %s for each statement execute function listener.%I()',
         format('listener_%s_%s', op, a.id), op, a.table_name, transition, format('capture_%s_%s', op, a.id));
     end if;
   end loop;
 end $$;
+
+-- generate_take: writes take_<id>(queue, most, worker, lease, one), the heart of a claim, as one statement: deliveries
+-- that nobody has locked, then their rows, then both go to running. The triggers fire at its end, when row and
+-- delivery agree again. Answers {"jobs": as `claim` does, "missed": deliveries that could not be claimed, if any}.
+create or replace function listener.generate_take(a listener.attachment) returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  execute format('create or replace function listener.take_%s(queue int, most int, worker text, lease interval,'
+    ' one bigint default null) returns jsonb language plpgsql as %L', a.id, format($body$
+declare
+  moment timestamptz := clock_timestamp();
+  taken  jsonb;
+begin
+  with candidate as materialized (
+    select d.id, d.job_key from listener.delivery as d
+    where d.queue = take_%6$s.queue and d.state = 'waiting' and (one is null or d.id = one)
+    order by d.priority desc, d.id limit most for update skip locked
+  ), locked as materialized (
+    select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
+    from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidate as c)) for no key update skip locked
+  ), claimed as (
+    update listener.delivery as d
+    set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take_%6$s.worker,
+        claimed_at = moment, lease_until = moment + lease, word = case when l.word = %4$L then %7$L else d.word end
+    from locked as l
+    where d.id = any(array(select c.id from candidate as c)) and d.job_key = l.key and (l.word = %4$L or l.word = d.word)
+    returning d.*, l.word as was, l.seen
+  ), begun as (
+    update %5$s as t set %8$s
+    where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where c.was = %4$L))
+    returning t.%2$I::text as key, to_jsonb(t) as row
+  )
+  select jsonb_build_object('jobs', coalesce(jsonb_agg(jsonb_build_object(
+      'delivery', c.id, 'queue', q.name, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
+      'max_attempts', q.max_attempts, 'row', coalesce(b.row, c.seen), 'reached', case when c.word = any(%9$L) then c.word end,
+      'saved', c.checkpoint, 'snoozes', c.snoozes, 'origin', c.origin,
+      'waited', extract(epoch from moment - c.first_due), 'late', extract(epoch from moment - c.run_at))
+      order by c.priority desc, c.id), '[]'))
+    || case when (select count(*) from candidate) > count(c.id)
+         then jsonb_build_object('missed', (select jsonb_agg(m.id) from candidate as m where not m.id = any(coalesce(array_agg(c.id), '{}'))))
+         else '{}' end
+    into taken from claimed as c join listener.queue as q on q.id = c.queue left join begun as b on b.key = c.job_key;
+  return taken;
+end $body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.id, a.running,
+    listener.begin_sql(a), a.stages[2:]));
+  execute format('revoke all on function listener.take_%s from public', a.id);
+end $$;
+
+-- begin_sql: what a claim writes into a ready row: the running word, a fresh start time, and no traces of an earlier run.
+create or replace function listener.begin_sql(a listener.attachment) returns text
+language sql stable set search_path = ''
+as $$
+  select string_agg(format('%I = %s', target.name, target.value), ', ') from (
+    select a.status_column as name, quote_literal(a.running) as value
+    union all
+    select col->>'name', case
+        when role = 'progress' then '0'
+        when role in ('error', 'finished_at') then 'null'
+        when col->>'type' = 'bigint' then '(extract(epoch from moment) * 1000)::bigint'
+        else 'moment' end
+    from jsonb_each(a.columns) as c(role, col)
+    where role in ('progress', 'started_at', 'updated_at')
+       or role in ('error', 'finished_at') and not (col->>'required')::boolean
+  ) as target
+$$;
+
+-- insert_sql: the statement that makes deliveries of the captured rows `ready`; answers their queues.
+create or replace function listener.insert_sql(a listener.attachment, origin text) returns text
+language sql stable set search_path = ''
+as $$
+  select format($insert$
+    insert into listener.delivery (attachment, queue, job_key, state, priority, run_at, first_due, origin)
+    select %s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
+           coalesce(r.priority, 0), due.at, due.at, %L
+    from ready as r cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
+    where r.queue is not null on conflict do nothing returning queue$insert$, a.id, origin)
+$$;
 
 -- row_sql: the columns of one captured row `r`: key, word, queue (null for a kind that nobody named), priority, run_at.
 create or replace function listener.row_sql(a listener.attachment) returns text

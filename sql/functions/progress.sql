@@ -18,7 +18,7 @@ begin
         'progress', case when a.columns->'progress'->>'type' in ('smallint', 'integer', 'bigint')
                          then to_jsonb(floor((item->>'percent')::numeric)) else item->'percent' end,
         'message', item->'message')))))
-      from jsonb_array_elements(batch) as item join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint
+      from jsonb_array_elements(batch) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
       where g.standing = 'held' and g.attachment = a.id and (a.columns ? 'progress' or a.columns ? 'message')));
   end loop;
   return listener.answer(batch, grips);

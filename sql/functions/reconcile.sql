@@ -28,22 +28,19 @@ declare
   problem   text;
 begin
   execute format($sql$
-    with missing as (
-      select * from (select %1$s from %2$s as r where r.%3$I = %4$L) as c
-      where c.queue is not null
+    with ready as (
+      select c.* from %2$s as r cross join lateral (select %1$s) as c
+      where r.%3$I = %4$L and c.queue is not null
         and not exists (select from listener.delivery as d where d.attachment = %5$s and d.job_key = c.key)
-      limit $1
+      -- A row that somebody is changing waits for the next time: their trigger would not see this delivery.
+      limit $1 for no key update of r skip locked
     ), captured as (
-      insert into listener.delivery (attachment, queue, job_key, state, priority, run_at, first_due, origin)
-      select %5$s, m.queue, m.key, case when due.at > clock_timestamp() then 'scheduled' else 'waiting' end,
-             coalesce(m.priority, 0), due.at, due.at, 'reconcile'
-      from missing as m cross join lateral (select greatest(m.run_at, clock_timestamp()) as at) as due
-      on conflict do nothing returning queue
+      %6$s
     ), counted as (
       select q.name, count(*) as found from captured as c join listener.queue as q on q.id = c.queue group by q.name
     )
     select jsonb_object_agg(name, found) from counted $sql$,
-    listener.row_sql(a), a.table_name, a.status_column, a.ready, a.id)
+    listener.row_sql(a), a.table_name, a.status_column, a.ready, a.id, listener.insert_sql(a, 'reconcile'))
     into found using most;
   if found is not null then
     perform listener.wake(a.wake, array(select q.id from listener.queue as q where found ? q.name));

@@ -2,4 +2,8 @@
 -- Batch: [{"delivery", "fence"}].
 create or replace function listener.release(batch jsonb) returns jsonb
 language sql security definer set search_path = ''
-as $$ select listener.give_back(batch) $$;
+as $$ select listener.each('release', batch) $$;
+
+create or replace function listener.apply_release(batch jsonb, patient boolean) returns jsonb
+language plpgsql set search_path = ''
+as $$ begin return listener.give_back(batch, patient); end $$;

@@ -1,14 +1,14 @@
 -- requeue: lets jobs run again from the start, whatever word their rows show: attempts 0, no checkpoint. A job that
 -- runs now is restarted. Answers the number of rows that were found.
 create or replace function listener.requeue(queue text, keys text[]) returns int
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '2s' set enable_seqscan = off
+language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
 as $$
 declare
-  a     listener.attachment;
+  a   listener.attachment;
   got jsonb;
 begin
   a := listener.attached(requeue.queue);
-  got := listener.lock_rows(a, keys, true);
+  got := listener.insist(a, keys);
   perform listener.forget(a, array(select jsonb_object_keys(got)), 'requeued');
   perform listener.write_rows(a, (select jsonb_agg(jsonb_build_object('key', key, 'columns', listener.paint(a, jsonb_build_object(
     'status', a.ready, 'progress', 0, 'error', null, 'finished_at', null)))) from jsonb_object_keys(got) as key));

@@ -19,7 +19,7 @@ begin
   select array_agg(h) into grips from listener.hold(batch, patient) as h;
   select jsonb_agg(item) filter (where g.attempt >= q.max_attempts), jsonb_agg(item) filter (where g.attempt < q.max_attempts)
     into spent, again
-    from jsonb_array_elements(batch) as item join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint
+    from jsonb_array_elements(batch) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
     join listener.queue as q on q.id = g.queue
     where g.standing = 'held';
 
@@ -35,7 +35,7 @@ begin
 
   insert into listener.attempt (queue, job_key, attempt, fence, worker, outcome, error, warnings, started_at)
   select g.queue, g.job_key, g.attempt, g.fence, g.worker, 'retried', item->>'error', item->'warnings', g.claimed_at
-  from jsonb_array_elements(again) as item join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint;
+  from jsonb_array_elements(again) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint);
 
   for a in select * from listener.attachment as t where t.id in (select g.attachment from unnest(grips) as g) loop
     update listener.delivery as d
@@ -49,7 +49,7 @@ begin
       and d.id = any(array(select (item->>'delivery')::bigint from jsonb_array_elements(again) as item));
     perform listener.write_rows(a, (
       select jsonb_agg(jsonb_build_object('key', g.job_key, 'columns', listener.paint(a, jsonb_build_object('status', a.ready))))
-      from jsonb_array_elements(again) as item join unnest(grips) as g on g.delivery = (item->>'delivery')::bigint
+      from jsonb_array_elements(again) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
       where g.attachment = a.id and not (g.word = any(a.stages) and g.word <> a.stages[1])));
     perform listener.wake(a.wake, array(select g.queue from unnest(grips) as g where g.attachment = a.id));
   end loop;

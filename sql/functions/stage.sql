@@ -15,7 +15,7 @@ declare
 begin
   select array_agg(h) into grips from listener.hold(batch, patient) as h;
   for item in select * from jsonb_array_elements(batch) loop
-    select g.* into grip from unnest(grips) as g where g.delivery = (item->>'delivery')::bigint and g.standing = 'held';
+    select g.* into grip from unnest(grips) as g where (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint) and g.standing = 'held';
     continue when not found;
     select * into strict a from listener.attachment as t where t.id = grip.attachment;
     if not (item->>'stage') = any(a.stages) then

@@ -7,6 +7,7 @@ as $$
 declare
   shape   record;
   unknown text;
+  types   text;   -- only of the columns that are set: a domain that is never null refuses a missing value
 begin
   for shape in
     select array(select jsonb_object_keys(change->'columns') order by 1) as names,
@@ -21,16 +22,20 @@ begin
       raise exception 'the table % has no column %', a.table_name, quote_ident(unknown) using errcode = 'undefined_column',
         hint = 'A handler may return only columns of its table; add the column or return another name.';
     end if;
-    execute format('update %1$s as t set %2$s from jsonb_populate_recordset(null::%1$s, $1) as r'
+    select string_agg(format('%I %s', c.attname, format_type(c.atttypid, c.atttypmod)), ', ') into types
+    from pg_catalog.pg_attribute as c
+    where c.attrelid = a.table_name::regclass and c.attname = any(shape.names || a.key_column) and c.attnum > 0 and not c.attisdropped;
+    execute format('update %1$s as t set %2$s from jsonb_to_recordset($1) as r(%5$s)'
       ' where t.%3$I = r.%3$I and t.%3$I = any($2::%4$s[])',
       a.table_name, (select string_agg(format('%1$I = r.%1$I', name), ', ') from unnest(shape.names) as name),
-      a.key_column, a.key_type) using shape.records, shape.keys;
+      a.key_column, a.key_type, types) using shape.records, shape.keys;
   end loop;
 end $$;
 
 -- paint: the columns that show a state in the user's row, of those that the attachment has.
 --   values: role (status, progress, message, error, started_at, finished_at) -> value; a role without a column
---   is left out. Times given as true become now, in the column's own unit; errors become an object in a jsonb column.
+--   is left out. Times given as true become now, in the column's own unit; errors become an object in a jsonb column, and are
+--   cut to the length of a varchar.
 create or replace function listener.paint(a listener.attachment, vals jsonb) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -40,12 +45,14 @@ as $$
                          else to_jsonb(clock_timestamp()) end
       when role = 'error' and target.type in ('json', 'jsonb') and value <> 'null' then
         jsonb_build_object('message', value, 'at', clock_timestamp())
+      when target.length is not null then to_jsonb(left(value #>> '{}', target.length))
       else value end), '{}')
   from jsonb_each(vals || '{"updated_at": true}') as given(role, value)
   cross join lateral (
-    select a.columns->role->>'name' as name, a.columns->role->>'type' as type where a.columns ? role
+    select a.columns->role->>'name' as name, a.columns->role->>'type' as type,
+           (a.columns->role->>'length')::int as length where a.columns ? role
     union all
-    select a.status_column, 'text' where role = 'status'
+    select a.status_column, 'text', null where role = 'status'
   ) as target
   where not (value = 'null' and coalesce((a.columns->role->>'required')::boolean, false))
 $$;

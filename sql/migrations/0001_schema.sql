@@ -10,7 +10,7 @@ create table listener.attachment (
   key_column    text not null,
   key_type      text not null,
   status_column text not null,
-  columns       jsonb not null,         -- role (progress, error, finished_at, …) -> {"name", "type"}
+  columns       jsonb not null,         -- role (progress, error, finished_at, …) -> its name, type, required, length
   kind_column   text,                   -- the column that tells a row's kind; null where all are one
   kind_path     text,                   -- its key, where that column is JSON
   ready         text not null,

@@ -1,0 +1,87 @@
+"""Which clip fills the frame, and what lies over it, frame by frame.
+
+A film of many clips could be made by laying one after the other over a canvas, but each layer costs a pass
+over every frame. Most frames show just one picture: so the *ground* is a row of such pictures, joined without
+any overlay, and only what really lies over another picture is an *overlay*. What an opaque picture hides is
+not even decoded.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from handlers.export.model import Film, Picture, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """The ground of the frames first..end-1: one picture, or the bare background when `clip` is None."""
+
+    clip: Picture | None
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A clip over the ground, seen in each window (first frame, frame after the last)."""
+
+    clip: Picture | Text
+    windows: tuple[tuple[int, int], ...]
+
+
+def compose(
+    film: Film, *, fills: Callable[[Picture], bool], grounds: Callable[[Picture], bool]
+) -> tuple[list[Shot], list[Overlay]]:
+    """Splits a film into its ground and its overlays, both complete and in drawing order.
+
+    Args:
+        fills: whether a picture hides all that is beneath it.
+        grounds: whether a picture, with nothing but the background beneath it, may be the ground.
+    """
+    begins: dict[int, list[int]] = defaultdict(list)
+    ends: dict[int, list[int]] = defaultdict(list)
+    for height, clip in enumerate(film.clips):
+        first, end = film.frame(clip.start), min(film.frame(clip.end), film.frames)
+        if first < end:
+            begins[first].append(height)
+            ends[end].append(height)
+    cuts = sorted({0, film.frames, *begins, *ends})
+
+    shots: list[Shot] = []
+    windows: dict[int, list[tuple[int, int]]] = {}
+    seen: list[int] = []  # heights of the clips between two cuts, bottom first
+    for first, end in pairwise(cuts):
+        for height in ends[first]:
+            seen.remove(height)
+        for height in begins[first]:
+            insort(seen, height)
+        above, ground = _ground([film.clips[height] for height in seen], fills, grounds)
+        if shots and shots[-1].clip is ground:
+            shots[-1] = Shot(ground, shots[-1].first, end)
+        else:
+            shots.append(Shot(ground, first, end))
+        for height in seen[above:]:
+            spans = windows.setdefault(height, [])
+            if spans and spans[-1][1] == first:
+                spans[-1] = (spans[-1][0], end)
+            else:
+                spans.append((first, end))
+    return shots, [Overlay(film.clips[height], tuple(windows[height])) for height in sorted(windows)]
+
+
+def _ground(
+    stack: list[Picture | Text], fills: Callable[[Picture], bool], grounds: Callable[[Picture], bool]
+) -> tuple[int, Picture | None]:
+    """The picture that is the ground of a stack, and how many clips of the stack it makes needless."""
+    for index in reversed(range(len(stack))):
+        clip = stack[index]
+        if isinstance(clip, Picture) and fills(clip):
+            return index + 1, clip
+    if stack and isinstance(stack[0], Picture) and grounds(stack[0]):
+        return 1, stack[0]
+    return 0, None

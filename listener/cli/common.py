@@ -1,0 +1,125 @@
+"""What the commands share: a connection to the database, and its option."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec
+
+import anyio
+import asyncpg
+import click
+
+from listener.config import Settings
+from listener.errors import ConfigError, DatabaseError, DatabaseUnavailable, ListenerError
+from listener.store import Store
+from listener.transport import PostgresTransport
+
+P = ParamSpec("P")
+
+database_option = click.option(
+    "--database-url", metavar="URL", help="The database; DATABASE_URL when left out."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for scripts.")
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database whose schema `listener` fits this program.
+
+    Attributes:
+        store: the typed verbs.
+        fetchval: the first column of the first row of any query.
+    """
+
+    store: Store
+    fetchval: Callable[..., Awaitable[Any]]
+
+    async def require_queue(self, name: str) -> None:
+        """Raise DatabaseError, which names the queues, when there is none of that name or of its kinds."""
+        stats = await self.store.stats() or {"queues": []}
+        names = [queue["queue"] for queue in stats["queues"]]
+        if not any(known == name or known.startswith(f"{name}/") for known in names):
+            hint = f"The queues are {', '.join(names)}." if names else "No table is attached yet."
+            raise DatabaseError(f"there is no queue '{name}'", hint=hint)
+
+
+def database_url(given: str | None) -> str:
+    """The URL that was given, or that of the settings.
+
+    Raises:
+        ConfigError: neither is there, or it is malformed.
+    """
+    settings = Settings.load(**{} if given is None else {"database_url": given})
+    if settings.database_url is None:
+        raise ConfigError("no database is configured; set DATABASE_URL, or say --database-url")
+    return settings.database_url.get_secret_value()
+
+
+@asynccontextmanager
+async def connected(given: str | None) -> AsyncIterator[Database]:
+    """A checked connection to the database of `given`, or of the settings.
+
+    Raises:
+        ConfigError: see `database_url`.
+        DatabaseUnavailable: there is no answer.
+        SchemaError: the schema is missing, older or newer than this program needs.
+    """
+    transport = PostgresTransport(database_url(given), connections=1)
+    try:
+        store = Store(transport)
+        await store.check_schema()
+        yield Database(store, transport.fetchval)
+    finally:
+        await transport.close()
+
+
+def with_database(
+    command: Callable[Concatenate[Database, P], Awaitable[None]],
+) -> Callable[..., None]:
+    """Give an async command `--database-url`, and that database as its first argument."""
+
+    @database_option
+    @functools.wraps(command)
+    def run(database_url: str | None, *args: P.args, **options: P.kwargs) -> None:
+        async def work() -> None:
+            async with connected(database_url) as database:
+                await command(database, *args, **options)
+
+        anyio.run(work)
+
+    return run
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A plain session, for what is more than one call; the errors of Postgres inside become ours.
+
+    Raises:
+        DatabaseUnavailable: there is no answer.
+        DatabaseError: a statement was refused.
+    """
+    try:
+        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "listener"})
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise DatabaseUnavailable(f"the database can't be reached ({reason})") from error
+    try:
+        yield connection
+    except asyncpg.PostgresError as error:
+        hint: str | None = getattr(error, "hint", None)
+        raise DatabaseError(str(error), sqlstate=str(error.sqlstate), hint=hint) from error
+    finally:
+        connection.terminate()
+
+
+def print_json(value: Any) -> None:
+    """Write a value for a script."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+class NotFound(ListenerError):
+    """What a command was to work on isn't there."""

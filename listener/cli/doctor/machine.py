@@ -1,0 +1,63 @@
+"""Checks of this machine: FFmpeg, and the folders that jobs write to."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+
+from listener.cli.doctor.finding import Finding, bad, doubtful, good
+from listener.config import Settings
+from listener.kit import ffmpeg
+
+ENCODERS = ("libx264", "aac")
+LITTLE_SPACE = 2 * 1024**3  # bytes; a film needs a few times its size while it is rendered
+
+
+async def check_machine(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at the programs and folders that handlers need."""
+    yield await _check_ffmpeg()
+    scratch = settings.temp_dir or Path(tempfile.gettempdir())
+    yield _check_folder("scratch", scratch, "TEMP_DIR")
+    if settings.storage_dir:
+        yield _check_folder("storage", settings.storage_dir, "STORAGE_DIR")
+
+
+async def _check_ffmpeg() -> Finding:
+    try:
+        program = ffmpeg.binary()
+        run = await anyio.run_process([str(program), "-hide_banner", "-version"])
+        encoders = await anyio.run_process([str(program), "-hide_banner", "-encoders"])
+    except ffmpeg.FfmpegError as error:
+        return doubtful("ffmpeg", "there is none, so no handler can make or read films", str(error))
+    except (OSError, subprocess.CalledProcessError) as error:
+        return doubtful("ffmpeg", f"it does not run: {error}", "Install another one, or set LISTENER_FFMPEG.")
+    version = re.search(r"version (\S+)", run.stdout.decode(errors="replace"))
+    known = set(re.findall(r"^ [A-Z.]{6} (\S+)", encoders.stdout.decode(errors="replace"), re.MULTILINE))
+    if missing := [name for name in ENCODERS if name not in known]:
+        return doubtful(
+            "ffmpeg",
+            f"{program} has no encoder {', '.join(missing)}, so no film can be made as MP4",
+            "Install a full build, or `pip install imageio-ffmpeg` and take the other from the PATH.",
+        )
+    return good("ffmpeg", f"{version[1] if version else '?'} at {program}, with {' and '.join(ENCODERS)}")
+
+
+def _check_folder(check: str, folder: Path, setting: str) -> Finding:
+    # A folder that will be made on first use is as good as the nearest one that is there.
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free
+    except OSError as error:
+        mend = f"Let this user write there, or set {setting} to another folder."
+        return bad(check, f"{folder} can't be written to ({error.strerror})", mend)
+    space = f"{free / 1024**3:.1f} GiB free"
+    if free < LITTLE_SPACE:
+        return doubtful(check, f"only {space} in {folder}", f"Make room, or set {setting} to a larger disk.")
+    return good(check, f"{folder}, {space}")

@@ -1,0 +1,175 @@
+"""`queues` and `jobs`: what there is to do, and how it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.text import Text
+
+from listener.cli.common import Database, NotFound, json_option, print_json, with_database
+from listener.cli.show import ago, brief, console, plain, span, state, table
+
+STATES = ("waiting", "scheduled", "running", "broken", "completed", "failed", "cancelled")
+MANY = 10_000
+
+
+@click.command()
+@json_option
+@with_database
+async def queues(database: Database, as_json: bool) -> None:
+    """List the queues: what waits, what runs, who serves."""
+    found = (await database.store.stats() or {"queues": []})["queues"]
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("no table is attached yet; begin with: listener attach TABLE QUEUE")
+        return
+    numbers = ("waiting", "scheduled", "running", "broken", "oldest", "workers", "slots")
+    shown = table("queue", "table", *numbers, "", numbers=numbers, wide="table")
+    for queue in found:
+        shown.add_row(
+            Text(plain(queue["queue"]), "bold"),
+            plain(queue["table"]),
+            *(Text(str(queue[state] or "·"), "" if queue[state] else "dim") for state in numbers[:4]),
+            span(queue["oldest"]) if queue["waiting"] else "",
+            str(queue["workers"]),
+            str(queue["slots"]),
+            _remark(queue),
+        )
+    console().print(shown)
+
+
+def _remark(queue: dict[str, Any]) -> Text:
+    if queue["paused"]:
+        return state("paused")
+    if queue["waiting"] and not queue["workers"]:
+        return Text("nobody serves it", "red")
+    return Text(f"{queue['expired']} silent", "red") if queue["expired"] else Text("")
+
+
+@click.command()
+@click.argument("queue", required=False)
+@click.option("--key", help="Show this one job of QUEUE, with its attempts and warnings.")
+@click.option(
+    "--state", "wanted", type=click.Choice(STATES), help="Only these; the last three are ended ones."
+)
+@click.option("--stuck", is_flag=True, help="Only broken ones, and those whose worker has gone silent.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, MANY), help="At most so many.")
+@json_option
+@with_database
+async def jobs(
+    database: Database,
+    *,
+    queue: str | None,
+    key: str | None,
+    wanted: str | None,
+    stuck: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List jobs, or show one with its attempts.
+
+    Without --state, those that are not finished, in the order in which they will run.
+    """
+    if key is not None:
+        if queue is None:
+            raise click.UsageError("--key needs the QUEUE, too")
+        await _show_one(database, queue, key, as_json)
+        return
+    if queue is not None:
+        await database.require_queue(queue)
+    found = await database.store.jobs(queue, wanted, MANY if stuck else limit)
+    if stuck:
+        found = [job for job in found if job["state"] == "broken" or job["expired"]][:limit]
+    if as_json:
+        print_json(found)
+    elif found:
+        _show_list(found)
+        if len(found) == limit:
+            click.echo(f"these are the first {limit}; --limit shows more")
+    else:
+        click.echo("no such jobs" if wanted or stuck else "no unfinished jobs")
+
+
+def _show_list(found: list[dict[str, Any]]) -> None:
+    shown = table(
+        "queue", "key", "state", "attempt", "", "worker", "error", numbers=("attempt",), wide="error"
+    )
+    for job in found:
+        shown.add_row(
+            plain(job["queue"]),
+            plain(job["key"]),
+            state(job["state"]),
+            f"{job['attempt']}/{job['max_attempts']}",
+            _when(job),
+            plain(job["worker"]),
+            Text(brief(job["error"]), "red"),
+        )
+    console().print(shown)
+
+
+def _when(job: dict[str, Any]) -> str:
+    match job["state"]:
+        case "running":
+            return f"began {ago(job['claimed_at'])}" + (", now silent" if job["expired"] else "")
+        case "waiting" | "scheduled":
+            return f"due {ago(job['due'])}"
+        case "broken":
+            return f"was due {ago(job['due'])}"
+        case _:
+            return f"ended {ago(job['due'])}"
+
+
+async def _show_one(database: Database, queue: str, key: str, as_json: bool) -> None:
+    job = await database.store.look(queue, key)
+    if job is None:
+        raise NotFound(f"there is no job '{key}' in queue {queue}")
+    if as_json:
+        print_json(job)
+        return
+    delivery = job["delivery"] or {}
+    out = console()
+    out.print(
+        Text.assemble(
+            (plain(f"{queue} {key}"), "bold"), "  ", state(job["state"] or ""), "  ", plain(job["word"])
+        )
+    )
+    rows = {
+        "progress": f"{job['progress']} %" if job["progress"] is not None else None,
+        "message": job["message"],
+        "error": delivery.get("error") or job["error"],
+        "delivery": f"{delivery['state']}, due {ago(delivery['run_at'])}" if delivery else None,
+        "worker": delivery.get("worker"),
+        "lease": f"ends {ago(delivery['lease_until'])}" if delivery.get("lease_until") else None,
+        "snoozes": delivery.get("snoozes") or None,
+    }
+    for label, value in rows.items():
+        if value is not None:
+            out.print(f"  {label:<9} {plain(value)}", soft_wrap=True)
+    if job["attempts"]:
+        _show_attempts(job["attempts"])
+
+
+def _show_attempts(attempts: list[dict[str, Any]]) -> None:
+    shown = table(
+        "attempt",
+        "outcome",
+        "ended",
+        "worker",
+        "error and warnings",
+        numbers=("attempt",),
+        wide="error and warnings",
+    )
+    for attempt in attempts:
+        shown.add_row(
+            str(attempt["attempt"]),
+            state(attempt["outcome"]),
+            ago(attempt["finished_at"]),
+            plain(attempt["worker"]),
+            Text(brief(attempt["error"]), "red"),
+        )
+        for warning in attempt["warnings"] or []:
+            shown.add_row("", "", "", "", Text(brief(warning), "yellow"))
+    console().print(shown)

@@ -1,0 +1,77 @@
+"""`run`: the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import click
+
+from listener import log
+from listener.app import App, load
+from listener.cli.common import database_option
+from listener.config import Settings
+from listener.engine import Engine
+from listener.kit import storage
+from listener.kit.storage_http import routes
+
+
+@click.command()
+@click.argument("spec", metavar="[MODULE:APP]", required=False)
+@click.option("--app", "app_spec", metavar="MODULE:APP", help="The same, as an option.")
+@database_option
+def run(spec: str | None, app_spec: str | None, database_url: str | None) -> None:
+    """Serve the handlers of an app until told to stop.
+
+    MODULE:APP names the App in a module of the working directory, such as worker:app. SIGTERM and Ctrl-C let
+    running jobs finish for SHUTDOWN_GRACE seconds, and hand on the rest; a second one doesn't wait.
+    """
+    if (spec is None) == (app_spec is None):
+        raise click.UsageError("name one app: listener run MODULE:APP")
+    settings = Settings.load(**{} if database_url is None else {"database_url": database_url})
+    log.configure(settings.log_level)
+    serve(load(spec or app_spec or ""), settings)
+
+
+def serve(app: App, settings: Settings, announce: Callable[[str | None], None] | None = None) -> None:
+    """Serve until told to stop.
+
+    Args:
+        app: the handlers.
+        settings: where the database is, and how to run; with STORAGE_DIR the local storage is served, too.
+        announce: called once it listens for events, with the address of its HTTP routes or None without HTTP.
+    """
+    local = (
+        storage.LocalStorage(settings.storage_dir, settings.public_url or "")
+        if settings.storage_dir
+        else None
+    )
+    if local:
+        storage.use(local)
+
+    def started(port: int | None) -> None:
+        address = None if port is None else f"http://{_browsable(settings.bind_host)}:{port}"
+        if local and not local.base_url:
+            local.base_url = address or ""
+        if announce:
+            announce(address)
+
+    engine = Engine(app, settings, open_routers=[routes(local)] if local else [])
+    anyio.run(lambda: engine.run(task_status=_Started(started)))
+
+
+class _Started:
+    """Tells what the engine reports at its start."""
+
+    def __init__(self, tell: Callable[[int | None], None]) -> None:
+        self._tell = tell
+
+    def started(self, value: int | None = None) -> None:
+        self._tell(value)
+
+
+def _browsable(host: str) -> str:
+    """A name for the address that the service listens on, as a browser on this machine takes it."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

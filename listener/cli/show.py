@@ -1,0 +1,84 @@
+"""How the commands look on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {
+    "running": "cyan",
+    "completed": "green",
+    "done": "green",
+    "failed": "red",
+    "broken": "red",
+    "cancelled": "yellow",
+    "paused": "yellow",
+    "scheduled": "dim",
+}
+
+
+def console() -> Console:
+    """Standard output; without colours where NO_COLOR is set or nobody looks, and then never cut short."""
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def plain(value: Any) -> str:
+    """A value on one line. What a row holds must not steer the reader's terminal."""
+    text = " ".join(str(value).split()) if value is not None else ""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def brief(value: Any, most: int = 300) -> str:
+    """The beginning of a value on one line."""
+    text = plain(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def state(word: str) -> Text:
+    """A state in its colour."""
+    return Text(plain(word), STYLES.get(word, ""))
+
+
+def table(*columns: str, numbers: Iterable[str] = (), wide: str) -> Table:
+    """An empty table.
+
+    Args:
+        columns: headings.
+        numbers: those of them that hold numbers, flush right.
+        wide: the one that is folded when the terminal is narrow; the others keep their width.
+    """
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", no_wrap=column != wide)
+    return made
+
+
+def ago(moment: str | None) -> str:
+    """An ISO 8601 time, as people say it: `3 s ago`, `in 2 min`; nothing for None."""
+    if moment is None:
+        return ""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit: `40 ms`, `3 s`, `2 min`, `5 h`, `9 d`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    for unit, size, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < size * most:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def count(number: int, thing: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,113 @@
+"""A TCP proxy that misbehaves between the service and its database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+Spoil = Callable[[bytes], bool]
+
+
+class Proxy:
+    """Passes bytes on, until it is told otherwise.
+
+    Attributes:
+        drops: pass nothing on and say nothing, as a broken network does.
+        refuses: close new connections at once.
+        delay: seconds by which each piece is late.
+        opened: how many connections there have been.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._pairs: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._spoil: Spoil | None = None
+        self.spoiled = asyncio.Event()
+        self.drops = False
+        self.refuses = False
+        self.delay = 0.0
+        self.opened = 0
+
+    def reset(self) -> None:
+        """Break every connection."""
+        for writer in self._pairs:
+            writer.transport.abort()
+
+    def cut_answer_to(self, statement: bytes) -> None:
+        """Break the next connection that sends this, when the database has answered and before the answer passes."""
+        self._spoil = lambda piece: statement in piece
+        self.spoiled.clear()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            if not self.refuses:
+                await self._connect(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
+            self._tasks.discard(task)
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        db_reader, db_writer = await asyncio.open_connection(*self._target)
+        doomed = asyncio.Event()
+        self._pairs |= {writer, db_writer}
+        directions = [
+            asyncio.create_task(self._pass(reader, db_writer, doomed, to_database=True)),
+            asyncio.create_task(self._pass(db_reader, writer, doomed, to_database=False)),
+        ]
+        try:
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
+            db_writer.transport.abort()
+            self._pairs -= {writer, db_writer}
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event, *, to_database: bool
+    ) -> None:
+        while piece := await reader.read(65536):
+            if to_database and self._spoil is not None and self._spoil(piece):
+                self._spoil = None
+                doomed.set()
+            elif doomed.is_set() and not to_database:
+                self.spoiled.set()
+                return
+            if self.delay:
+                await asyncio.sleep(self.delay)
+            if not self.drops:
+                writer.write(piece)
+                await writer.drain()
+
+
+@asynccontextmanager
+async def between(url: str) -> AsyncIterator[tuple[Proxy, str]]:
+    """A proxy before a database, and the database's URL through it."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    proxy = Proxy(parts.hostname, parts.port)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy, url.replace(f":{parts.port}/", f":{port}/")
+    finally:
+        server.close()
+        await proxy.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.wait_closed(), 1)

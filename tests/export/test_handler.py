@@ -1,0 +1,202 @@
+"""The handler as the service calls it: a row, a storage, and what becomes of them."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.export import handler
+from handlers.export.render import RenderError
+from handlers.export.sample import make_sample
+from listener import Fail, Job, Retry, Snooze
+from listener.kit import media, storage
+from listener.kit.fetch import FetchError
+from listener.kit.ffmpeg import FfmpegError
+from listener.model import Delivery
+
+from .builder import Json, text, timeline, track
+from .builder import media as clip
+
+USER, JOB = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-bbbb-4bbb-8bbb-222222222222"
+ROW = {"id": JOB, "user_id": USER, "width": 320, "height": 180, "fps": 30, "duration": 0}
+
+
+class Diary:
+    """Where a job's progress goes."""
+
+    def __init__(self) -> None:
+        self.percents: list[float] = []
+
+    def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None:
+        self.percents.append(percent or 0)
+
+    async def write(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
+        raise AssertionError(f"an export has no {verb}")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> storage.LocalStorage:
+    local = storage.LocalStorage(tmp_path / "storage", "http://127.0.0.1:3001")
+    storage.use(local)
+    return local
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+def a_job(diary: Diary, *, snoozes: int = 0, waited: float = 0, **row: object) -> Job:
+    delivery = Delivery(
+        id=1,
+        queue="export",
+        key=JOB,
+        fence=1,
+        attempt=1,
+        max_attempts=3,
+        row={**ROW, **row},
+        reached=None,
+        saved=None,
+        snoozes=snoozes,
+        waited=waited,
+        late=0,
+        origin="insert",
+    )
+    return Job(delivery, diary)
+
+
+@contextmanager
+def closing(job: Job) -> Iterator[Job]:
+    try:
+        yield job
+    finally:
+        job.clean_up()
+
+
+@pytest.fixture
+def job(diary: Diary) -> Iterator[Job]:
+    with closing(a_job(diary)) as job:
+        yield job
+
+
+async def put(store: storage.LocalStorage, document: object, folder: Path, key: str | None = None) -> None:
+    file = folder / "upload.json"
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
+    await store.upload("export_data", file, key or f"{USER}/{JOB}/timeline.json")
+
+
+async def test_a_row_becomes_a_film_with_a_signed_address(
+    store: storage.LocalStorage, job: Job, diary: Diary, tmp_path: Path
+) -> None:
+    sample = await make_sample(tmp_path, prefix=f"{USER}/media/")
+    for file in sample.files:
+        await store.upload("export_data", file, f"{USER}/media/{file.name}")
+    await put(store, sample.timeline, tmp_path)
+    done = await handler.export(job)
+
+    film = await store.download("exports", f"{USER}/{JOB}/export.mp4", tmp_path)
+    made = await media.probe(film, count_frames=True)
+    assert made.video is not None
+    assert (made.video.width, made.video.height, made.video.frames) == (320, 180, 14 * 30)
+    assert done["download_url"].startswith(f"http://127.0.0.1:3001/storage/exports/{USER}/{JOB}/export.mp4?")
+    assert diary.percents == sorted(diary.percents)
+    assert diary.percents[-1] == 95
+    assert [warning for warning in job.warnings if "is not installed" not in warning] == []
+
+
+@pytest.mark.parametrize("key", handler.TIMELINE_KEYS)
+async def test_the_timeline_is_found_wherever_the_application_puts_it(
+    key: str, store: storage.LocalStorage, job: Job, tmp_path: Path
+) -> None:
+    short = timeline(track("text", text("hi", 0, 0.2)))
+    await put(store, short, tmp_path, key.format(user_id=USER, job_id=JOB))
+
+    assert "download_url" in await handler.export(job)
+
+
+@pytest.mark.parametrize(("snoozes", "delay"), [(0, 0.5), (1, 1), (2, 2), (6, 32), (7, 60), (5000, 60)])
+async def test_a_timeline_that_is_not_there_yet_is_waited_for(
+    snoozes: int, delay: float, store: storage.LocalStorage, diary: Diary
+) -> None:
+    with closing(a_job(diary, snoozes=snoozes, waited=299)) as job, pytest.raises(Snooze) as caught:
+        await handler.export(job)
+
+    assert caught.value.delay == delay
+
+
+async def test_a_timeline_that_never_comes_fails(store: storage.LocalStorage, diary: Diary) -> None:
+    with closing(a_job(diary, waited=301)) as job, pytest.raises(Fail, match="not uploaded in 5 minutes"):
+        await handler.export(job)
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ("{", "The timeline is not valid JSON"),
+        ({"tracks": []}, "The timeline has nothing to show or play"),
+        (timeline(track("text", text("x", float("nan"), 1, name="Intro"))), "'startTime' of “Intro”"),
+        (timeline(track("media", clip("a", 0, 1))), "“a” uses the media “a”, which is not in 'mediaItems'"),
+        (
+            timeline(track("media", clip("a", 0, 1)), items={"a": "video"}),
+            "The media “a” does not lie in this user's",
+        ),
+    ],
+)
+async def test_a_bad_timeline_fails_with_a_sentence(
+    document: Json | str, sentence: str, store: storage.LocalStorage, job: Job, tmp_path: Path
+) -> None:
+    await put(store, document, tmp_path)
+
+    with pytest.raises(Fail, match=sentence):
+        await handler.export(job)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"width": 0}, "0 × 180 pixels"),
+        ({"height": 99_999}, "320 × 99999 pixels"),
+        ({"fps": 0}, "0 frames a second"),
+        ({"fps": None}, "The column fps must hold a whole number"),
+    ],
+)
+async def test_a_bad_row_fails_with_a_sentence(
+    row: Json, sentence: str, store: storage.LocalStorage, diary: Diary, tmp_path: Path
+) -> None:
+    await put(store, timeline(track("text", text("hi", 0, 1))), tmp_path)
+
+    with closing(a_job(diary, **row)) as job, pytest.raises(Fail, match=sentence):
+        await handler.export(job)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Retry, "The disk of the renderer is full."),
+        (
+            FfmpegError("x.", reason="exit", stderr="No space left on device"),
+            Retry,
+            "The disk of the renderer",
+        ),
+        (FfmpegError("x.", reason="exit"), Fail, "The film could not be rendered: x."),
+        (FfmpegError("x.", reason="killed"), Retry, "The film could not be rendered: x."),
+        (FfmpegError("x.", reason="stalled"), Retry, "The film could not be rendered: x."),
+        (FetchError("gone.", permanent=True), Fail, "gone."),
+        (FetchError("busy.", permanent=False), Retry, "busy."),
+        (RenderError("short."), Retry, "short."),
+        (storage.StorageError("down."), Retry, "down."),
+        (storage.BadKey("bad."), Fail, "bad."),
+        (PermissionError("ours"), PermissionError, "ours"),
+    ],
+)
+def test_what_goes_wrong_becomes_an_outcome(
+    error: Exception, outcome: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(outcome, match=sentence), handler.outcomes():
+        raise error

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from listener.store import Store
+from store.table import Table
+
+
+@pytest.fixture
+async def jobs(db: asyncpg.Connection, store: Store) -> Table:
+    """Rows with two running words that go when their parent goes."""
+    jobs = await Table(db, store).create(stages=["processing", "enriching"])
+    await db.execute(
+        "create table parents (id text primary key);"
+        "alter table jobs add parent text references parents on delete cascade"
+    )
+    return jobs

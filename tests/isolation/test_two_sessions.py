@@ -1,0 +1,77 @@
+"""Every verb meets a user's transaction on the same row, in both orders: nobody fails, nobody waits long, and the row
+and its delivery end as the design's table says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from string import Template
+
+import asyncpg
+import pytest
+
+from conftest import Connect
+from store.table import Table
+
+from .verbs import ACTIONS, BUDGET, VERBS, Verb, after_user_then_verb, after_verb_then_user, clear, end, prepare
+
+SCENES = [(action, True) for action in ACTIONS] + [("cancel", False), ("cascade", False)]
+
+
+async def run(session: asyncpg.Connection, verb: Verb, statement: str) -> None:
+    """Run a verb in its budget; a person may be told that a row is locked."""
+    started = time.monotonic()
+    try:
+        await session.execute(statement)
+    except asyncpg.RaiseError as error:
+        assert verb.people
+        assert "another transaction has locked a row" in str(error)
+    assert time.monotonic() - started < BUDGET
+
+
+async def finish(transaction: asyncpg.transaction.Transaction, *, committed: bool) -> None:
+    await (transaction.commit() if committed else transaction.rollback())
+
+
+@pytest.mark.parametrize("name", VERBS)
+async def test_the_user_holds_the_row_while_the_verb_runs(jobs: Table, connect: Connect, name: str) -> None:
+    user, service = await connect(), await connect()
+    for number, (action, committed) in enumerate(SCENES):
+        statement, key = await prepare(jobs, VERBS[name], number)
+
+        transaction = user.transaction()
+        await transaction.start()
+        await user.execute(Template(ACTIONS[action]).substitute(key=key))
+        await run(service, VERBS[name], statement)
+        await finish(transaction, committed=committed)
+        if name == "claim":
+            await jobs.become_due()
+        await run(service, VERBS[name], statement)
+
+        assert await end(jobs, number) == after_user_then_verb(name, action, committed=committed), (action, committed)
+        await clear(jobs)
+
+
+@pytest.mark.parametrize("name", VERBS)
+async def test_the_user_waits_for_the_verb(jobs: Table, connect: Connect, name: str) -> None:
+    user, service = await connect(), await connect()
+    for number, (action, committed) in enumerate(SCENES):
+        statement, key = await prepare(jobs, VERBS[name], number)
+
+        transaction = service.transaction()
+        await transaction.start()
+        await service.execute(statement)
+        theirs = asyncio.ensure_future(user.execute(Template(ACTIONS[action]).substitute(key=key)))
+        await waits_or_ends(jobs, theirs)
+        await finish(transaction, committed=committed)
+        await theirs
+
+        assert await end(jobs, number) == after_verb_then_user(name, action, committed=committed), (action, committed)
+        await clear(jobs)
+
+
+async def waits_or_ends(jobs: Table, statement: asyncio.Future[str]) -> None:
+    """Return when a statement has ended, or waits for somebody's lock."""
+    while not statement.done() and not await jobs.db.fetchval("select exists (select from pg_locks where not granted)"):
+        await asyncio.sleep(0.002)

@@ -1,0 +1,177 @@
+"""Probing: what files say about themselves, and what hostile files don't get to do."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from fractions import Fraction
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from listener.kit import media
+from listener.kit.media import Audio, MediaError, Video
+
+from .conftest import copy, make
+
+
+async def test_a_film(film: Path) -> None:
+    found = await media.probe(film)
+    assert found.format == "mov,mp4,m4a,3gp,3g2,mj2"
+    assert found.duration == 3
+    assert found.audio == Audio(codec="aac", rate=44100, channels=1)
+    assert found.video == Video(
+        width=320,
+        height=240,
+        rotation=0,
+        pixel_aspect=Fraction(1),
+        fps=Fraction(30),
+        frames=90,
+        pix_fmt="yuv420p",
+        has_alpha=False,
+        is_image=False,
+        codec="h264",
+        matrix=None,
+        full_range=None,
+    )
+
+
+async def test_a_picture_with_alpha_is_a_still(media_folder: Path) -> None:
+    found = await media.probe(media_folder / "picture.png")
+    assert found.video is not None
+    assert (found.format, found.duration, found.audio) == ("png_pipe", None, None)
+    assert (found.video.width, found.video.height) == (64, 48)
+    assert (found.video.is_image, found.video.has_alpha) == (True, True)
+    assert (found.video.fps, found.video.frames) == (None, 1)
+
+
+async def test_a_gif_moves(media_folder: Path) -> None:
+    found = await media.probe(media_folder / "moving.gif")
+    assert found.video is not None
+    assert (found.video.is_image, found.video.frames, found.video.fps) == (False, 10, 10)
+
+
+async def test_sound_with_cover_art_has_no_video(media_folder: Path, tmp_path: Path) -> None:
+    sound, cover = media_folder / "sound.mp3", media_folder / "picture.png"
+    options = "-map 0 -map 1 -c copy -disposition:v attached_pic"
+    covered = make(tmp_path / "covered.mp3", f"-i {sound} -i {cover} {options}")
+    found = await media.probe(covered)
+    assert (found.video, found.audio) == (None, Audio(codec="mp3", rate=44100, channels=1))
+    assert found.duration == pytest.approx(2.0, abs=0.06)
+
+
+async def test_size_is_as_shown_after_rotation(film: Path, tmp_path: Path) -> None:
+    turned = make(tmp_path / "turned.mp4", f"-display_rotation 90 -i {film} -c copy")
+    found = await media.probe(turned)
+    assert found.video is not None
+    assert (found.video.rotation, found.video.width, found.video.height) == (270, 240, 320)
+
+
+async def test_a_photograph_is_turned_by_its_exif(tmp_path: Path) -> None:
+    photo = Image.new("RGB", (40, 20), "red")
+    exif = photo.getexif()
+    exif[0x0112] = 6  # turn 90 degrees clockwise to show
+    photo.save(tmp_path / "photo.jpg", exif=exif)
+    found = await media.probe(tmp_path / "photo.jpg")
+    assert found.video is not None
+    assert (found.video.rotation, found.video.width, found.video.height) == (90, 20, 40)
+
+
+async def test_colours_and_pixel_shape_are_read(tmp_path: Path) -> None:
+    tags = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
+    source = "-f lavfi -i testsrc2=s=64x48:r=30000/1001:d=1 -vf setsar=4/3 -pix_fmt yuv420p"
+    found = await media.probe(make(tmp_path / "tagged.mp4", f"{source} {tags}"))
+    assert found.video is not None
+    assert (found.video.matrix, found.video.full_range) == ("bt709", False)
+    assert (found.video.pixel_aspect, found.video.fps) == (Fraction(4, 3), Fraction(30000, 1001))
+
+
+async def test_content_decides_and_the_name_does_not(film: Path, tmp_path: Path) -> None:
+    for name in ("film", "%03d.jpg", "film.m3u8", "concat:film"):
+        disguised = copy(film, tmp_path / name)
+        assert (await media.probe(disguised)).format == "mov,mp4,m4a,3gp,3g2,mj2"
+
+
+async def test_counting_finds_what_the_header_only_claims(film: Path, tmp_path: Path) -> None:
+    whole = await media.probe(film, count_frames=True)
+    assert whole.video is not None
+    assert (whole.video.frames, whole.duration) == (90, 3)
+
+    cut = copy(film, tmp_path / "cut.mp4", share=0.5)
+    claimed, counted = await media.probe(cut), await media.probe(cut, count_frames=True)
+    assert claimed.video is not None
+    assert counted.video is not None
+    assert (claimed.video.frames, claimed.duration) == (90, 3)
+    assert counted.video.frames is not None
+    assert counted.video.frames < 70
+    assert counted.duration is not None
+    assert counted.duration < Fraction(5, 2)
+
+
+async def test_counting_leaves_out_what_an_edit_list_hides(film: Path, tmp_path: Path) -> None:
+    late = make(tmp_path / "late.mp4", f"-ss 1 -i {film} -c copy")
+    found = await media.probe(late, count_frames=True)
+    assert found.video is not None
+    assert (found.video.frames, found.duration) == (60, 2)
+
+
+async def test_playlists_and_documents_are_refused_whatever_their_name(film: Path, tmp_path: Path) -> None:
+    copy(film, tmp_path / "secret.mp4")
+    documents = [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nsecret.mp4\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile secret.mp4\n",
+        '<svg xmlns="http://www.w3.org/2000/svg"><image href="secret.mp4"/></svg>',
+        "1\n00:00:00,000 --> 00:00:01,000\nhello\n",
+        "just some text",
+    ]
+    for text in documents:
+        for name in ("film.mp4", "film.m3u8"):
+            document = tmp_path / name
+            document.write_text(text)
+            with pytest.raises(MediaError, match=rf"^{name} is not a media file that can be read"):
+                await media.probe(document)
+
+
+async def test_what_is_no_file_at_all_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(MediaError, match=r"^empty\.mp4 is empty"):
+        await media.probe(tmp_path / "empty.mp4")
+    with pytest.raises(MediaError, match="is not a regular file"):
+        await media.probe(tmp_path)
+    with pytest.raises(MediaError, match=r"^gone\.mp4 can't be opened: No such file"):
+        await media.probe(tmp_path / "gone.mp4")
+
+
+async def test_a_picture_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.png"
+    bomb.write_bytes(_png(16_000, 16_000))
+    assert bomb.stat().st_size < 1_000_000
+    with pytest.raises(MediaError, match=r"^bomb\.png .*16000x16000 exceeds"):
+        await media.probe(bomb)
+
+
+async def test_a_reader_that_needs_too_long_is_given_up(film: Path) -> None:
+    with pytest.raises(MediaError, match=r"^film\.mp4 could not be read within 0\.01 s"):
+        await media.probe(film, timeout=0.01)
+    assert psutil.Process().children() == []
+
+
+async def test_a_reader_that_crashes_takes_nobody_along(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "MEMORY", 20 * 1024**2)  # not even Python starts in that
+    with pytest.raises(MediaError, match="the reader crashed on it"):
+        await media.probe(film)
+
+
+def _png(width: int, height: int) -> bytes:
+    """A black and white picture, blank and therefore tiny as a file."""
+    deflate = zlib.compressobj()
+    row = bytes(1 + width // 8)
+    rows = b"".join(deflate.compress(row) for _ in range(height)) + deflate.flush()
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")

@@ -1,0 +1,125 @@
+"""Which jobs a claim takes, in which order, and what it says of those that it can't take."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from conftest import Connect
+from listener.store import Store
+
+from .table import Table
+
+
+async def test_high_priorities_come_first_then_the_oldest(jobs: Table) -> None:
+    await jobs.add(1, 2)
+    await jobs.add(3, 4, priority=5)
+    await jobs.add(5, priority=-1)
+    order = [(await jobs.claim_one()).key for _ in range(5)]
+    assert order == ["job 3", "job 4", "job 1", "job 2", "job 5"]
+
+
+async def test_a_claim_takes_no_more_than_there_are_slots(jobs: Table) -> None:
+    await jobs.add(*range(5))
+    assert [len(await jobs.claim(2)) for _ in range(4)] == [2, 2, 1, 0]
+    assert await jobs.claim(0) == []
+
+
+async def test_each_claim_has_a_greater_fence(jobs: Table) -> None:
+    await jobs.add(1, 2, 3)
+    fences = [(await jobs.claim_one()).fence for _ in range(3)]
+    assert fences == sorted(set(fences))
+
+
+async def test_one_call_serves_several_queues(db: asyncpg.Connection, store: Store) -> None:
+    for name in ("a", "b"):
+        await db.execute(f"create table {name} (id int primary key, status text default 'new')")
+        await store.attach(f"public.{name}", name, words={"ready": "new", "running": "busy", "done": "ok", "failed": "bad"})
+        await db.execute(f"insert into {name} values (1), (2), (3)")
+    claim = await store.claim("w1", {"a": 1, "b": 2, "nobody made this": 5})
+    assert [(job.queue, job.key) for job in claim.jobs] == [("a", "1"), ("b", "1"), ("b", "2")]
+
+
+async def test_a_paused_queue_is_not_claimed(jobs: Table) -> None:
+    await jobs.add(1)
+    assert await jobs.store.pause("jobs")
+    assert not await jobs.store.pause("jobs")
+    assert await jobs.claim() == []
+    await jobs.add(2)
+    assert await jobs.store.resume("jobs")
+    assert not await jobs.store.resume("jobs")
+    assert len(await jobs.claim()) == 2
+
+
+async def test_resuming_wakes_the_service(jobs: Table, db: asyncpg.Connection) -> None:
+    woken: list[object] = []
+    await jobs.store.pause("jobs")
+    await db.add_listener("listener_wake", lambda *event: woken.append(event[-1]))
+    await jobs.store.resume("jobs")
+    await db.execute("select 1")
+    assert woken == ["jobs"]
+
+
+async def test_the_answer_names_the_next_deadlines(jobs: Table) -> None:
+    await jobs.add(1, 2)
+    snoozed, _ = await jobs.claim()
+    await jobs.settle("snooze", snoozed, delay=60)
+
+    mine = await jobs.store.claim("w1", {"jobs": 1})
+    others = await jobs.store.claim("w2", {"jobs": 1})
+    assert mine.next_due == pytest.approx(60, abs=5)
+    assert mine.next_lease is None
+    assert others.next_lease == pytest.approx(20, abs=5)
+
+
+async def test_an_unregistered_worker_is_told_so(jobs: Table) -> None:
+    assert not (await jobs.store.claim("w1", {"jobs": 1})).known
+    await jobs.store.register("w1", "host", "1.0", {"jobs": 1})
+    assert (await jobs.store.claim("w1", {"jobs": 1})).known
+    await jobs.store.unregister("w1")
+    assert not (await jobs.store.claim("w1", {"jobs": 1})).known
+
+
+async def test_a_row_that_somebody_has_locked_waits_and_the_next_one_starts(jobs: Table, connect: Connect) -> None:
+    await jobs.add(1, 2)
+    user = await connect()
+    async with user.transaction():
+        await user.execute("update jobs set url = 'edited' where id = 'job 1'")
+        locked = await jobs.store.claim("w1", {"jobs": 1})
+        assert (locked.jobs, [(miss.key, miss.why) for miss in locked.misses]) == ([], [("job 1", "locked")])
+        assert locked.next_due is not None
+        assert (await jobs.claim_one()).key == "job 2"
+    await jobs.become_due()
+    assert (await jobs.claim_one()).row["url"] == "edited"
+
+
+async def test_a_row_changed_behind_the_triggers_is_not_run(jobs: Table, db: asyncpg.Connection) -> None:
+    await jobs.add(1, 2, 3)
+    await db.execute("alter table jobs disable trigger user")
+    await jobs.set(1, "completed")
+    await jobs.delete(2)
+    await db.execute("alter table jobs enable trigger user")
+
+    claim = await jobs.store.claim("w1", {"jobs": 10})
+    assert [job.key for job in claim.jobs] == ["job 3"]
+    assert sorted((miss.key, miss.why) for miss in claim.misses) == [("job 1", "word"), ("job 2", "gone")]
+    assert await db.fetchval("select count(*) from listener.delivery") == 1
+    assert await jobs.word(1) == "completed"
+
+
+async def test_a_null_status_is_a_word_like_any_other(jobs: Table, db: asyncpg.Connection) -> None:
+    await db.execute("alter table jobs alter status drop not null")
+    await jobs.add(1, 2)
+    running, _ = await jobs.claim()
+    await db.execute("update jobs set status = null")
+    assert (await jobs.settle("complete", running)).outcome == "lost"
+    assert await db.fetchval("select count(*) from listener.delivery") == 0
+
+
+async def test_the_backlog_counts_what_could_start_now(jobs: Table) -> None:
+    assert await jobs.store.backlog("jobs") == 0
+    await jobs.add(1, 2, 3)
+    first, _ = await jobs.claim(2)
+    await jobs.settle("snooze", first, delay=60)
+    assert await jobs.store.backlog("jobs") == 1
+    assert await jobs.store.backlog("nobody made this") == 0
