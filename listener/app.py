@@ -66,9 +66,13 @@ class App:
             ConfigError: the queue has a handler already, or a number makes no sense.
         """
         if concurrency < 1:
-            raise ConfigError(f"the handler of queue {queue!r} asks for {concurrency} slots; it needs at least 1")
+            raise ConfigError(
+                f"the handler of queue {queue!r} asks for {concurrency} slots; it needs at least 1"
+            )
         if timeout is not None and not timeout > 0:
-            raise ConfigError(f"the handler of queue {queue!r} has a timeout of {timeout} s; it must be more than 0")
+            raise ConfigError(
+                f"the handler of queue {queue!r} has a timeout of {timeout} s; it must be more than 0"
+            )
 
         def register(function: F) -> F:
             self._add(Handler(queue, function, concurrency, timeout, _declared_columns(function)))
@@ -113,9 +117,13 @@ def load(spec: str) -> App:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise ConfigError(f"there is no module {module_name!r} here; name your app as module:app") from None
+            raise ConfigError(
+                f"there is no module {module_name!r} here; name your app as module:app"
+            ) from None
         raise ConfigError(f"{module_name!r} can't be imported: there is no module {error.name!r}") from error
     app = getattr(module, attribute or "app", None)
     if not isinstance(app, App):
-        raise ConfigError(f"{spec!r} is no App; write `app = App()` in {module_name} and name it as {module_name}:app")
+        raise ConfigError(
+            f"{spec!r} is no App; write `app = App()` in {module_name} and name it as {module_name}:app"
+        )
     return app

@@ -15,8 +15,8 @@ from listener.leases import Leases
 from listener.metrics import Metrics
 from listener.metrics import Source as SourceName
 from listener.model import Claim, Delivery
+from listener.status import Status
 from listener.store import Store
-from listener.web.status import Status
 
 log = structlog.get_logger(__name__)
 
@@ -129,7 +129,7 @@ class Dispatcher:
                 sweep = anyio.current_time() >= self._sweep_at
                 if sweep:
                     await self._sweep()
-                elif 0 < self.active and self._wanted() < self._most / 2:
+                elif self.active > 0 and self._wanted() < self._most / 2:
                     await anyio.sleep(GATHER)
                 await self._claim(sweep=sweep)
                 backoff = delays()
@@ -196,7 +196,13 @@ class Dispatcher:
         lane.used += 1
         metrics.pickup.observe(max(0.0, delivery.late))
         fresh = delivery.attempt == 1 and delivery.snoozes == 0
-        if fresh and source == "sweep" and delivery.late > MISSED_AFTER and delivery.origin != "reconcile" and self._announced():
+        if (
+            fresh
+            and source == "sweep"
+            and delivery.late > MISSED_AFTER
+            and delivery.origin != "reconcile"
+            and self._announced()
+        ):
             metrics.missed["sweep"].inc()
         self._start(delivery)
 
@@ -216,7 +222,9 @@ class Dispatcher:
             soon.append(LOCKED_PAUSE)
         if sweep:
             self._lease_ends = now + (float("inf") if claim.next_lease is None else claim.next_lease)
-            soon += [max(0.1, seconds) for seconds in (claim.next_due, claim.next_lease) if seconds is not None]
+            soon += [
+                max(0.1, seconds) for seconds in (claim.next_due, claim.next_lease) if seconds is not None
+            ]
             if self._revisit:
                 # What woke us was not here any more: another process took it, perhaps in this moment.
                 soon.append(REVISIT)
@@ -225,7 +233,9 @@ class Dispatcher:
             # A claim says nothing of what is due later or runs elsewhere; a sweep does, a moment later.
             self._revisit = not claim.jobs
             soon.append(LEARN_PAUSE if claim.jobs else 0.0)
-        self._sweep_at = min([self._sweep_at, *(now + max(0.0, seconds) for seconds in soon if seconds is not None)])
+        self._sweep_at = min(
+            [self._sweep_at, *(now + max(0.0, seconds) for seconds in soon if seconds is not None)]
+        )
 
     def _allot(self) -> dict[str, int]:
         """Slots to ask for, queue by queue; the room that all share goes round, so that no queue starves another."""

@@ -29,10 +29,11 @@ from listener.metrics import Metrics
 from listener.model import Delivery, Served
 from listener.settlement import Settlement
 from listener.source import PostgresSource
+from listener.status import Status
 from listener.store import Store
 from listener.transport import PostgresTransport
 from listener.watchdog import Watchdog
-from listener.web import Status, WebServer
+from listener.web import WebServer
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +109,7 @@ class Engine:
             start=self._start,
             serves=lambda queue: queue in self._served,
             announced=lambda: self._source.is_connected,
-            unknown=lambda: self._maintenance.reconcile_soon(),
+            unknown=self._forgotten,
         )
         self._maintenance = Maintenance(
             self._store,
@@ -139,6 +140,10 @@ class Engine:
     def connected(self) -> None:
         """The source hears again: look for what it missed."""
         self._dispatcher.sweep_soon()
+        self._maintenance.reconcile_soon()
+
+    def _forgotten(self) -> None:
+        """The database no longer knows this process: reconciling registers it again."""
         self._maintenance.reconcile_soon()
 
     # The life of the process.

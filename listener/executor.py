@@ -58,7 +58,7 @@ class Attempt:
         self._reason: RetryReason = "error"
 
     def stop(self, why: str) -> None:
-        """End the handler: `lost` and `cancelled` write nothing more, `timeout` retries, `shutdown` releases the job."""
+        """End the handler: `lost` and `cancelled` write nothing more, `timeout` retries, `shutdown` releases."""
         if self._stopped is None:
             self._stopped = why
             self._job.stop(f"the job was stopped: {why}")

@@ -38,7 +38,9 @@ class Job:
         log: a structlog logger bound to worker, queue, job and attempt.
     """
 
-    def __init__(self, delivery: Delivery, writer: Writer, *, log: Any = None, temp_dir: Path | None = None) -> None:
+    def __init__(
+        self, delivery: Delivery, writer: Writer, *, log: Any = None, temp_dir: Path | None = None
+    ) -> None:
         self._delivery = delivery
         self._writer = writer
         self._temp_dir = temp_dir
@@ -67,7 +69,9 @@ class Job:
     def workdir(self) -> Path:
         """A scratch folder of this attempt, made when first asked for and removed when the attempt is over."""
         if self._workdir is None:
-            self._workdir = tempfile.TemporaryDirectory(prefix="job-", dir=self._temp_dir, ignore_cleanup_errors=True)
+            self._workdir = tempfile.TemporaryDirectory(
+                prefix="job-", dir=self._temp_dir, ignore_cleanup_errors=True
+            )
         return Path(self._workdir.name)
 
     def progress(self, percent: float | None, message: str | None = None) -> None:

@@ -11,8 +11,8 @@ import structlog
 
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.metrics import Metrics
+from listener.status import Status
 from listener.store import Store
-from listener.web.status import Status
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class Maintenance:
         self._status.problems = problems
 
     async def publish_stats(self) -> None:
-        """Refresh the fleet's numbers, when they are asked for and are not fresh; none while another process does so."""
+        """Refresh the fleet's numbers when they are not fresh; there are none while another process shows them."""
         if time.monotonic() - self._stats_at < STATS_FRESH:
             return
         self._stats_at = time.monotonic()

@@ -27,6 +27,10 @@ create table if not exists listener.migration (
 );
 """
 
+REGENERATE = (
+    "select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;"
+)
+
 
 @dataclass(frozen=True)
 class SqlFile:
@@ -49,7 +53,10 @@ def sql_folder() -> Path:
 
 def _files(folder: str) -> list[SqlFile]:
     root = sql_folder()
-    return [SqlFile(str(path.relative_to(root)), path.read_text()) for path in sorted((root / folder).glob("*.sql"))]
+    return [
+        SqlFile(str(path.relative_to(root)), path.read_text())
+        for path in sorted((root / folder).glob("*.sql"))
+    ]
 
 
 def migrations() -> list[SqlFile]:
@@ -92,7 +99,9 @@ def compare(applied: Iterable[str]) -> None:
     refuse_newer(applied)
     missing = [file.name for file in migrations() if file.name not in applied]
     if missing:
-        raise SchemaError(f"the schema listener is older than this program ({missing[0]} is not applied); run `listener migrate`")
+        raise SchemaError(
+            f"the schema listener is older than this program ({missing[0]} is not applied); run `listener migrate`"
+        )
 
 
 async def migrate(connection: asyncpg.Connection) -> list[str]:
@@ -109,19 +118,24 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
         await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
         await connection.execute("set local lock_timeout = '5s'; set local check_function_bodies = off")
         await connection.execute(BOOTSTRAP)
-        applied = {row["name"]: row["checksum"] for row in await connection.fetch("select name, checksum from listener.migration")}
+        applied = {
+            row["name"]: row["checksum"]
+            for row in await connection.fetch("select name, checksum from listener.migration")
+        }
         refuse_newer(applied)
         for file in migrations():
             if file.name not in applied:
                 await _apply(connection, file, changed)
             elif applied[file.name] != file.checksum:
-                raise SchemaError(f"{file.name} was edited after it had been applied; undo the edit and write a new migration")
+                raise SchemaError(
+                    f"{file.name} was edited after it had been applied; undo the edit and write a new migration"
+                )
         for file in functions():
             if applied.get(file.name) != file.checksum:
                 await _apply(connection, file, changed)
         if changed:
             await connection.execute((sql_folder() / "privileges.sql").read_text())
-            await connection.execute("select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null")
+            await connection.execute(REGENERATE)
     return changed
 
 
@@ -138,23 +152,20 @@ async def _apply(connection: asyncpg.Connection, file: SqlFile, changed: list[st
 
 def script() -> str:
     """One script that does what `migrate` does, to paste into an SQL editor; it may be run again."""
-    parts = ["begin;", f"select pg_advisory_xact_lock({LOCK});", "set local check_function_bodies = off;", BOOTSTRAP.strip()]
-    for file in migrations():
-        # A migration runs once: it is stored as text and executed only where it is not noted yet.
-        parts.append(
-            f"do $apply$ begin\n  if not exists (select from listener.migration where name = '{file.name}') then\n"
-            f"    execute $migration$\n{file.text}$migration$;\n    {_note(file)}\n  end if;\nend $apply$;"
-        )
-    for file in functions():
-        parts.append(f"{file.text}\n{_note(file)}")
-    parts.append((sql_folder() / "privileges.sql").read_text())
-    parts.append("select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;")
-    parts.append("commit;")
-    return "\n\n".join(parts) + "\n"
+    # A migration runs once: it is stored as text, and executed only where it is not noted yet.
+    once = [
+        f"do $apply$ begin\n  if not exists (select from listener.migration where name = '{file.name}') then\n"
+        f"    execute $migration$\n{file.text}$migration$;\n    {_note(file)}\n  end if;\nend $apply$;"
+        for file in migrations()
+    ]
+    always = [f"{file.text}\n{_note(file)}" for file in functions()]
+    head = f"begin;\nselect pg_advisory_xact_lock({LOCK});\nset local check_function_bodies = off;"
+    privileges = (sql_folder() / "privileges.sql").read_text()
+    return "\n\n".join([head, BOOTSTRAP.strip(), *once, *always, privileges, REGENERATE, "commit;"]) + "\n"
 
 
 def _note(file: SqlFile) -> str:
     return (
-        f"insert into listener.migration (name, checksum) values ('{file.name}', '{file.checksum}')"
+        f"insert into listener.migration (name, checksum) values ('{file.name}', '{file.checksum}')"  # noqa: S608
         " on conflict (name) do update set checksum = excluded.checksum, applied_at = now();"
     )

@@ -34,7 +34,9 @@ class Store:
             applied = await self._call("schema_version")
         except DatabaseError as error:
             if error.sqlstate in {"3F000", "42883", "42P01"}:
-                raise SchemaError("the database has no schema listener yet; run `listener migrate` first") from error
+                raise SchemaError(
+                    "the database has no schema listener yet; run `listener migrate` first"
+                ) from error
             raise
         migrate.compare(applied)
 
@@ -52,17 +54,20 @@ class Store:
     async def claim(self, worker: str, slots: Mapping[str, int], *, sweep: bool = True) -> Claim:
         """Take up to so many due jobs of each queue; a sweep also learns when to come back."""
         answer = await self._call(
-            "claim", worker=worker, queues=list(slots), slots=list(slots.values()), lease=self._lease, sweep=sweep
+            "claim",
+            worker=worker,
+            queues=list(slots),
+            slots=list(slots.values()),
+            lease=self._lease,
+            sweep=sweep,
         )
-        jobs = [
-            Delivery(
-                job["delivery"], job["queue"], job["key"], job["fence"], job["attempt"], job["max_attempts"], job["row"],
-                job["reached"], job["saved"], job["snoozes"], job["waited"], job["late"], job["origin"],
-            )
-            for job in answer["jobs"]
-        ]  # fmt: skip
-        misses = [Miss(miss["queue"], miss["why"], miss.get("key"), miss.get("error")) for miss in answer["misses"]]
-        return Claim(jobs, misses, answer.get("next_due"), answer.get("next_lease"), answer.get("known", True))
+        jobs = [Delivery(id=job.pop("delivery"), **job) for job in answer["jobs"]]
+        misses = [
+            Miss(miss["queue"], miss["why"], miss.get("key"), miss.get("error")) for miss in answer["misses"]
+        ]
+        return Claim(
+            jobs, misses, answer.get("next_due"), answer.get("next_lease"), answer.get("known", True)
+        )
 
     async def heartbeat(self, worker: str, held: Iterable[tuple[int, int]]) -> list[Lost]:
         """Extend the leases of these (delivery, fence); answers those that are over."""
@@ -135,7 +140,9 @@ class Store:
         """Insert a row as a job; answers its key."""
         return str(await self._call("submit", queue=queue, columns=dict(columns)))
 
-    async def jobs(self, queue: str | None = None, state: str | None = None, most: int = 50) -> list[dict[str, Any]]:
+    async def jobs(
+        self, queue: str | None = None, state: str | None = None, most: int = 50
+    ) -> list[dict[str, Any]]:
         """Unfinished jobs, or with a final state the finished ones, newest first."""
         return list(await self._call("jobs", queue=queue, state=state, most=most))
 

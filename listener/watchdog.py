@@ -10,7 +10,7 @@ import traceback
 import anyio
 import structlog
 
-from listener.web.status import Status
+from listener.status import Status
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,9 @@ class Watchdog:
     async def run(self) -> None:
         """Watch until cancelled."""
         loop, loop_thread, over = asyncio.get_running_loop(), threading.get_ident(), threading.Event()
-        thread = threading.Thread(target=self._watch, args=(loop, loop_thread, over), name="watchdog", daemon=True)
+        thread = threading.Thread(
+            target=self._watch, args=(loop, loop_thread, over), name="watchdog", daemon=True
+        )
         thread.start()
         try:
             while True:

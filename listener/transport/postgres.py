@@ -35,7 +35,7 @@ class PostgresTransport:
     async def call(self, function: str, /, **arguments: Any) -> Any:
         """See `Transport.call`."""
         named = ", ".join(f'"{name}" => ${number}' for number, name in enumerate(arguments, 1))
-        return await self.fetchval(f"select listener.{function}({named})", *arguments.values())  # noqa: S608
+        return await self.fetchval(f"select listener.{function}({named})", *arguments.values())
 
     async def fetchval(self, query: str, *arguments: Any) -> Any:
         """The first column of the first row of any query; raises as `call` does."""

@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse
 
 from listener.config import Settings
 from listener.metrics import Metrics
+from listener.status import Status
 from listener.web import errors, health
 from listener.web.guard import Shield, TokenGuard
-from listener.web.status import Status
 
 # The page of /docs comes with FastAPI and loads its script from there.
 _DOCS_POLICY = (

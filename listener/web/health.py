@@ -7,8 +7,8 @@ from typing import Literal
 from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, Field
 
+from listener.status import Status
 from listener.web.errors import Problem
-from listener.web.status import Status
 
 HUNG_AFTER = 60.0
 """Seconds without a turn of the main loop after which the process counts as hung."""

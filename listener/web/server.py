@@ -14,8 +14,8 @@ from fastapi import APIRouter
 from listener.config import Settings
 from listener.errors import ConfigError, ListenerError
 from listener.metrics import Metrics
+from listener.status import Status
 from listener.web.app import create_app
-from listener.web.status import Status
 
 _BEAT = 0.5
 

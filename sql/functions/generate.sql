@@ -65,9 +65,9 @@ begin
   return null;
 -- The user's statement comes first: what is missed here is found by reconcile.
 exception when others then
-  raise warning 'listener could not capture a change of %s: %%', sqlerrm;
+  raise warning 'listener could not capture a change of %%: %%', %L, sqlerrm;
   return null;
-end $body$, quick, rows_sql, a.id, op, replace(a.table_name, '%', '%%'));
+end $body$, quick, rows_sql, a.id, op, a.table_name);
 
     execute format('create or replace function listener.%I() returns trigger language plpgsql'
       ' security definer set search_path = %L set row_security = off set enable_seqscan = off as %L',

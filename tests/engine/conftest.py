@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+
+from listener.embedded import Postgres
 
 from .harness import Table
 
@@ -15,6 +18,12 @@ def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, database: str) -> str:
+    """The test's database as its superuser."""
+    return postgres.database_url(urlsplit(database).path.removeprefix("/"))
 
 
 @pytest.fixture

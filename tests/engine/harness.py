@@ -17,7 +17,13 @@ from listener import App, Job
 from listener.config import Settings
 from listener.engine import Engine
 
-WORDS = {"ready": "queued", "running": "processing", "done": "completed", "failed": "failed", "cancelled": "cancelled"}
+WORDS = {
+    "ready": "queued",
+    "running": "processing",
+    "done": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 
 QUICK = {"lease": 1.5, "heartbeat": 0.3, "poll_interval": 30.0, "shutdown_grace": 0.0}
 """Settings of a service that a test has to wait for: its leases are short, but nothing depends on sweeps."""
@@ -60,7 +66,9 @@ class Table:
         names = "".join(f", {name}" for name in columns)
         values = "".join(f", ${number}" for number in range(2, len(columns) + 2))
         await self.db.execute(
-            f"insert into {self.name} (id{names}) select k{values} from unnest($1::text[]) as k", keys, *columns.values()
+            f"insert into {self.name} (id{names}) select k{values} from unnest($1::text[]) as k",
+            keys,
+            *columns.values(),
         )
 
     async def set(self, key: str, word: str) -> None:
@@ -116,7 +124,11 @@ class Table:
 
     async def error(self, key: str) -> str:
         """The error of the job's last attempt."""
-        return str(await self.db.fetchval("select error from listener.attempt where job_key = $1 order by id desc", key))
+        return str(
+            await self.db.fetchval(
+                "select error from listener.attempt where job_key = $1 order by id desc", key
+            )
+        )
 
 
 @dataclass

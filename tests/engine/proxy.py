@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
-
-Spoil = Callable[[bytes], bool]
 
 
 class Proxy:
@@ -25,7 +23,8 @@ class Proxy:
         self._target = (host, port)
         self._pairs: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._spoil: Spoil | None = None
+        self._cut: tuple[bytes, ...] | None = None
+        self._swallowed: bytes | None = None
         self.spoiled = asyncio.Event()
         self.drops = False
         self.refuses = False
@@ -37,10 +36,14 @@ class Proxy:
         for writer in self._pairs:
             writer.transport.abort()
 
-    def cut_answer_to(self, statement: bytes) -> None:
-        """Break the next connection that sends this, when the database has answered and before the answer passes."""
-        self._spoil = lambda piece: statement in piece
+    def cut_answer_to(self, *arguments: bytes) -> None:
+        """Break the next connection that sends all these, when the database has answered but nobody has heard it."""
+        self._cut = arguments
         self.spoiled.clear()
+
+    def swallow(self, statement: bytes) -> None:
+        """Let the next connection that sends this wait for ever."""
+        self._swallowed = statement
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
@@ -79,12 +82,20 @@ class Proxy:
             self._pairs -= {writer, db_writer}
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event, *, to_database: bool
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        doomed: asyncio.Event,
+        *,
+        to_database: bool,
     ) -> None:
         while piece := await reader.read(65536):
-            if to_database and self._spoil is not None and self._spoil(piece):
-                self._spoil = None
+            if to_database and self._cut is not None and all(part in piece for part in self._cut):
+                self._cut = None
                 doomed.set()
+            elif to_database and self._swallowed is not None and self._swallowed in piece:
+                self._swallowed = None
+                await asyncio.Event().wait()
             elif doomed.is_set() and not to_database:
                 self.spoiled.set()
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import asyncpg
 import pytest
 
@@ -102,10 +103,12 @@ async def test_a_delayed_job_starts_on_time_without_polling(jobs: Table, databas
 async def test_delayed_jobs_are_not_starved_by_a_backlog(jobs: Table, database: str) -> None:
     """A queue whose slots are always taken still lets in what has become due, in its turn."""
     await jobs.add("due", run_at=datetime.now(UTC) + timedelta(seconds=0.2), priority=5)
-    await jobs.add(*(f"{n}" for n in range(3000)))
-    switch = Switch()
-    switch.go.set()
-    async with serving(switch.app(concurrency=2), database, poll_interval=0.3):
+    await jobs.add(*(f"{n}" for n in range(150)))
+
+    async def work(job: Job) -> None:
+        await anyio.sleep(0.02)
+
+    async with serving(app_of(work), database, poll_interval=0.3):
         await jobs.becomes("due", "completed")
         assert (await jobs.words())["queued"] > 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from listener import DatabaseError, Fail, Job, LeaseLost
@@ -28,7 +29,7 @@ async def test_progress_is_coalesced_but_the_last_value_is_written(jobs: Table, 
     async def handle(job: Job) -> None:
         for percent in range(60):
             job.progress(percent, f"frame {percent}")
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         job.progress(12)
         await go.wait()
         job.progress(100)

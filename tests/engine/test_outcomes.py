@@ -16,7 +16,6 @@ import anyio
 import pytest
 
 from listener import App, ConfigError, Fail, Job, Retry, Snooze
-
 from listener.config import Settings
 from listener.engine import Engine
 
@@ -37,7 +36,9 @@ async def end(jobs: Table, database: str, function: Any, **options: Any) -> Any:
     return row
 
 
-async def test_what_an_async_handler_returns_is_written_with_the_done_word(jobs: Table, database: str) -> None:
+async def test_what_an_async_handler_returns_is_written_with_the_done_word(
+    jobs: Table, database: str
+) -> None:
     async def handle(job: Job) -> dict[str, Any]:
         assert (job.queue, job.key, job.attempt, job.max_attempts) == ("jobs", "a", 1, 3)
         assert job.row["status"] == "processing"
@@ -89,11 +90,27 @@ async def test_values_of_everyday_types_find_their_form(jobs: Table, database: s
     moment = datetime(2026, 1, 2, tzinfo=UTC)
 
     async def handle(job: Job) -> dict[str, Any]:
-        everything = [Colour.RED, Film(3), decimal.Decimal("1.50"), uuid.UUID(int=1), PurePosixPath("/a"), {1}, (2,)]
-        return {"result": everything, "run_at": moment, "url": "nul \x00, half a pair \ud800", "priority": None}
+        everything = [
+            Colour.RED,
+            Film(3),
+            decimal.Decimal("1.50"),
+            uuid.UUID(int=1),
+            PurePosixPath("/a"),
+            {1},
+            (2,),
+        ]
+        return {
+            "result": everything,
+            "run_at": moment,
+            "url": "nul \x00, half a pair \ud800",
+            "priority": None,
+        }
 
     row = await end(jobs, database, handle)
-    assert row["result"] == '["red", {"frames": 3}, "1.50", "00000000-0000-0000-0000-000000000001", "/a", [1], [2]]'
+    assert (
+        row["result"]
+        == '["red", {"frames": 3}, "1.50", "00000000-0000-0000-0000-000000000001", "/a", [1], [2]]'
+    )
     assert row["run_at"] == moment
     assert row["url"] == "nul \ufffd, half a pair ?"
 
@@ -157,8 +174,12 @@ async def test_declared_columns_that_the_table_lacks_are_refused_at_start(jobs: 
 
     handle.__annotations__["return"] = Film
     app.handler("jobs")(handle)
-    with pytest.raises(ConfigError, match="returns frames, but public.jobs has no such column; its columns are id, status"):
-        await Engine(app, Settings.load(database_url=database, enable_health_check=False), signals=False).run()
+    with pytest.raises(
+        ConfigError, match="returns frames, but public.jobs has no such column; its columns are id, status"
+    ):
+        await Engine(
+            app, Settings.load(database_url=database, enable_health_check=False), signals=False
+        ).run()
 
 
 async def test_fail_is_permanent(jobs: Table, database: str) -> None:
@@ -170,7 +191,9 @@ async def test_fail_is_permanent(jobs: Table, database: str) -> None:
     assert await jobs.history("a") == ["failed"]
 
 
-async def test_any_other_exception_is_retried_until_the_attempts_are_spent(jobs: Table, database: str) -> None:
+async def test_any_other_exception_is_retried_until_the_attempts_are_spent(
+    jobs: Table, database: str
+) -> None:
     attempts = []
 
     async def handle(job: Job) -> None:

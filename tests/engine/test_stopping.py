@@ -79,7 +79,9 @@ STOPS = {
 
 
 @pytest.mark.parametrize("statement", STOPS.values(), ids=STOPS)
-async def test_a_handler_whose_job_is_taken_away_is_stopped(jobs: Table, database: str, statement: str) -> None:
+async def test_a_handler_whose_job_is_taken_away_is_stopped(
+    jobs: Table, database: str, statement: str
+) -> None:
     switch = Switch()
     async with serving(switch.app(), database) as service:
         await jobs.add("a")

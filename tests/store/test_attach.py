@@ -166,9 +166,9 @@ async def test_names_may_be_as_odd_as_postgres_allows(db: asyncpg.Connection, st
 
     warnings: list[str] = []
     db.add_log_listener(lambda _, message: warnings.append(message.message))
-    await db.execute("alter function listener.capture rename to hidden")
+    await db.execute("alter table listener.delivery rename to hidden")
     await db.execute(f'insert into {table} ("Sta\'tus %s", "Kind\'") values (\'it\'\'s\', \'x\'\'y\')')
-    await db.execute("alter function listener.hidden rename to capture")
+    await db.execute("alter table listener.hidden rename to delivery")
     assert len(warnings) == 1
     assert warnings[0].startswith(f"listener could not capture a change of {table}: ")
     assert [part["queues"] for part in await store.reconcile()] == [{queue: 1}]

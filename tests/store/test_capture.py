@@ -187,7 +187,7 @@ async def test_a_truncated_table_has_no_jobs(jobs: Table, db: asyncpg.Connection
 async def test_our_triggers_never_make_a_users_statement_fail(jobs: Table, db: asyncpg.Connection) -> None:
     warnings: list[object] = []
     db.add_log_listener(lambda _, message: warnings.append(message.message))
-    await db.execute("alter function listener.capture rename to hidden")
+    await db.execute("alter table listener.delivery rename to hidden")
     await jobs.add(1)
     await jobs.set(1, "draft")
     await jobs.set(1, "queued")
@@ -195,7 +195,7 @@ async def test_our_triggers_never_make_a_users_statement_fail(jobs: Table, db: a
     await jobs.add(2)
     assert all(str(warning).startswith("listener could not capture a change of public.jobs: ") for warning in warnings)
     assert warnings
-    await db.execute("alter function listener.hidden rename to capture")
+    await db.execute("alter table listener.hidden rename to delivery")
     assert [found["queues"] for found in await jobs.store.reconcile()] == [{"jobs": 1}]
 
 
