@@ -88,8 +88,8 @@ class Engine:
         self._attempts: dict[int, Attempt] = {}
         self._served: dict[str, Served] = {}
         self._shutdown = anyio.Event()
-        self._grace = anyio.CancelScope()
-        self._one_ended = anyio.Event()
+        self._at_once = False
+        self._changed = anyio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.status = Status(self.worker_id, lambda: len(self._attempts))
         self._leases = Leases(
@@ -154,9 +154,9 @@ class Engine:
         Args:
             at_once: hand on what runs now; may be said later, too.
         """
+        self._at_once = self._at_once or at_once
         self._shutdown.set()
-        if at_once:
-            self._grace.cancel()
+        self._nudge()
 
     async def run(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until `shut_down` or a signal; reports the HTTP port, or None without HTTP, when it begins to serve.
@@ -215,19 +215,21 @@ class Engine:
                 hearing.cancel_scope.cancel()
             if self._attempts:
                 log.info("shutting down", running=len(self._attempts), grace=self._settings.shutdown_grace)
-            with self._grace:
-                self._grace.deadline = anyio.current_time() + self._settings.shutdown_grace
-                await self._all_ended()
+            with anyio.move_on_after(self._settings.shutdown_grace):
+                while self._attempts and not self._at_once:
+                    await self._changed.wait()
             for attempt in list(self._attempts.values()):
                 attempt.stop("shutdown")
             # A database that is away must not keep the process; the jobs go on when their leases end.
             with anyio.move_on_after(LAST_WORDS):
-                await self._all_ended()
+                while self._attempts:
+                    await self._changed.wait()
             self._running.cancel_scope.cancel()
 
-    async def _all_ended(self) -> None:
-        while self._attempts:
-            await self._one_ended.wait()
+    def _nudge(self) -> None:
+        """Have a shutdown look again at what still runs."""
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def _say_goodbye(self) -> None:
         try:
@@ -300,8 +302,7 @@ class Engine:
         self._leases.drop(attempt.delivery)
         del self._attempts[attempt.delivery.fence]
         if self._shutdown.is_set():
-            self._one_ended.set()
-            self._one_ended = anyio.Event()
+            self._nudge()
 
     def _lost(self, fence: int, why: str) -> None:
         if attempt := self._attempts.get(fence):

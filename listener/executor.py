@@ -153,7 +153,8 @@ class Attempt:
             return columns
         if self._result_column is None:
             raise TypeError(
-                f"it is a {type(returned).__name__}, and the queue has no result column; return a dict of columns"
+                f"a value of type {type(returned).__name__} needs a result column, and the queue has none; "
+                "return a dict of columns"
             )
         return {self._result_column: jsonable(returned)}
 

@@ -84,9 +84,11 @@ class Problem(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write `error: …`, and `hint: …` where there is one."""
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", err=True)
+        click.echo(
+            f"{click.style('error:', fg='red', bold=True)} {self.message}", err=True, color=self.show_color
+        )
         if self.hint:
-            click.echo(f"{click.style('hint:', bold=True)} {self.hint}", err=True)
+            click.echo(f"{click.style('hint:', bold=True)} {self.hint}", err=True, color=self.show_color)
 
 
 def _explain(error: Exception) -> NoReturn:
@@ -104,7 +106,11 @@ def _explain(error: Exception) -> NoReturn:
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "color": False if os.environ.get("NO_COLOR") else None,
+    },
     epilog="Settings are read from the environment, .env and .env.local; DATABASE_URL names the database.",
 )
 @click.version_option(package_name="supalistener", prog_name="listener")

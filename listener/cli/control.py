@@ -42,7 +42,7 @@ async def requeue(database: Database, queue: str, keys: tuple[str, ...], failed:
     else:
         click.echo(f"requeued {count(done, 'job')}")
     if done < len(set(keys)):
-        raise NotFound(f"{len(set(keys)) - done} of {len(set(keys))} keys have no row")
+        raise NotFound(f"{len(set(keys)) - done} of {len(set(keys))} keys name no row")
 
 
 @click.command()
@@ -64,7 +64,7 @@ async def cancel(database: Database, queue: str, keys: tuple[str, ...], reason: 
     else:
         click.echo(f"cancelled {count(done, 'job')}")
     if done < len(set(keys)):
-        raise NotFound(f"{len(set(keys)) - done} of {len(set(keys))} keys have no unfinished job")
+        raise NotFound(f"{len(set(keys)) - done} of {len(set(keys))} keys name no unfinished job")
 
 
 async def _each_batch(keys: Sequence[str], verb: Callable[[Sequence[str]], Awaitable[int]]) -> int:

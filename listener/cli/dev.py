@@ -57,7 +57,7 @@ def dev(spec: str, data: Path, presets: tuple[str, ...]) -> None:
                     click.echo(f"  {about:<8} {address}{path}")
             click.echo("")
 
-        serve(app, settings, announce)
+        anyio.run(serve, app, settings, announce)
 
 
 async def _prepare(url: str, presets: tuple[str, ...]) -> None:

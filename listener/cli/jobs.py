@@ -94,9 +94,7 @@ async def jobs(
 
 
 def _show_list(found: list[dict[str, Any]]) -> None:
-    shown = table(
-        "queue", "key", "state", "attempt", "", "worker", "error", numbers=("attempt",), wide="error"
-    )
+    shown = table("queue", "key", "state", "attempt", "", "error", numbers=("attempt",), wide="error")
     for job in found:
         shown.add_row(
             plain(job["queue"]),
@@ -104,8 +102,7 @@ def _show_list(found: list[dict[str, Any]]) -> None:
             state(job["state"]),
             f"{job['attempt']}/{job['max_attempts']}",
             _when(job),
-            plain(job["worker"]),
-            Text(brief(job["error"]), "red"),
+            Text(brief(job["error"], 100), "red"),
         )
     console().print(shown)
 

@@ -30,10 +30,10 @@ def run(spec: str | None, app_spec: str | None, database_url: str | None) -> Non
         raise click.UsageError("name one app: listener run MODULE:APP")
     settings = Settings.load(**{} if database_url is None else {"database_url": database_url})
     log.configure(settings.log_level)
-    serve(load(spec or app_spec or ""), settings)
+    anyio.run(serve, load(spec or app_spec or ""), settings)
 
 
-def serve(app: App, settings: Settings, announce: Callable[[str | None], None] | None = None) -> None:
+async def serve(app: App, settings: Settings, announce: Callable[[str | None], None] | None = None) -> None:
     """Serve until told to stop.
 
     Args:
@@ -57,7 +57,7 @@ def serve(app: App, settings: Settings, announce: Callable[[str | None], None] |
             announce(address)
 
     engine = Engine(app, settings, open_routers=[routes(local)] if local else [])
-    anyio.run(lambda: engine.run(task_status=_Started(started)))
+    await engine.run(task_status=_Started(started))
 
 
 class _Started:

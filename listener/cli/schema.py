@@ -137,7 +137,7 @@ def attach(
     database_url: str | None,
     **options: Any,
 ) -> None:
-    """Make the rows of TABLE jobs of QUEUE.
+    """Make the rows of a table jobs of a queue.
 
     Columns that are not named are found by their usual names; an empty name means none. Adds three triggers
     to the table, and changes nothing else of it. Attaching again changes what was said before.
@@ -168,9 +168,7 @@ def _show_report(report: dict[str, Any]) -> None:
     rows = {
         "queues" if len(report["queues"]) > 1 else "queue": ", ".join(report["queues"]),
         "key": report["key"],
-        "status": f"{report['status']}: "
-        + ", ".join(f"{w} ({state})" for state, w in report["words"].items()),
-        "stages": " → ".join(report["stages"]),
+        "status": f"{report['status']}: {_life(report['words'], report['stages'])}",
         "columns": ", ".join(
             name if role == name else f"{name} ({role})" for role, name in sorted(report["columns"].items())
         ),
@@ -183,6 +181,12 @@ def _show_report(report: dict[str, Any]) -> None:
             out.print(f"  {label:<8} {plain(text)}", soft_wrap=True)
     if report["stuck"] and report["attached"]:
         click.echo(f"take the stuck ones over with: listener adopt {report['queue']} --older 10min")
+
+
+def _life(words: dict[str, str], stages: list[str]) -> str:
+    """The words of a job in their order: `queued → processing → completed | failed`."""
+    ends = " | ".join(words[end] for end in ("done", "failed", "cancelled") if end in words)
+    return " → ".join([words["ready"], *(stages or [words["running"]]), ends])
 
 
 async def _attach_preset(preset: str, dry_run: bool, as_json: bool, given: str | None) -> None:

@@ -14,7 +14,7 @@ import click
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from listener.cli.common import Database, NotFound, with_database
-from listener.cli.show import console, count, plain
+from listener.cli.show import brief, console, count, plain
 from listener.errors import ListenerError
 
 INTERVAL = 0.5  # seconds between two looks at the rows
@@ -84,7 +84,7 @@ async def follow(database: Database, queue: str, keys: Sequence[str]) -> None:
             sights = await _look(database, queue, list(keys) or list(dict.fromkeys([*open_keys, *more])))
     if failed := [sight for sight in sights if not sight.ok]:
         raise JobsFailed(
-            f"{failed[0].key}: {failed[0].note}"
+            brief(f"{failed[0].key}: {failed[0].note}")
             if len(keys) == 1
             else f"{len(failed)} of {count(len(sights), 'job')} did not complete"
         )

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 PROBE_EVERY = 20.0
 PROBE_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 10.0
+# What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
+_BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class PostgresSource:
@@ -49,7 +51,7 @@ class PostgresSource:
                     timeout=CONNECT_TIMEOUT,
                     server_settings={"application_name": "listener events"},
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except _BROKEN as error:
                 reason = "refused"
                 log.warning("can't listen for events; sweeps go on", error=str(error) or type(error).__name__)
             else:
@@ -83,7 +85,7 @@ class PostgresSource:
         except TimeoutError:
             log.warning("the connection for events is silent; it is made anew")
             return "silent"
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             log.warning(
                 "the connection for events failed; it is made anew", error=str(error) or type(error).__name__
             )

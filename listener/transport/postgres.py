@@ -14,6 +14,8 @@ from listener.errors import DatabaseError, DatabaseUnavailable
 # SQLSTATEs that speak of the connection or of this moment, not of the call: connection, rollback (deadlocks),
 # resources (disk, memory, connections), lock timeout, operator (shutdown, statement timeout), system.
 _UNAVAILABLE = ("08", "40", "53", "55P03", "57", "58")
+# What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
+_BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class PostgresTransport:
@@ -44,17 +46,17 @@ class PostgresTransport:
                 self._pool = await self._open()
             pool = self._pool
             connection = await pool.acquire(timeout=self._timeout)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except (asyncpg.PostgresError, *_BROKEN) as error:
             raise DatabaseUnavailable(f"the database can't be reached ({_reason(error)})") from error
         try:
             return await connection.fetchval(query, *arguments, timeout=self._timeout)
         except asyncpg.PostgresError as error:
             if str(error.sqlstate).startswith(_UNAVAILABLE):
-                raise DatabaseUnavailable(f"the database could not answer now ({error.message})") from error
+                raise DatabaseUnavailable(f"the database could not answer now ({_message(error)})") from error
             raise DatabaseError(
-                error.message or "", sqlstate=str(error.sqlstate), hint=getattr(error, "hint", None)
+                _message(error), sqlstate=str(error.sqlstate), hint=getattr(error, "hint", None)
             ) from error
-        except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+        except _BROKEN as error:
             # TCP alone would notice a silent drop after many minutes: the connection is not used again.
             connection.terminate()
             raise DatabaseUnavailable(f"the database gave no answer ({_reason(error)})") from error
@@ -92,6 +94,11 @@ async def _prepare(connection: asyncpg.Connection) -> None:
 
 async def _keep(_: asyncpg.Connection) -> None:
     """No session state is ever set, so none needs a statement to reset it."""
+
+
+def _message(error: asyncpg.PostgresError) -> str:
+    # Without the detail and hint that its str has; asyncpg's own errors have no other text.
+    return error.message or str(error)
 
 
 def _reason(error: BaseException) -> str:

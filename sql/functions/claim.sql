@@ -14,6 +14,7 @@ language plpgsql security definer
 set search_path = '' set row_security = off set enable_seqscan = off set enable_bitmapscan = off set lock_timeout = '300ms'
 as $$
 declare
+  moment     timestamptz := clock_timestamp();  -- as a value it can bound a scan of the index, as a call it could not
   q          record;
   free       int;
   candidates bigint[];
@@ -29,7 +30,7 @@ begin
   loop
     if sweep then
       candidates := array(select d.id from listener.delivery as d
-                          where d.queue = q.id and d.state = 'scheduled' and d.run_at <= clock_timestamp()
+                          where d.queue = q.id and d.state = 'scheduled' and d.run_at <= moment
                           order by d.run_at limit q.free for update skip locked);
       update listener.delivery as d set state = 'waiting' where d.id = any(candidates);
     end if;

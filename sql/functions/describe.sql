@@ -105,7 +105,8 @@ begin
     if not words ? role and role <> 'cancelled' then
       raise exception 'the word for % in %.% is not certain', role, relation, quote_ident(status_column)
         using hint = format('Say words => ''{"ready": …, "running": …, "done": …, "failed": …}''; %s',
-          coalesce(format('the column''s words are %s.', array_to_string(known, ', ')), 'the column has no CHECK and no enum to read them from.'));
+          case when known is null then 'the column has no CHECK and no enum to read them from.'
+               else format('the column''s words are %s.', array_to_string(known, ', ')) end);
     end if;
   end loop;
   select w into unknown from (select value as w from jsonb_each_text(words) union select unnest(stages)) as used

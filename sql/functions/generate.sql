@@ -43,7 +43,9 @@ begin
         ' where o.%2$I is null or o.%3$I is distinct from r.%3$I'
         ' union all select o.%2$I::text, null, null, null, null from old_rows as o'
         ' where not exists (select from new_rows as r where r.%2$I = o.%2$I)) as c'
-        ' left join listener.delivery as d on d.attachment = %4$s and d.job_key = c.key'
+        -- One look into the index for each row, whatever a stale plan believes of the size of the backlog.
+        ' left join lateral (select t.state from listener.delivery as t'
+        ' where t.attachment = %4$s and t.job_key = c.key limit 1) as d on true'
         ' where case when c.word = %5$L then d.state is null or d.state in (''running'', ''broken'')'
         ' when c.word = any(%6$L) then d.state <> ''running'' else d.state is not null end',
         row_sql, a.key_column, a.status_column, a.id, a.ready, a.stages || a.running);
@@ -176,11 +178,12 @@ begin
     listener.moment_sql(a.columns->'run_at'));
 end $$;
 
--- moment_sql: the expression for a time of the row `r`, in whichever unit its column has.
+-- moment_sql: the expression for a time of the row `r`, in whichever unit its column has. Anybody may write that
+-- column: what lies beyond all reason is brought into the years 1970 to 2100, so that it can be calculated with.
 create or replace function listener.moment_sql(col jsonb) returns text
 language sql immutable set search_path = ''
 as $$
   select case when col is null then 'null::timestamptz'
-              when col->>'type' = 'bigint' then format('to_timestamp(r.%I / 1000.0)', col->>'name')
-              else format('r.%I', col->>'name') end
+              when col->>'type' = 'bigint' then format('to_timestamp(least(greatest(r.%I, 0), 4102444800000) / 1000.0)', col->>'name')
+              else format('least(greatest(r.%I, ''epoch''), ''2100-01-01Z''::timestamptz)', col->>'name') end
 $$;

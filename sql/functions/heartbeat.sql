@@ -31,7 +31,7 @@ begin
 
   unnamed := array(select d.id from listener.delivery as d
                    where d.state = 'running' and d.worker = heartbeat.worker and d.claimed_at < moment - 2 * beat
-                     and not d.id = any(ids) for no key update skip locked);
+                     and not d.fence = any(fences) for no key update skip locked);
   if cardinality(unnamed) > 0 then
     with freed as (
       update listener.delivery as d

@@ -31,7 +31,7 @@ begin
     with ready as (
       select c.* from %2$s as r cross join lateral (select %1$s) as c
       where r.%3$I = %4$L and c.queue is not null
-        and not exists (select from listener.delivery as d where d.attachment = %5$s and d.job_key = c.key)
+        and (select d.id from listener.delivery as d where d.attachment = %5$s and d.job_key = c.key limit 1) is null
       -- A row that somebody is changing waits for the next time: their trigger would not see this delivery.
       limit $1 for no key update of r skip locked
     ), captured as (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.request import urlopen
 
 import anyio
 import asyncpg
@@ -101,15 +102,12 @@ async def test_a_handler_that_blocks_the_loop_is_named_and_http_still_answers(
     answered: list[int] = []
 
     async def handle(job: Job) -> None:
-        with anyio.CancelScope():
-            time.sleep(1.5)  # noqa: ASYNC251 - this is the mistake that is to be named
+        time.sleep(1.5)  # noqa: ASYNC251 - this is the mistake that is to be named
 
     with capture_logs() as logs:
         async with serving(app_of(handle), database, http=True) as service:
 
             def ask() -> None:
-                from urllib.request import urlopen
-
                 while service.engine.status.silence < 0.7:
                     time.sleep(0.01)
                 with urlopen(f"http://127.0.0.1:{service.port}/livez", timeout=5) as answer:

@@ -9,6 +9,7 @@ import enum
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any, TypedDict
 
@@ -73,7 +74,8 @@ async def test_without_a_result_column_it_fails_the_job(jobs: Table, database: s
         await jobs.add("a")
         row = await jobs.becomes("a", "failed")
     assert row["error"] == (
-        "the handler's result can't be stored: it is a int, and the queue has no result column; return a dict of columns"
+        "the handler's result can't be stored: a value of type int needs a result column, and the queue has none; "
+        "return a dict of columns"
     )
 
 
@@ -175,7 +177,7 @@ async def test_declared_columns_that_the_table_lacks_are_refused_at_start(jobs: 
     handle.__annotations__["return"] = Film
     app.handler("jobs")(handle)
     with pytest.raises(
-        ConfigError, match="returns frames, but public.jobs has no such column; its columns are id, status"
+        ConfigError, match=r"returns frames, but public\.jobs has no such column; its columns are id, status"
     ):
         await Engine(
             app, Settings.load(database_url=database, enable_health_check=False), signals=False
@@ -235,7 +237,7 @@ async def test_a_snooze_holds_no_slot_and_counts_no_attempt(jobs: Table, databas
         await jobs.becomes("a", "completed")
     assert [(attempt, snoozes) for attempt, snoozes, _ in seen] == [(1, 0), (1, 1), (1, 2), (1, 3)]
     waited = [waited for _, _, waited in seen]
-    assert all(later - earlier >= 0.1 for earlier, later in zip(waited, waited[1:], strict=False))
+    assert all(later - earlier >= 0.1 for earlier, later in pairwise(waited))
     assert await jobs.history("a") == ["completed"]
 
 

@@ -28,13 +28,6 @@ async def disconnect(jobs: Table, application: str) -> None:
     assert ended >= 1
 
 
-async def quietly_add(jobs: Table, key: str) -> None:
-    """A row of which no event is heard."""
-    await jobs.db.execute("update listener.attachment set wake = 'none'")
-    await jobs.add(key)
-    await jobs.db.execute("update listener.attachment set wake = 'notify'")
-
-
 async def test_a_connection_that_falls_silent_is_noticed_and_a_sweep_finds_the_jobs(
     jobs: Table, database: str
 ) -> None:
@@ -98,10 +91,11 @@ async def test_a_job_that_no_event_announced_is_found_by_a_sweep_and_counted(
     jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("listener.dispatcher.MISSED_AFTER", 0.0)
+    await jobs.attach(wake="none")
     switch = Switch()
     switch.go.set()
     async with serving(switch.app(), database, poll_interval=0.2) as service:
-        await quietly_add(jobs, "a")
+        await jobs.add("a")
         await jobs.becomes("a", "completed", within=2)
         assert service.metric("missed_found_total", queue="jobs", found_by="sweep") == 1
 

@@ -7,7 +7,9 @@ from string import Template
 
 from store.table import Table
 
-End = tuple[str | None, str | None]  # the row's word (None: no row) and its delivery's state (None: no delivery)
+End = tuple[
+    str | None, str | None
+]  # the row's word (None: no row) and its delivery's state (None: no delivery)
 
 # The longest that a verb may wait for others: less than deadlock_timeout, which is one second.
 BUDGET = 0.95

@@ -15,12 +15,19 @@ import asyncpg
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from store.table import Table, named
 
 from listener.model import Delivery
 from listener.store import Store
 from listener.transport import PostgresTransport
-from store.table import Table, named
 
 MAX_ATTEMPTS = 3
 FINAL = {"completed", "failed", "cancelled"}
@@ -42,7 +49,7 @@ WORKERS = st.sampled_from(["w1", "w2"])
 
 @dataclass
 class Job:
-    """What the model knows: `state` is the delivery's, None without one; `live` the fence of the attempt that counts."""
+    """What the model knows: `state` is the delivery's, None without one; `live` the fence of the claim that counts."""
 
     word: str
     state: str | None = None
@@ -106,7 +113,11 @@ class Machine(RuleBasedStateMachine):
         self.claims = Claims()
         self.fence = 0
         self.paused = False
-        self.do(self.jobs.db.execute("truncate jobs, listener.delivery, listener.attempt; select listener.resume('jobs')"))
+        self.do(
+            self.jobs.db.execute(
+                "truncate jobs, listener.delivery, listener.attempt; select listener.resume('jobs')"
+            )
+        )
 
     @property
     def jobs(self) -> Table:
@@ -139,9 +150,7 @@ class Machine(RuleBasedStateMachine):
         if job.word != word:
             if word == "queued" and job.state in (None, "running"):
                 job.begin_anew()
-            elif word in RUNNING and job.state != "running":
-                job.forget()
-            elif word in FINAL or word == "archived":
+            elif (word in RUNNING and job.state != "running") or word in FINAL or word == "archived":
                 job.forget()
             job.word = word
 
@@ -190,7 +199,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def let_scheduled_jobs_become_due(self) -> None:
-        self.do(self.jobs.become_due())
+        self.do(
+            self.jobs.db.execute("update listener.delivery set state = 'waiting' where state = 'scheduled'")
+        )
         for job in self.model.values():
             job.state = "waiting" if job.state == "scheduled" else job.state
 
@@ -228,7 +239,11 @@ class Machine(RuleBasedStateMachine):
                 job.word, job.stage = "processing", None
             job.state, job.live, job.worker = "running", delivery.fence, worker
             job.attempt += 1
-            assert (delivery.attempt, delivery.reached, delivery.row["status"]) == (job.attempt, job.stage, job.word)
+            assert (delivery.attempt, delivery.reached, delivery.row["status"]) == (
+                job.attempt,
+                job.stage,
+                job.word,
+            )
         for miss in claim.misses:
             job = self.model[number_of(miss.key)]
             assert (miss.why, job in waiting, job in can_start) == ("word", True, False)
@@ -246,12 +261,20 @@ class Machine(RuleBasedStateMachine):
         """With some of what the worker runs; the others were claimed long ago."""
         held = self.claims.held[worker]
         said = [delivery for delivery in held if data.draw(st.booleans())]
-        self.do(self.jobs.db.execute("update listener.delivery set claimed_at = claimed_at - interval '1 hour'"))
+        self.do(
+            self.jobs.db.execute("update listener.delivery set claimed_at = claimed_at - interval '1 hour'")
+        )
         lost = self.do(self.jobs.store.heartbeat(worker, [(one.id, one.fence) for one in said]))
         live = [one for one in said if self.of(one)]
-        assert {(one.delivery, one.fence) for one in lost} == {(one.id, one.fence) for one in said if one not in live}
+        assert {(one.delivery, one.fence) for one in lost} == {
+            (one.id, one.fence) for one in said if one not in live
+        }
         for job in self.model.values():
-            if job.state == "running" and job.worker == worker and job.live not in {one.fence for one in said}:
+            if (
+                job.state == "running"
+                and job.worker == worker
+                and job.live not in {one.fence for one in said}
+            ):
                 job.put_back("waiting", counted=False)
         self.claims.held[worker] = live
 
@@ -259,11 +282,17 @@ class Machine(RuleBasedStateMachine):
     @rule(verb=st.sampled_from(sorted(SAYS)), data=st.data())
     def settle(self, verb: str, data: st.DataObject) -> None:
         """Of some claims, live and stale ones in one batch."""
-        some = data.draw(st.lists(st.sampled_from(self.claims.all), min_size=1, max_size=4, unique_by=lambda one: one.id))
+        some = data.draw(
+            st.lists(st.sampled_from(self.claims.all), min_size=1, max_size=4, unique_by=lambda one: one.id)
+        )
         answers = self.do(self.jobs.store.settle(verb, [named(delivery, **SAYS[verb]) for delivery in some]))
         for delivery in some:
             job = self.of(delivery)
-            foreign = job is not None and job.word != (job.stage or "processing") and verb not in ("snooze", "release", "checkpoint")
+            foreign = (
+                job is not None
+                and job.word != (job.stage or "processing")
+                and verb not in ("snooze", "release", "checkpoint")
+            )
             if job is None or foreign:
                 assert answers[delivery.id].outcome == "lost", (verb, delivery)
                 if job is not None:
@@ -286,10 +315,12 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_database_is_as_the_model_says(self) -> None:
-        rows = self.do(self.jobs.db.fetch(
-            "select j.id, j.status, d.state, coalesce(d.attempt, 0) as attempt, d.fence from jobs as j"
-            " left join listener.delivery as d on d.job_key = j.id"
-        ))
+        rows = self.do(
+            self.jobs.db.fetch(
+                "select j.id, j.status, d.state, coalesce(d.attempt, 0) as attempt, d.fence from jobs as j"
+                " left join listener.delivery as d on d.job_key = j.id"
+            )
+        )
         assert {row["id"] for row in rows} == {f"job {number}" for number in self.model}
         for row in rows:
             job = self.model[number_of(row["id"])]
@@ -298,18 +329,31 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def no_job_is_lost(self) -> None:
-        assert self.do(self.jobs.db.fetchval(
-            "select count(*) from jobs as j left join listener.delivery as d on d.job_key = j.id"
-            " where j.status = 'queued' and d.id is null"
-        )) == 0
+        assert (
+            self.do(
+                self.jobs.db.fetchval(
+                    "select count(*) from jobs as j left join listener.delivery as d on d.job_key = j.id"
+                    " where j.status = 'queued' and d.id is null"
+                )
+            )
+            == 0
+        )
 
     @invariant()
     def no_attempt_ends_twice_and_none_is_begun_too_often(self) -> None:
-        assert self.do(self.jobs.db.fetchval(
-            "select count(*) from (select 1 from listener.attempt where outcome in ('completed', 'failed')"
-            " group by job_key, fence having count(*) > 1) as twice"
-        )) == 0
-        assert self.do(self.jobs.db.fetchval("select coalesce(max(attempt), 0) from listener.delivery")) <= MAX_ATTEMPTS
+        assert (
+            self.do(
+                self.jobs.db.fetchval(
+                    "select count(*) from (select 1 from listener.attempt where outcome in ('completed', 'failed')"
+                    " group by job_key, fence having count(*) > 1) as twice"
+                )
+            )
+            == 0
+        )
+        assert (
+            self.do(self.jobs.db.fetchval("select coalesce(max(attempt), 0) from listener.delivery"))
+            <= MAX_ATTEMPTS
+        )
 
 
 @pytest.mark.timeout(600)
@@ -319,7 +363,7 @@ def test_anything_may_happen(world: World) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=settings.default.max_examples if thorough else 40,
+            max_examples=settings.default.max_examples if thorough else 120,
             stateful_step_count=30,
             suppress_health_check=list(HealthCheck),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Sequence
@@ -13,12 +14,20 @@ import asyncpg
 from listener.model import Answer, Delivery
 from listener.store import Store
 
-WORDS = {"ready": "queued", "running": "processing", "done": "completed", "failed": "failed", "cancelled": "cancelled"}
+WORDS = {
+    "ready": "queued",
+    "running": "processing",
+    "done": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 
 COLUMNS = """
   id {key} primary key, status text not null default 'queued', progress int, message text, error text, result jsonb,
   started_at {clock}, finished_at {clock}, updated_at {clock}, run_at {clock}, priority int, url text
 """
+
+WAITING = "select exists (select from pg_locks where not granted)"
 
 KEYS: dict[str, Any] = {
     "text": lambda n: f"job {n}",
@@ -63,7 +72,9 @@ class Table:
         await self.db.execute("delete from jobs where id = $1", KEYS[self.key](number))
 
     async def row(self, number: int) -> dict[str, Any]:
-        row = await self.db.fetchval("select to_jsonb(j) from jobs as j where id = $1", KEYS[self.key](number))
+        row = await self.db.fetchval(
+            "select to_jsonb(j) from jobs as j where id = $1", KEYS[self.key](number)
+        )
         return dict(json.loads(row))
 
     async def word(self, number: int) -> Any:
@@ -100,11 +111,22 @@ class Table:
 
     async def expire(self) -> None:
         """Let every lease end now."""
-        await self.db.execute("update listener.delivery set lease_until = clock_timestamp() where state = 'running'")
+        await self.db.execute(
+            "update listener.delivery set lease_until = clock_timestamp() where state = 'running'"
+        )
 
     async def become_due(self) -> None:
         """Let time pass until every scheduled job is due."""
-        await self.db.execute("update listener.delivery set run_at = clock_timestamp() where state = 'scheduled'")
+        await self.db.execute(
+            "update listener.delivery set run_at = clock_timestamp() where state = 'scheduled'"
+        )
+
+
+async def waits_or_ends(db: asyncpg.Connection, statement: asyncio.Future[Any]) -> None:
+    """Return when a statement of another session has ended, or waits for somebody's lock."""
+    async with asyncio.timeout(10):
+        while not statement.done() and not await db.fetchval(WAITING):  # noqa: ASYNC110 - only Postgres knows
+            await asyncio.sleep(0.002)
 
 
 def named(job: Delivery, **rest: Any) -> dict[str, Any]:

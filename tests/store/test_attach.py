@@ -6,27 +6,34 @@ import asyncio
 
 import asyncpg
 import pytest
-
 from conftest import Connect
+
 from listener.errors import DatabaseError
 from listener.store import Store
 
-from .table import COLUMNS, WORDS, Table
+from .table import COLUMNS, WORDS, Table, waits_or_ends
 
 SHAPE = """
+with t as (select 'jobs'::regclass as oid)
 select jsonb_build_object(
-  'columns', (select jsonb_agg(to_jsonb(a) - 'attmissingval' order by attnum) from pg_attribute as a where attrelid = 'jobs'::regclass),
+  'columns', (select jsonb_agg(to_jsonb(a) - 'attmissingval' order by attnum)
+              from pg_attribute as a, t where attrelid = t.oid),
   'policies', (select jsonb_agg(to_jsonb(p)) from pg_policies as p),
-  'constraints', (select jsonb_agg(pg_get_constraintdef(oid) order by oid) from pg_constraint where conrelid = 'jobs'::regclass),
-  'class', (select to_jsonb(c) - '{relhastriggers,relpages,reltuples,relallvisible,relallfrozen,relfrozenxid,relminmxid}'::text[]
-            from pg_class as c where oid = 'jobs'::regclass),
-  'triggers', (select jsonb_agg(tgname order by tgname) from pg_trigger where tgrelid = 'jobs'::regclass and tgname not like 'listener%'))
+  'constraints', (select jsonb_agg(pg_get_constraintdef(c.oid) order by c.oid)
+                  from pg_constraint as c, t where conrelid = t.oid),
+  'class', (select jsonb_build_object('owner', relowner, 'options', reloptions, 'acl', relacl, 'rules', relhasrules,
+                                      'security', array[relrowsecurity, relforcerowsecurity])
+            from pg_class natural join t),
+  'triggers', (select jsonb_agg(tgname order by tgname)
+               from pg_trigger, t where tgrelid = t.oid and tgname !~ '^listener'))
 """
 
 
 async def make(db: asyncpg.Connection, status: str = "status text not null default 'queued'") -> None:
     """The user's table, not attached, with a status column to choose."""
-    columns = COLUMNS.format(key="text", clock="timestamptz").replace("status text not null default 'queued'", status)
+    columns = COLUMNS.format(key="text", clock="timestamptz").replace(
+        "status text not null default 'queued'", status
+    )
     await db.execute(f"create table jobs ({columns})")
 
 
@@ -36,10 +43,15 @@ async def test_columns_and_words_are_found_by_name(db: asyncpg.Connection, store
     assert answer == {
         "queue": "jobs", "table": "public.jobs", "key": "id", "status": "status", "queues": ["jobs"], "stages": [],
         "attached": True, "waiting": 0, "stuck": 0,
-        "words": {"ready": "pending", "running": "in_progress", "done": "done", "failed": "error", "cancelled": "canceled"},
+        "words": {
+            "ready": "pending", "running": "in_progress", "done": "done", "failed": "error", "cancelled": "canceled"
+        },
         "columns": {
             role: role
-            for role in ("progress", "message", "error", "result", "started_at", "finished_at", "updated_at", "run_at", "priority")
+            for role in (
+                "progress", "message", "error", "result", "started_at", "finished_at", "updated_at", "run_at",
+                "priority",
+            )
         },
     }  # fmt: skip
 
@@ -60,7 +72,9 @@ async def test_an_enum_has_its_words(db: asyncpg.Connection, store: Store) -> No
 
 async def test_a_dry_run_changes_nothing(db: asyncpg.Connection, store: Store) -> None:
     await make(db)
-    await db.execute("insert into jobs (id, status) values ('1', 'queued'), ('2', 'processing'), ('3', 'completed')")
+    await db.execute(
+        "insert into jobs (id, status) values ('1', 'queued'), ('2', 'processing'), ('3', 'completed')"
+    )
     before = await db.fetchval(SHAPE)
     answer = await store.attach("public.jobs", "jobs", words=WORDS, dry_run=True)
     assert (answer["waiting"], answer["stuck"], answer["attached"]) == (1, 1, False)
@@ -69,9 +83,13 @@ async def test_a_dry_run_changes_nothing(db: asyncpg.Connection, store: Store) -
     assert await db.fetchval("select count(*) from listener.attachment") == 0
 
 
-async def test_rows_that_wait_are_picked_up_and_stuck_ones_reported(db: asyncpg.Connection, store: Store) -> None:
+async def test_rows_that_wait_are_picked_up_and_stuck_ones_reported(
+    db: asyncpg.Connection, store: Store
+) -> None:
     await make(db)
-    await db.execute("insert into jobs (id, status) values ('1', 'queued'), ('2', 'processing'), ('3', 'completed')")
+    await db.execute(
+        "insert into jobs (id, status) values ('1', 'queued'), ('2', 'processing'), ('3', 'completed')"
+    )
     answer = await store.attach("public.jobs", "jobs", words=WORDS)
     assert (answer["waiting"], answer["stuck"]) == (1, 1)
     jobs = Table(db, store)
@@ -82,14 +100,21 @@ async def test_rows_that_wait_are_picked_up_and_stuck_ones_reported(db: asyncpg.
 
 async def test_the_table_is_as_before_while_attached_and_after(db: asyncpg.Connection, store: Store) -> None:
     await make(db, "status text default 'queued' check (status <> '')")
-    await db.execute("alter table jobs enable row level security; create policy mine on jobs using (id = current_user)")
+    await db.execute(
+        "alter table jobs enable row level security; create policy mine on jobs using (id = current_user)"
+    )
     before = await db.fetchval(SHAPE)
     await store.attach("public.jobs", "jobs", words=WORDS)
     assert await db.fetchval(SHAPE) == before
     await store.detach("jobs")
     assert await db.fetchval(SHAPE) == before
     assert await db.fetchval("select count(*) from pg_trigger where tgname like 'listener%'") == 0
-    assert await db.fetchval("select count(*) from pg_proc where proname ~ '_[0-9]+$' and pronamespace = 'listener'::regnamespace") == 0
+    assert (
+        await db.fetchval(
+            "select count(*) from pg_proc where proname ~ '_[0-9]+$' and pronamespace = 'listener'::regnamespace"
+        )
+        == 0
+    )
 
 
 async def test_attaching_again_changes_only_what_was_said(jobs: Table, db: asyncpg.Connection) -> None:
@@ -122,12 +147,16 @@ async def test_kinds_become_queues_and_may_change(db: asyncpg.Connection, store:
     assert [job.key for job in (await store.claim("w1", {"jobs/render": 5, "jobs/upload": 5})).jobs] == ["5"]
 
 
-@pytest.mark.parametrize("path", ["metadata->>'type'", 'metadata->>type', '"metadata" ->> \'type\''])
+@pytest.mark.parametrize("path", ["metadata->>'type'", "metadata->>type", "\"metadata\" ->> 'type'"])
 @pytest.mark.parametrize("json", ["json", "jsonb"])
 async def test_a_kind_may_stand_in_json(db: asyncpg.Connection, store: Store, path: str, json: str) -> None:
-    await db.execute(f"create table jobs ({COLUMNS.format(key='text', clock='timestamptz')}, metadata {json})")
+    await db.execute(
+        f"create table jobs ({COLUMNS.format(key='text', clock='timestamptz')}, metadata {json})"
+    )
     await store.attach("public.jobs", "jobs", words=WORDS, kind=path, kinds=["render", "it's"])
-    await db.execute("""insert into jobs (id, metadata) values ('1', '{"type": "it''s"}'), ('2', '{}'), ('3', null)""")
+    await db.execute(
+        """insert into jobs (id, metadata) values ('1', '{"type": "it''s"}'), ('2', '{}'), ('3', null)"""
+    )
     assert [job.key for job in (await store.claim("w1", {"jobs/it's": 5, "jobs/render": 5})).jobs] == ["1"]
     assert await store.submit("jobs/render", {"id": "4", "metadata": {"size": 1}}) == "4"
     (job,) = (await store.claim("w1", {"jobs/render": 5})).jobs
@@ -142,23 +171,27 @@ async def test_names_may_be_as_odd_as_postgres_allows(db: asyncpg.Connection, st
     )
     words = {"ready": "it's", "running": "50%", "done": '"ok"', "failed": "\\no", "cancelled": "{}"}
     answer = await store.attach(
-        table, "it's 100% \"odd\"", words=words, status="Sta'tus %s", progress="group", error="User Error", finished_at="%I",
-        message='a"b', kind="Kind'", kinds=["x'y"], stages=["50%", "st'age"],
+        table, "it's 100% \"odd\"", words=words, status="Sta'tus %s", progress="group", error="User Error",
+        finished_at="%I", message='a"b', kind="Kind'", kinds=["x'y"], stages=["50%", "st'age"],
     )  # fmt: skip
     (queue,) = answer["queues"]
     assert queue == "it's 100% \"odd\"/x'y"
-    await db.execute(f'insert into {table} ("Sta\'tus %s", "Kind\'") select \'it\'\'s\', \'x\'\'y\' from generate_series(1, 3)')
+    await db.execute(
+        f"insert into {table} (\"Sta'tus %s\", \"Kind'\") select 'it''s', 'x''y' from generate_series(1, 3)"
+    )
 
     done, failed, again = (await store.claim("w1", {queue: 5})).jobs
     ask = {"delivery": done.id, "fence": done.fence}
     assert (await store.settle("progress", [ask | {"percent": 5, "message": "m"}]))[done.id].outcome == "ok"
-    assert (await store.settle("stage", [ask | {"stage": "st'age", "columns": {'a"b': "c"}}]))[done.id].outcome == "ok"
+    assert (await store.settle("stage", [ask | {"stage": "st'age", "columns": {'a"b': "c"}}]))[
+        done.id
+    ].outcome == "ok"
     assert (await store.settle("complete", [ask | {"columns": {'a"b': "d"}}]))[done.id].outcome == "ok"
     ask = {"delivery": failed.id, "fence": failed.fence, "error": "e"}
     assert (await store.settle("fail", [ask]))[failed.id].outcome == "ok"
     ask = {"delivery": again.id, "fence": again.fence, "error": "e"}
     assert (await store.settle("retry", [ask]))[again.id].outcome == "ok"
-    assert await store.cancel("it's 100% \"odd\"", [again.key]) == 1
+    assert await store.cancel('it\'s 100% "odd"', [again.key]) == 1
     assert await store.requeue(queue, [failed.key]) == 1
     assert await store.look(queue, done.key) is not None
     rows = await db.fetch(f'select "Sta\'tus %s", "group", "a""b" from {table}')
@@ -167,12 +200,12 @@ async def test_names_may_be_as_odd_as_postgres_allows(db: asyncpg.Connection, st
     warnings: list[str] = []
     db.add_log_listener(lambda _, message: warnings.append(message.message))
     await db.execute("alter table listener.delivery rename to hidden")
-    await db.execute(f'insert into {table} ("Sta\'tus %s", "Kind\'") values (\'it\'\'s\', \'x\'\'y\')')
+    await db.execute(f"insert into {table} (\"Sta'tus %s\", \"Kind'\") values ('it''s', 'x''y')")
     await db.execute("alter table listener.hidden rename to delivery")
     assert len(warnings) == 1
     assert warnings[0].startswith(f"listener could not capture a change of {table}: ")
     assert [part["queues"] for part in await store.reconcile()] == [{queue: 1}]
-    assert await store.detach("it's 100% \"odd\"") == {"queue": "it's 100% \"odd\"", "deliveries": 2}
+    assert await store.detach('it\'s 100% "odd"') == {"queue": 'it\'s 100% "odd"', "deliveries": 2}
 
 
 async def test_two_status_columns_of_a_table_may_be_two_queues(db: asyncpg.Connection, store: Store) -> None:
@@ -180,7 +213,10 @@ async def test_two_status_columns_of_a_table_may_be_two_queues(db: asyncpg.Conne
     await store.attach("public.films", "audio", status="audio", words=WORDS)
     await store.attach("public.films", "video", status="video", words=WORDS)
     await db.execute("insert into films values (1, 'queued', 'queued')")
-    assert [job.queue for job in (await store.claim("w1", {"audio": 1, "video": 1})).jobs] == ["audio", "video"]
+    assert [job.queue for job in (await store.claim("w1", {"audio": 1, "video": 1})).jobs] == [
+        "audio",
+        "video",
+    ]
     await store.detach("audio")
     await db.execute("insert into films values (2, 'queued', 'queued')")
     assert [job.queue for job in (await store.claim("w1", {"audio": 1, "video": 1})).jobs] == ["video"]
@@ -190,8 +226,12 @@ async def test_detaching_what_is_not_attached_says_so(store: Store) -> None:
     assert await store.detach("jobs") is None
 
 
-@pytest.mark.parametrize("fate", ["drop table jobs", "alter table jobs rename to old", "alter table jobs rename id to key"])
-async def test_detaching_works_whatever_became_of_the_table(jobs: Table, db: asyncpg.Connection, fate: str) -> None:
+@pytest.mark.parametrize(
+    "fate", ["drop table jobs", "alter table jobs rename to old", "alter table jobs rename id to key"]
+)
+async def test_detaching_works_whatever_became_of_the_table(
+    jobs: Table, db: asyncpg.Connection, fate: str
+) -> None:
     await jobs.add(1)
     await db.execute(fate)
     assert await jobs.store.detach("jobs") == {"queue": "jobs", "deliveries": 1}
@@ -200,7 +240,9 @@ async def test_detaching_works_whatever_became_of_the_table(jobs: Table, db: asy
         assert await db.fetchval(f"select count(*) from listener.{name}") == 0
 
 
-async def test_a_renamed_table_is_attached_under_its_new_name(jobs: Table, db: asyncpg.Connection, store: Store) -> None:
+async def test_a_renamed_table_is_attached_under_its_new_name(
+    jobs: Table, db: asyncpg.Connection, store: Store
+) -> None:
     await jobs.add(1)
     await db.execute("alter table jobs rename to tasks")
     await store.detach("jobs")
@@ -221,14 +263,15 @@ async def test_a_busy_table_is_tried_again_and_its_writers_do_not_wait_long(
     await user.execute("insert into jobs (id) values ('job 1')")
 
     pending = asyncio.ensure_future(jobs.attach() if verb == "attach" else jobs.store.detach("jobs"))
-    while not await another.fetchval("select exists (select from pg_locks where not granted)"):
-        await asyncio.sleep(0.01)
+    await waits_or_ends(another, pending)
     await another.execute("insert into jobs (id) values ('job 2')", timeout=4)
     await transaction.commit()
     assert await pending is not None
 
 
-async def test_a_queue_name_and_a_table_are_taken_once(jobs: Table, db: asyncpg.Connection, store: Store) -> None:
+async def test_a_queue_name_and_a_table_are_taken_once(
+    jobs: Table, db: asyncpg.Connection, store: Store
+) -> None:
     await db.execute("create table more (id int primary key, status text)")
     for table, queue in [("public.more", "jobs"), ("public.jobs", "again")]:
         with pytest.raises(DatabaseError, match=r"queue jobs is attached to public\.jobs already"):

@@ -49,7 +49,9 @@ async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(stage
     await staged.settle("release", old)
     new = await staged.claim_one()
 
-    await staged.store.settle(verb, [named(old, **VERBS[verb])] + [named(new, percent=7, stage="refining", delay=60, error="true")])
+    await staged.store.settle(
+        verb, [named(old, **VERBS[verb]), named(new, percent=7, stage="refining", delay=60, error="true")]
+    )
 
     assert (await staged.row(1))["url"] is None
     assert (await staged.row(1))["error"] in {None, "true"}
@@ -63,7 +65,9 @@ async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(stage
 async def test_an_unknown_delivery_is_lost(staged: Table, verb: str) -> None:
     await staged.add(1)
     job = await staged.claim_one()
-    answers = await staged.store.settle(verb, [{"delivery": 0, "fence": 1, **VERBS[verb]}, named(job, **VERBS[verb])])
+    answers = await staged.store.settle(
+        verb, [{"delivery": 0, "fence": 1, **VERBS[verb]}, named(job, **VERBS[verb])]
+    )
     assert (answers[0].outcome, answers[job.id].outcome) == ("lost", "ok")
 
 
@@ -91,7 +95,9 @@ async def test_attempts_are_retried_with_backoff_until_they_are_spent(jobs: Tabl
         job = await jobs.claim_one()
         assert job.attempt == attempt
         assert (await jobs.settle("retry", job, error=f"failure {attempt}", warnings=["odd"])).outcome == "ok"
-        delay = await jobs.db.fetchval("select extract(epoch from run_at - clock_timestamp())::float8 from listener.delivery")
+        delay = await jobs.db.fetchval(
+            "select extract(epoch from run_at - clock_timestamp())::float8 from listener.delivery"
+        )
         assert delay <= 2 * 2 ** (attempt - 1)
         assert (await jobs.word(1), await jobs.state(1)) == ("queued", "scheduled")
         await jobs.become_due()
@@ -109,7 +115,10 @@ async def test_one_batch_may_hold_first_and_last_attempts(jobs: Table) -> None:
     await settle(jobs.store, "retry", await jobs.claim(1), error="once", delay=0)
     both = sorted(await jobs.claim(), key=lambda job: job.key)
     assert [job.attempt for job in both] == [2, 1]
-    assert [answer.outcome for answer in await settle(jobs.store, "retry", both, error="again")] == ["spent", "ok"]
+    assert [answer.outcome for answer in await settle(jobs.store, "retry", both, error="again")] == [
+        "spent",
+        "ok",
+    ]
     assert await jobs.words() == ["failed", "queued"]
 
 
@@ -173,7 +182,9 @@ async def test_a_word_that_is_no_stage_is_refused(staged: Table) -> None:
 async def test_an_unknown_result_column_fails_only_its_job(jobs: Table) -> None:
     await jobs.add(1, 2)
     bad, good = await jobs.claim()
-    answers = await jobs.store.settle("complete", [named(bad, columns={"ulr": "x"}), named(good, columns={"url": "x"})])
+    answers = await jobs.store.settle(
+        "complete", [named(bad, columns={"ulr": "x"}), named(good, columns={"url": "x"})]
+    )
     assert (answers[bad.id].outcome, answers[good.id].outcome) == ("refused", "ok")
     assert answers[bad.id].error == "the table public.jobs has no column ulr"
     assert await jobs.words() == ["failed", "completed"]
@@ -210,7 +221,9 @@ async def test_an_error_in_a_json_column_is_an_object(jobs: Table, db: asyncpg.C
 
 async def test_a_handler_can_neither_move_a_row_nor_choose_its_word(jobs: Table) -> None:
     await jobs.add(1)
-    await jobs.settle("complete", await jobs.claim_one(), columns={"id": "job 2", "status": "queued", "url": "x"})
+    await jobs.settle(
+        "complete", await jobs.claim_one(), columns={"id": "job 2", "status": "queued", "url": "x"}
+    )
     row = await jobs.row(1)
     assert (row["status"], row["url"]) == ("completed", "x")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-
 from conftest import Connect
+
 from listener.store import Store
 
 from .table import Table
@@ -34,7 +34,9 @@ async def test_each_claim_has_a_greater_fence(jobs: Table) -> None:
 async def test_one_call_serves_several_queues(db: asyncpg.Connection, store: Store) -> None:
     for name in ("a", "b"):
         await db.execute(f"create table {name} (id int primary key, status text default 'new')")
-        await store.attach(f"public.{name}", name, words={"ready": "new", "running": "busy", "done": "ok", "failed": "bad"})
+        await store.attach(
+            f"public.{name}", name, words={"ready": "new", "running": "busy", "done": "ok", "failed": "bad"}
+        )
         await db.execute(f"insert into {name} values (1), (2), (3)")
     claim = await store.claim("w1", {"a": 1, "b": 2, "nobody made this": 5})
     assert [(job.queue, job.key) for job in claim.jobs] == [("a", "1"), ("b", "1"), ("b", "2")]
@@ -80,7 +82,9 @@ async def test_an_unregistered_worker_is_told_so(jobs: Table) -> None:
     assert not (await jobs.store.claim("w1", {"jobs": 1})).known
 
 
-async def test_a_row_that_somebody_has_locked_leaves_its_slot_to_the_next(jobs: Table, connect: Connect) -> None:
+async def test_a_row_that_somebody_has_locked_leaves_its_slot_to_the_next(
+    jobs: Table, connect: Connect
+) -> None:
     await jobs.add(1, 2)
     user = await connect()
     async with user.transaction():

@@ -11,16 +11,23 @@ from .table import Table
 
 async def age_claims(db: asyncpg.Connection, seconds: int) -> None:
     """Let the claims be older by so much."""
-    await db.execute("update listener.delivery set claimed_at = claimed_at - make_interval(secs => $1)", seconds)
+    await db.execute(
+        "update listener.delivery set claimed_at = claimed_at - make_interval(secs => $1)", seconds
+    )
 
 
 async def lease(jobs: Table, number: int) -> float:
-    return float(await jobs.db.fetchval(
-        "select extract(epoch from lease_until - clock_timestamp()) from listener.delivery where job_key = $1", f"job {number}"
-    ))
+    return float(
+        await jobs.db.fetchval(
+            "select extract(epoch from lease_until - clock_timestamp()) from listener.delivery where job_key = $1",
+            f"job {number}",
+        )
+    )
 
 
-async def test_a_heartbeat_extends_the_leases_it_names_and_touches_no_row(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_heartbeat_extends_the_leases_it_names_and_touches_no_row(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await jobs.add(1, 2)
     one, _ = await jobs.claim()
     await db.execute("update listener.delivery set lease_until = clock_timestamp() + interval '1 second'")
@@ -40,6 +47,16 @@ async def test_a_claim_whose_answer_was_lost_goes_back_uncounted(jobs: Table, db
     assert (await jobs.state(1), await jobs.state(2)) == ("running", "waiting")
     assert (await jobs.settle("complete", unnamed)).outcome == "lost"
     assert (await jobs.claim_one("w2")).attempt == 1
+
+
+async def test_naming_an_older_claim_of_the_same_job_does_not_keep_a_lost_one(jobs: Table) -> None:
+    await jobs.add(1)
+    old = await jobs.claim_one()
+    await jobs.settle("release", old)
+    await jobs.claim_one()
+    await age_claims(jobs.db, 11)
+    assert [one.fence for one in await jobs.store.heartbeat("w1", [(old.id, old.fence)])] == [old.fence]
+    assert await jobs.state(1) == "waiting"
 
 
 async def test_a_young_unnamed_claim_may_still_be_on_its_way(jobs: Table, db: asyncpg.Connection) -> None:

@@ -33,7 +33,13 @@ async def test_an_inserted_row_is_claimed_runs_and_is_completed(jobs: Table) -> 
     await jobs.add(1)
 
     job = await jobs.claim_one()
-    assert (job.queue, job.key, job.attempt, job.max_attempts, job.origin) == ("jobs", str(KEYS[jobs.key](1)), 1, 3, "insert")
+    assert (job.queue, job.key, job.attempt, job.max_attempts, job.origin) == (
+        "jobs",
+        str(KEYS[jobs.key](1)),
+        1,
+        3,
+        "insert",
+    )
     assert job.row == await jobs.row(1)
     assert job.row["status"] == "processing"
     assert job.row["progress"] == 0
@@ -46,9 +52,16 @@ async def test_an_inserted_row_is_claimed_runs_and_is_completed(jobs: Table) -> 
 
     assert await jobs.store.heartbeat("w1", [(job.id, job.fence)]) == []
 
-    assert (await jobs.settle("complete", job, columns={"url": "https://…", "result": {"frames": 3}})).outcome == "ok"
+    assert (
+        await jobs.settle("complete", job, columns={"url": "https://…", "result": {"frames": 3}})
+    ).outcome == "ok"
     row = await jobs.row(1)
-    assert (row["status"], row["progress"], row["url"], row["result"]) == ("completed", 100, "https://…", {"frames": 3})
+    assert (row["status"], row["progress"], row["url"], row["result"]) == (
+        "completed",
+        100,
+        "https://…",
+        {"frames": 3},
+    )
     assert is_now(row["finished_at"])
     assert await jobs.delivery(1) is None
     assert await jobs.history(1) == ["completed"]
@@ -113,7 +126,9 @@ async def test_a_row_that_another_program_left_behind_is_adopted(jobs: Table) ->
 
 
 async def test_adoption_leaves_alone_what_was_touched_a_moment_ago(jobs: Table) -> None:
-    now = "clock_timestamp()" if jobs.clock == "timestamptz" else "extract(epoch from clock_timestamp()) * 1000"
+    now = (
+        "clock_timestamp()" if jobs.clock == "timestamptz" else "extract(epoch from clock_timestamp()) * 1000"
+    )
     await jobs.add(1, 2, status="processing")
     await jobs.db.execute(f"update jobs set updated_at = {now} where id = $1", KEYS[jobs.key](1))
 
@@ -132,8 +147,13 @@ async def test_rows_that_came_unheard_are_reconciled(jobs: Table) -> None:
 
 
 async def test_a_row_may_ask_for_a_later_start(jobs: Table) -> None:
-    tomorrow = {"timestamptz": "now() + interval '1 day'", "bigint": "extract(epoch from now()) * 1000 + 86400000"}
-    await jobs.db.execute(f"insert into jobs (id, run_at) values ($1, {tomorrow[jobs.clock]})", KEYS[jobs.key](1))
+    tomorrow = {
+        "timestamptz": "now() + interval '1 day'",
+        "bigint": "extract(epoch from now()) * 1000 + 86400000",
+    }
+    await jobs.db.execute(
+        f"insert into jobs (id, run_at) values ($1, {tomorrow[jobs.clock]})", KEYS[jobs.key](1)
+    )
 
     claim = await jobs.store.claim("w1", {"jobs": 1})
     assert claim.jobs == []

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-
 from conftest import Connect
+
 from listener.errors import DatabaseError
 from listener.store import Store
 
@@ -77,7 +77,9 @@ async def test_cancel_ends_what_is_not_finished_and_nothing_else(jobs: Table) ->
     assert lost.cancelled
 
 
-async def test_cancel_uses_the_failed_word_where_there_is_no_other(db: asyncpg.Connection, store: Store) -> None:
+async def test_cancel_uses_the_failed_word_where_there_is_no_other(
+    db: asyncpg.Connection, store: Store
+) -> None:
     words = {role: word for role, word in WORDS.items() if role != "cancelled"}
     jobs = await Table(db, store).create(words=words)
     await jobs.add(1)
@@ -108,7 +110,9 @@ async def test_prune_forgets_old_history_and_dead_workers(jobs: Table, db: async
     await settle(jobs.store, "complete", await jobs.claim())
     await jobs.store.register("w1", "host", "1.0", {"jobs": 1})
     await jobs.store.register("w2", "host", "1.0", {"jobs": 1})
-    await db.execute("update listener.attempt set finished_at = now() - interval '31 days' where job_key = 'job 1'")
+    await db.execute(
+        "update listener.attempt set finished_at = now() - interval '31 days' where job_key = 'job 1'"
+    )
     await db.execute("update listener.worker set seen_at = now() - interval '11 minutes' where id = 'w1'")
     assert await jobs.store.prune() == 1
     assert (await jobs.history(1), await jobs.history(2)) == ([], ["completed"])
@@ -149,9 +153,14 @@ async def test_jobs_are_listed_by_state(jobs: Table) -> None:
     await jobs.add(1, 2, 3)
     first, _ = await jobs.claim(2)
     await jobs.settle("fail", first, error="no use")
-    assert [(job["key"], job["state"]) for job in await jobs.store.jobs()] == [("job 2", "running"), ("job 3", "waiting")]
+    assert [(job["key"], job["state"]) for job in await jobs.store.jobs()] == [
+        ("job 2", "running"),
+        ("job 3", "waiting"),
+    ]
     assert [job["key"] for job in await jobs.store.jobs("jobs", "waiting")] == ["job 3"]
-    assert [(job["key"], job["error"]) for job in await jobs.store.jobs("jobs", "failed")] == [("job 1", "no use")]
+    assert [(job["key"], job["error"]) for job in await jobs.store.jobs("jobs", "failed")] == [
+        ("job 1", "no use")
+    ]
     assert await jobs.store.jobs("jobs", "completed") == []
     assert len(await jobs.store.jobs("jobs", None, 1)) == 1
 
@@ -162,12 +171,21 @@ async def test_one_job_is_looked_at(jobs: Table) -> None:
     await jobs.settle("progress", job, percent=30, message="half way")
     seen = await jobs.store.look("jobs", "job 1")
     assert seen is not None
-    assert (seen["state"], seen["word"], seen["progress"], seen["message"]) == ("running", "processing", 30, "half way")
+    assert (seen["state"], seen["word"], seen["progress"], seen["message"]) == (
+        "running",
+        "processing",
+        30,
+        "half way",
+    )
     assert seen["delivery"]["worker"] == "w1"
     await jobs.settle("complete", job)
     seen = await jobs.store.look("jobs", "job 1")
     assert seen is not None
-    assert (seen["state"], seen["delivery"], [attempt["outcome"] for attempt in seen["attempts"]]) == ("done", None, ["completed"])
+    assert (seen["state"], seen["delivery"], [attempt["outcome"] for attempt in seen["attempts"]]) == (
+        "done",
+        None,
+        ["completed"],
+    )
     assert await jobs.store.look("jobs", "nobody") is None
 
 
@@ -178,7 +196,9 @@ async def test_a_job_is_submitted(jobs: Table) -> None:
 
 
 async def test_a_job_is_submitted_as_its_kind(db: asyncpg.Connection, store: Store) -> None:
-    await db.execute(f"create table jobs ({COLUMNS.format(key='serial', clock='timestamptz')}, type text, meta jsonb)")
+    await db.execute(
+        f"create table jobs ({COLUMNS.format(key='serial', clock='timestamptz')}, type text, meta jsonb)"
+    )
     await store.attach("public.jobs", "jobs", words=WORDS, kind="type", kinds=["render", "analysis"])
     assert await store.submit("jobs/analysis", {}) == "1"
     assert [job.key for job in (await store.claim("w", {"jobs/analysis": 1})).jobs] == ["1"]

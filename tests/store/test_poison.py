@@ -23,7 +23,9 @@ async def poison(db: asyncpg.Connection, word: str | None = None) -> None:
     """Let every update of a poisoned row fail, or only those that set this word."""
     await db.execute(POISON)
     argument = "" if word is None else f"'{word}'"
-    await db.execute(f"create trigger poison before update on jobs for each row execute function poison({argument})")
+    await db.execute(
+        f"create trigger poison before update on jobs for each row execute function poison({argument})"
+    )
 
 
 @pytest.fixture
@@ -36,19 +38,27 @@ async def jobs(db: asyncpg.Connection, store: Store) -> Table:
     return jobs
 
 
-async def test_claim_takes_the_others_and_keeps_the_bad_one_aside(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_claim_takes_the_others_and_keeps_the_bad_one_aside(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await poison(db)
     claim = await jobs.store.claim("w1", {"jobs": 2})
     assert [job.key for job in claim.jobs] == ["job 1", "job 3"]
     assert [(miss.key, miss.why, miss.error) for miss in claim.misses] == [("job 2", "refused", "poisoned")]
     assert await jobs.state(2) == "broken"
     assert await jobs.claim() == []
-    assert [(job["key"], job["error"]) for job in await jobs.store.jobs("jobs", "broken")] == [("job 2", "poisoned")]
+    assert [(job["key"], job["error"]) for job in await jobs.store.jobs("jobs", "broken")] == [
+        ("job 2", "poisoned")
+    ]
 
 
 @pytest.mark.parametrize(
     ("verb", "rest"),
-    [("complete", {"columns": {"message": "done"}}), ("fail", {"error": "no use"}), ("retry", {"error": "again"})],
+    [
+        ("complete", {"columns": {"message": "done"}}),
+        ("fail", {"error": "no use"}),
+        ("retry", {"error": "again"}),
+    ],
 )
 async def test_a_batch_of_ends_is_settled_but_for_the_bad_one(
     jobs: Table, db: asyncpg.Connection, verb: str, rest: dict[str, object]
@@ -63,7 +73,8 @@ async def test_a_batch_of_ends_is_settled_but_for_the_bad_one(
 
 
 @pytest.mark.parametrize(
-    ("verb", "rest"), [("progress", {"percent": 5}), ("stage", {"stage": "enriching", "columns": {"message": "x"}})]
+    ("verb", "rest"),
+    [("progress", {"percent": 5}), ("stage", {"stage": "enriching", "columns": {"message": "x"}})],
 )
 async def test_a_batch_of_news_is_written_but_for_the_bad_one(
     jobs: Table, db: asyncpg.Connection, verb: str, rest: dict[str, object]
@@ -75,14 +86,20 @@ async def test_a_batch_of_news_is_written_but_for_the_bad_one(
     assert await jobs.state(2) == "running"
 
 
-async def test_a_result_that_a_check_refuses_fails_its_job_with_that_reason(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_result_that_a_check_refuses_fails_its_job_with_that_reason(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await db.execute("alter table jobs add check (priority < 10)")
     claimed = await jobs.claim()
-    answers = await jobs.store.settle("complete", [named(job, columns={"priority": 4 + n * 4}) for n, job in enumerate(claimed)])
+    answers = await jobs.store.settle(
+        "complete", [named(job, columns={"priority": 4 + n * 4}) for n, job in enumerate(claimed)]
+    )
     assert [answers[job.id].outcome for job in claimed] == ["ok", "ok", "refused"]
     row = await jobs.row(3)
     assert row["status"] == "failed"
-    assert row["error"].startswith("the table refused the result: new row for relation \"jobs\" violates check constraint")
+    assert row["error"].startswith(
+        'the table refused the result: new row for relation "jobs" violates check constraint'
+    )
 
 
 async def test_rescue_of_a_bad_last_attempt_keeps_it_aside(jobs: Table, db: asyncpg.Connection) -> None:
@@ -104,7 +121,9 @@ async def test_a_bad_word_is_found_in_the_middle_of_a_life(jobs: Table, db: asyn
     assert await jobs.words() == ["completed", "failed", "completed"]
 
 
-async def test_a_broken_job_runs_again_when_its_user_mends_it_and_requeues(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_broken_job_runs_again_when_its_user_mends_it_and_requeues(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await poison(db)
     await jobs.claim()
     await db.execute("alter table jobs disable trigger poison")
@@ -112,7 +131,9 @@ async def test_a_broken_job_runs_again_when_its_user_mends_it_and_requeues(jobs:
     assert [job.key for job in await jobs.claim()] == ["job 2"]
 
 
-async def test_a_renamed_column_breaks_its_jobs_until_the_table_is_attached_anew(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_renamed_column_breaks_its_jobs_until_the_table_is_attached_anew(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     (running,) = await jobs.claim(1)
     await db.execute("alter table jobs rename status to stand")
 

@@ -19,7 +19,9 @@ async def test_nothing_to_find_is_no_problem(jobs: Table) -> None:
     assert await found(jobs.store) == [({}, None)]
 
 
-async def test_a_disabled_trigger_is_named_and_what_it_missed_is_found(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_disabled_trigger_is_named_and_what_it_missed_is_found(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await db.execute("alter table jobs disable trigger listener_insert_1")
     await jobs.add(1)
     ((queues, problem),) = await found(jobs.store)
@@ -29,7 +31,9 @@ async def test_a_disabled_trigger_is_named_and_what_it_missed_is_found(jobs: Tab
     assert await jobs.state(1) == "waiting"
 
 
-async def test_a_dropped_trigger_is_named_and_attach_makes_it_again(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_dropped_trigger_is_named_and_attach_makes_it_again(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await db.execute("drop trigger listener_update_1 on jobs")
     ((_, problem),) = await found(jobs.store)
     assert problem is not None
@@ -41,8 +45,12 @@ async def test_a_dropped_trigger_is_named_and_attach_makes_it_again(jobs: Table,
 async def test_it_goes_in_bounded_batches(jobs: Table, db: asyncpg.Connection) -> None:
     await db.execute("alter table jobs disable trigger user")
     await db.execute("insert into jobs (id) select 'job ' || n from generate_series(1, 1500) as n")
-    assert [(part["queues"], part["more"]) for part in await jobs.store.reconcile()] == [({"jobs": 1000}, True)]
-    assert [(part["queues"], part["more"]) for part in await jobs.store.reconcile()] == [({"jobs": 500}, False)]
+    assert [(part["queues"], part["more"]) for part in await jobs.store.reconcile()] == [
+        ({"jobs": 1000}, True)
+    ]
+    assert [(part["queues"], part["more"]) for part in await jobs.store.reconcile()] == [
+        ({"jobs": 500}, False)
+    ]
 
 
 async def test_a_later_start_is_kept(jobs: Table, db: asyncpg.Connection) -> None:
@@ -62,11 +70,15 @@ async def test_what_it_finds_wakes_the_service(jobs: Table, db: asyncpg.Connecti
     assert woken == ["jobs"]
 
 
-async def test_a_dropped_table_is_reported_and_stops_no_other(jobs: Table, db: asyncpg.Connection, store: Store) -> None:
+async def test_a_dropped_table_is_reported_and_stops_no_other(
+    jobs: Table, db: asyncpg.Connection, store: Store
+) -> None:
     await db.execute("create table more (id int primary key, status text)")
     await store.attach("public.more", "more", words=WORDS)
     await jobs.add(1)
-    await db.execute("drop table jobs; alter table more disable trigger user; insert into more values (1, 'queued')")
+    await db.execute(
+        "drop table jobs; alter table more disable trigger user; insert into more values (1, 'queued')"
+    )
 
     (gone, problem), (other, _) = await found(store)
     assert (gone, other) == ({}, {"more": 1})
@@ -75,9 +87,13 @@ async def test_a_dropped_table_is_reported_and_stops_no_other(jobs: Table, db: a
     assert (await store.claim("w1", {"jobs": 1, "more": 1})).jobs[0].queue == "more"
 
 
-async def test_a_table_made_anew_is_heard_again_once_it_is_attached(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_table_made_anew_is_heard_again_once_it_is_attached(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
     await jobs.add(1)
-    await db.execute("create table fresh (like jobs including all); drop table jobs; alter table fresh rename to jobs")
+    await db.execute(
+        "create table fresh (like jobs including all); drop table jobs; alter table fresh rename to jobs"
+    )
     await jobs.add(2)
     ((queues, problem),) = await found(jobs.store)
     assert queues == {"jobs": 1}
@@ -98,9 +114,13 @@ async def test_rows_copied_in_replica_mode_are_found(jobs: Table, superuser: asy
 
 
 @pytest.mark.parametrize("kinds", [["render"], ["render", "analysis"]])
-async def test_kinds_that_nobody_named_are_left_alone(db: asyncpg.Connection, store: Store, kinds: list[str]) -> None:
+async def test_kinds_that_nobody_named_are_left_alone(
+    db: asyncpg.Connection, store: Store, kinds: list[str]
+) -> None:
     await db.execute("create table jobs (id int primary key, type text, status text)")
-    await db.execute("insert into jobs values (1, 'render', 'queued'), (2, 'analysis', 'queued'), (3, null, 'queued')")
+    await db.execute(
+        "insert into jobs values (1, 'render', 'queued'), (2, 'analysis', 'queued'), (3, null, 'queued')"
+    )
     await store.attach("public.jobs", "jobs", words=WORDS, kind="type", kinds=kinds)
     await store.reconcile()
     assert await db.fetchval("select count(*) from listener.delivery") == len(kinds)

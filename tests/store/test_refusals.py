@@ -17,10 +17,14 @@ PLAIN = "create table t (id int primary key, status text)"
 REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "view": ("create view t as select 1 as id, 'queued' as status", {}, "t can't be attached: it is a view"),
     "materialized view": (
-        "create materialized view t as select 1 as id, 'a' as status", {}, "t can't be attached: it is a materialized view"
+        "create materialized view t as select 1 as id, 'a' as status",
+        {},
+        "t can't be attached: it is a materialized view",
     ),
     "partitioned": (
-        "create table t (id int, status text) partition by list (id)", {}, "t can't be attached: it is a partitioned table"
+        "create table t (id int, status text) partition by list (id)",
+        {},
+        "t can't be attached: it is a partitioned table",
     ),
     "partition": (
         "create table p (id int primary key, status text) partition by list (id);"
@@ -33,17 +37,31 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "t can't be attached: it is a partition, or a parent or child of other tables",
     ),
-    "composite key": ("create table t (a int, b int, status text, primary key (a, b))", {}, "t has a composite primary key"),
+    "composite key": (
+        "create table t (a int, b int, status text, primary key (a, b))",
+        {},
+        "t has a composite primary key",
+    ),
     "no key": ("create table t (id int, status text)", {}, "t has no primary key"),
     "key that may be null": (
-        "create table t (id int unique, status text)", {"key": "id"}, "t has no unique, not-null column id"
+        "create table t (id int unique, status text)",
+        {"key": "id"},
+        "t has no unique, not-null column id",
     ),
     "key of a strange type": (
-        "create table t (id date primary key, status text)", {}, "the key id of t is of type date"
+        "create table t (id date primary key, status text)",
+        {},
+        "the key id of t is of type date",
     ),
-    "no status": ("create table t (id int primary key)", {}, "t has no text or enum column status or state for the status"),
+    "no status": (
+        "create table t (id int primary key)",
+        {},
+        "t has no text or enum column status or state for the status",
+    ),
     "status of a strange type": (
-        "create table t (id int primary key, status int)", {"status": "status"}, "t has no text or enum column status for the status"
+        "create table t (id int primary key, status int)",
+        {"status": "status"},
+        "t has no text or enum column status for the status",
     ),
     "no such column": (PLAIN, {"progress": "percent"}, "t has no column percent for progress"),
     "column of a strange type": (
@@ -53,32 +71,51 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "words that nothing tells": (PLAIN, {"words": None}, "the word for done in t.status is not certain"),
     "words half told": (PLAIN, {"words": {"ready": "a"}}, "the word for done in t.status is not certain"),
-    "null for a word": (PLAIN, {"words": WORDS | {"ready": None}}, "the word for ready in t.status is not certain"),
+    "null for a word": (
+        PLAIN,
+        {"words": WORDS | {"ready": None}},
+        "the word for ready in t.status is not certain",
+    ),
     "unknown role": (PLAIN, {"words": WORDS | {"redy": "a"}}, "words has no entry 'redy'"),
     "one word for two": (PLAIN, {"words": WORDS | {"done": "failed"}}, "the word 'failed' means two things"),
     "a final word as a stage": (
-        PLAIN, {"words": WORDS, "stages": ["processing", "completed"]}, "the word 'completed' means two things"
+        PLAIN,
+        {"words": WORDS, "stages": ["processing", "completed"]},
+        "the word 'completed' means two things",
     ),
-    "a stage twice": (PLAIN, {"words": WORDS, "stages": ["processing", "a", "a"]}, "the word 'a' means two things"),
+    "a stage twice": (
+        PLAIN,
+        {"words": WORDS, "stages": ["processing", "a", "a"]},
+        "the word 'a' means two things",
+    ),
     "word that the check forbids": (
-        "create table t (id int primary key, status text check (status in ('queued', 'processing', 'completed', 'failed')))",
+        "create table t (id int primary key, status text"
+        " check (status in ('queued', 'processing', 'completed', 'failed')))",
         {"words": WORDS},
         "t.status can't hold the word 'cancelled'",
     ),
     "word that the enum lacks": (
-        "create type stand as enum ('queued', 'processing', 'completed'); create table t (id int primary key, status stand)",
+        "create type stand as enum ('queued', 'processing', 'completed');"
+        "create table t (id int primary key, status stand)",
         {"words": {role: WORDS[role] for role in ("ready", "running", "done", "failed")}},
         "t.status can't hold the word 'failed'",
     ),
     "word of unknown meaning": (
-        "create table t (id int primary key, status text check (status in ('new', 'running', 'done', 'failed', 'archived')))",
+        "create table t (id int primary key, status text"
+        " check (status in ('new', 'running', 'done', 'failed', 'archived')))",
         {"words": None},
         "the meaning of the word 'archived' in t.status is not certain",
     ),
     "kind without kinds": (PLAIN, {"kind": "status"}, "kind and kinds go together"),
-    "kind that is no column": (PLAIN, {"kind": "type", "kinds": ["a"]}, "'type' is no column of t and no key of one of its json columns"),
+    "kind that is no column": (
+        PLAIN,
+        {"kind": "type", "kinds": ["a"]},
+        "'type' is no column of t and no key of one of its json columns",
+    ),
     "kind in a column that is not json": (
-        PLAIN, {"kind": "status->>type", "kinds": ["a"]}, "'status->>type' is no column of t and no key of one of its json columns"
+        PLAIN,
+        {"kind": "status->>type", "kinds": ["a"]},
+        "'status->>type' is no column of t and no key of one of its json columns",
     ),
     "one kind twice": (PLAIN, {"kind": "status", "kinds": ["a", "a"]}, "kinds has null, or a kind twice"),
     "a null kind": (PLAIN, {"kind": "status", "kinds": ["a", None]}, "kinds has null, or a kind twice"),
@@ -91,7 +128,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "t forces row-level security on its owner, so app can't see its rows",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("sql", "options", "sentence"), REFUSALS.values(), ids=REFUSALS)
@@ -109,14 +146,19 @@ async def test_a_refusal_has_one_sentence_and_changes_nothing(
 
 
 async def test_there_must_be_such_a_table(store: Store) -> None:
-    with pytest.raises(DatabaseError, match='relation "public.nothing" does not exist'):
+    with pytest.raises(DatabaseError, match=r'relation "public\.nothing" does not exist'):
         await store.attach("public.nothing", "jobs")
 
 
 async def test_a_table_of_another_owner_is_refused(store: Store, superuser: asyncpg.Connection) -> None:
-    await superuser.execute("create role stranger; create table t (id int primary key, status text); alter table t owner to stranger")
+    await superuser.execute(
+        "create role stranger; create table t (id int primary key, status text); alter table t owner to stranger"
+    )
     try:
-        with pytest.raises(DatabaseError, match="t belongs to stranger, and app, which owns the schema listener, may not act as it"):
+        with pytest.raises(
+            DatabaseError,
+            match="t belongs to stranger, and app, which owns the schema listener, may not act as it",
+        ):
             await store.attach("public.t", "jobs", words=WORDS)
     finally:
         await superuser.execute("drop table t; drop role stranger")

@@ -80,6 +80,6 @@ def _show(finding: Finding) -> None:
     mark, style = MARKS[finding.level]
     out = console()
     out.print(mark, end=" ", style=style)
-    out.print(f"{finding.check:<10} {plain(finding.text)}", soft_wrap=True)
+    out.print(f"{finding.check:<11} {plain(finding.text)}", soft_wrap=True)
     if finding.mend:
-        out.print(f"  {'':<10} → {plain(finding.mend)}", soft_wrap=True, style="dim")
+        out.print(f"  {'':<11} → {plain(finding.mend)}", soft_wrap=True, style="dim")

@@ -1,0 +1,180 @@
+"""Where it is measured: a durable Postgres of our own, and services in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import asyncpg
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from listener import migrate
+from listener.embedded import Postgres
+
+# As careful as a server in production: nothing here may be bought with durability.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
+
+JOBS = """
+create table jobs (
+  id uuid primary key default gen_random_uuid(),
+  status text not null default 'queued' check (status in ('queued', 'processing', 'completed', 'failed')),
+  progress int, error text, run_at timestamptz, created_at timestamptz not null default now(), finished_at timestamptz
+)
+"""
+"""A user's table as they come."""
+
+_LONGEST_REPORT = 200
+_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a handler said.
+
+    Attributes:
+        moment: nanoseconds of the monotonic clock, which all processes of a machine share.
+        pid: the process that said it.
+    """
+
+    word: str
+    moment: int
+    pid: int
+
+
+def report(word: str) -> None:
+    """Tell the measuring process, from a handler, that something happens now; one line without blanks."""
+    os.write(sys.__stdout__.fileno(), f"{word} {time.monotonic_ns()} {os.getpid()}\n".encode())  # type: ignore[union-attr]
+
+
+class Program:
+    """A Python program that runs beside us and reports."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        assert process.stdout is not None
+        self._lines = BufferedByteReceiveStream(process.stdout)
+        self.pid = process.pid
+
+    async def report(self) -> Report:
+        """The next report."""
+        line = await self._lines.receive_until(b"\n", _LONGEST_REPORT)
+        word, moment, pid = line.decode().split()
+        return Report(word, int(moment), int(pid))
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+
+    async def stop(self) -> None:
+        if self._process.returncode is None:
+            self._process.terminate()
+            with anyio.move_on_after(_STOP_SECONDS, shield=True):
+                await self._process.wait()
+        if self._process.returncode is None:
+            self._process.kill()
+        with anyio.CancelScope(shield=True):
+            await self._process.aclose()
+
+
+class Setting:
+    """A Postgres for one benchmark.
+
+    Attributes:
+        server: it.
+        folder: for the files of this benchmark.
+    """
+
+    def __init__(self, server: Postgres, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+
+    async def database(self, name: str, *, attached: bool = True) -> str:
+        """A new database with a table `jobs`, which is the queue `jobs` if it is attached; answers its URL."""
+        async with connected(self.server.url) as admin:
+            await admin.execute(f"create database {name}")
+        url = self.server.database_url(name)
+        async with connected(url) as db:
+            await migrate.migrate(db)
+            await db.execute(JOBS)
+            if attached:
+                await db.execute("select listener.attach('public.jobs', 'jobs')")
+        return url
+
+    @asynccontextmanager
+    async def program(
+        self, *arguments: str, database: str, environment: Mapping[str, str] = {}
+    ) -> AsyncIterator[Program]:
+        """Run `python -m …` at default settings until the block ends."""
+        checkout = Path(__file__).parent.parent
+        process = await anyio.open_process(
+            [sys.executable, "-m", *arguments],
+            cwd=self.folder,
+            env={
+                **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                "PYTHONPATH": str(checkout),
+                "DATABASE_URL": database,
+                "HEALTH_CHECK_PORT": "0",
+                "LOG_LEVEL": "error",
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            stderr=None,
+        )
+        program = Program(process)
+        try:
+            yield program
+        finally:
+            await program.stop()
+
+    @asynccontextmanager
+    async def service(
+        self, spec: str, database: str, environment: Mapping[str, str] = {}
+    ) -> AsyncIterator[Program]:
+        """Run `listener run SPEC` at default settings until the block ends."""
+        async with self.program(
+            "listener", "run", spec, database=database, environment=environment
+        ) as program:
+            yield program
+
+
+@asynccontextmanager
+async def setting(**settings: str) -> AsyncIterator[Setting]:
+    """A throw-away Postgres with durable settings; others by name, as in postgresql.conf."""
+    with (
+        tempfile.TemporaryDirectory(prefix="listener-bench-") as folder,
+        Postgres(settings=DURABLE | settings) as server,
+    ):
+        yield Setting(server, Path(folder))
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A plain session that is named apart from the service's."""
+    connection = await asyncpg.connect(url, server_settings={"application_name": "bench"})
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+async def wait_for(
+    db: asyncpg.Connection, query: str, *, every: float = 0.05, within: float = 120.0
+) -> asyncpg.Record:
+    """Ask until the query answers a row, and return that row.
+
+    Raises:
+        TimeoutError: it answered none in so many seconds.
+    """
+    with anyio.fail_after(within):
+        while (row := await db.fetchrow(query)) is None:  # noqa: ASYNC110 - no event comes from there
+            await anyio.sleep(every)
+    return row

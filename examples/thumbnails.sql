@@ -1,0 +1,15 @@
+-- The table of examples/thumbnails.py, and the one line that makes its rows jobs.
+create table public.thumbnails (
+  id            uuid primary key default gen_random_uuid(),
+  path          text not null,
+  status        text not null default 'queued' check (status in ('queued', 'processing', 'completed', 'failed')),
+  progress      int not null default 0,
+  error_message text,
+  thumbnail_url text,
+  created_at    timestamptz not null default now()
+);
+
+-- Browsers see nothing of it until you add policies.
+alter table public.thumbnails enable row level security;
+
+select listener.attach('public.thumbnails', queue => 'thumbnails');

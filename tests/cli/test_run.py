@@ -1,0 +1,119 @@
+"""run and dev, as the processes that they are; demo and bench, which belong to a checkout."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.conftest import Listener, Sql, environment
+
+HANDLER = """
+from listener.app import App
+
+app = App()
+
+
+@app.handler("thumbs")
+async def thumb(job):
+    return {"message": f"saw {job.row['path']}"}
+"""
+
+
+@pytest.fixture
+def app(elsewhere: Path) -> str:
+    (elsewhere / "worker.py").write_text(HANDLER)
+    return "worker:app"
+
+
+def test_a_submitted_job_is_run(listener: Listener, app: str, sql: Sql, thumbs: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "listener", "run", app],
+        env=environment(HEALTH_CHECK_PORT="0"),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as service:
+        result = listener("submit", thumbs, "path=a.mp4", "--watch")
+        assert result.exit_code == 0, result.output
+        assert sql("select message from thumbs") == "saw a.mp4"
+        service.send_signal(signal.SIGTERM)
+        _, log = service.communicate(timeout=15)
+    assert service.returncode == 0
+    assert "service stopped" in log
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A folder that the server's account can enter, too, when these tests run as root."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder, "data")
+
+
+def test_dev_brings_all_that_it_needs(app: str, data: Path) -> None:
+    presets = ["--preset", "supabase_shim", "--preset", "export_jobs"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "listener", "dev", app, "--data", str(data), *presets],
+        env=environment(HEALTH_CHECK_PORT="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as service:
+        assert service.stdout is not None
+        said = "".join(itertools.takewhile(lambda line: "/docs" not in line, service.stdout))
+        database = re.findall(r"DATABASE_URL=(\S+)", said)[0]
+        health = re.findall(r"health +(\S+)", said)[0]
+        assert httpx.get(health).json()["active_jobs"] == 0
+        queues = subprocess.run(
+            [sys.executable, "-m", "listener", "queues", "--json"],
+            env=environment(DATABASE_URL=database),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        assert [queue["queue"] for queue in json.loads(queues.stdout)] == ["export"]
+        service.send_signal(signal.SIGINT)
+        assert service.wait(timeout=15) == 0
+    assert (data / "storage").is_dir()
+
+
+def test_run_wants_one_app(listener: Listener) -> None:
+    assert listener("run").exit_code == 2
+    assert listener("run", "a:b", "--app", "c:d").exit_code == 2
+
+
+def test_run_names_what_it_cant_find(listener: Listener, configured: str) -> None:
+    missing = listener("run", "nowhere:app")
+    assert missing.exit_code == 1
+    assert missing.stderr == "error: there is no module 'nowhere' here; name your app as module:app\n"
+
+
+def test_what_only_a_checkout_has_is_missed_in_a_sentence(listener: Listener) -> None:
+    missing = listener("demo", "nix")
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith(
+        "error: there is no handlers.nix.demo here; run this command in a checkout"
+    )
+
+
+def test_a_room_has_a_plain_name(listener: Listener) -> None:
+    assert listener("demo", "../etc").exit_code == 2
+
+
+def test_the_exit_code_is_that_of_the_bench(elsewhere: Path) -> None:
+    (elsewhere / "bench.py").write_text("def run(names, json):\n    print(names, json)\n    return 3\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "listener", "bench", "pickup", "--json"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (3, b"['pickup'] True\n")

@@ -1,0 +1,83 @@
+"""Services in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from engine.harness import Table, until
+
+ROOT = Path(__file__).parents[2]
+
+QUICK = {"LEASE": "1.2", "HEARTBEAT": "0.3", "SHUTDOWN_GRACE": "0.2", "LOG_LEVEL": "info"}
+
+Serve = Callable[..., subprocess.Popen[bytes]]
+
+
+class Marks:
+    """What the handlers' processes have left: `key phase attempt pid`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def of(self, key: str, phase: str) -> list[tuple[int, int]]:
+        """(attempt, pid) of all who came so far with a job."""
+        names = [path.name.rsplit(" ", 3) for path in self.folder.iterdir() if path.name.count(" ") >= 3]
+        found = [(int(attempt), int(pid)) for k, p, attempt, pid in names if (k, p) == (key, phase)]
+        return sorted(found)
+
+    async def reached(self, key: str, phase: str, times: int = 1) -> list[tuple[int, int]]:
+        """Wait until so many have come so far."""
+        found: list[tuple[int, int]] = await until(
+            lambda: marks if len(marks := self.of(key, phase)) >= times else None, within=20
+        )
+        return found
+
+    def let_go(self) -> None:
+        (self.folder / "go").touch()
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Marks:
+    (tmp_path / "marks").mkdir()
+    return Marks(tmp_path / "marks")
+
+
+@pytest.fixture
+def serve(database: str, marks: Marks, tmp_path: Path) -> Iterator[Serve]:
+    """Starts a service; all of them end with the test."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(**settings: str) -> subprocess.Popen[bytes]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": database,
+            "HEALTH_CHECK_PORT": "0",
+            "MARKS": str(marks.folder),
+            **QUICK,
+            **settings,
+        }
+        with (tmp_path / f"log {len(processes)}").open("wb") as log:
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.crash.service"], env=environment, cwd=tmp_path, stderr=log
+                )
+            )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+async def jobs(db: asyncpg.Connection) -> Table:
+    """A user's table with two stages, attached as the queue `jobs`."""
+    return await Table(db).create(stages="{processing,enriching}")

@@ -1,0 +1,61 @@
+"""What a reader does with a block that is no shell command: `python steps.py KIND FILE`, where KIND is its language."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from handlers.export import opencut
+from listener.config import Settings
+
+COLUMNS = """
+select attname as name, attnotnull and not atthasdef as needed from pg_attribute
+where attrelid = $1::text::regclass and attnum > 0 and not attisdropped
+"""
+
+
+def sql(file: Path) -> None:
+    """Run it as the owner of the tables."""
+    asyncio.run(_ask(lambda connection: connection.execute(file.read_text(encoding="utf-8"))))
+
+
+def timeline(file: Path) -> None:
+    """Read it as the queue `export` does."""
+    opencut.read(json.loads(file.read_text(encoding="utf-8")), width=320, height=180, fps=30)
+
+
+def javascript(file: Path) -> None:
+    """Check that its inserts suit their tables, and, where there is Node.js, its syntax."""
+    source = file.read_text(encoding="utf-8")
+    if node := shutil.which("node"):
+        subprocess.run([node, "--check", file.rename(file.with_suffix(".mjs"))], check=True)
+    inserts = re.findall(r"from\('(\w+)'\)\s*\.insert\(\{(.*?)\}\)", source, re.DOTALL)
+    assert inserts, "it inserts nothing that could be checked"
+    for table, row in inserts:
+        given = set(re.findall(r"(?:^|,)\s*(\w+)", row))
+        columns = asyncio.run(_ask(lambda connection, table=table: connection.fetch(COLUMNS, table)))
+        assert given <= {column["name"] for column in columns}, f"{table} has other columns than {given}"
+        assert given >= {column["name"] for column in columns if column["needed"]}, f"{table} needs more"
+
+
+async def _ask(question: Callable[[asyncpg.Connection], Any]) -> Any:
+    url = Settings.load().database_url
+    assert url is not None
+    connection = await asyncpg.connect(url.get_secret_value())
+    try:
+        return await question(connection)
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    {"sql": sql, "json": timeline, "js": javascript}[sys.argv[1]](Path(sys.argv[2]))
