@@ -20,7 +20,7 @@ _AT_ONCE = 4
 
 
 async def collect(
-    items: Mapping[str, MediaItem], folder: Path, *, owner: str, allow: Collection[str] = ()
+    items: Mapping[str, MediaItem], folder: Path, *, owner: str, allow: Collection[str] | None = None
 ) -> dict[str, Source]:
     """Fetches and probes each media, a few at once.
 
@@ -28,7 +28,7 @@ async def collect(
         items: by id; `url` is an https or data URL, or a key in the bucket `export_data`.
         folder: where the files go, under names of our own.
         owner: user id; a storage key must lie in the folder of that name.
-        allow: hosts that may be reached by http and at private addresses, as for `fetch`.
+        allow: as for `fetch`.
 
     Raises:
         FilmError: the media is of another user, or not media at all.
@@ -50,7 +50,7 @@ async def collect(
     return sources
 
 
-async def _source(item: MediaItem, target: Path, owner: str, allow: Collection[str]) -> Source:
+async def _source(item: MediaItem, target: Path, owner: str, allow: Collection[str] | None) -> Source:
     try:
         await _bring(item, target, owner, allow)
         return Source(target, await media.probe(target))
@@ -62,7 +62,7 @@ async def _source(item: MediaItem, target: Path, owner: str, allow: Collection[s
         raise FilmError(f"The media “{item.name}” can't be used: {reason}") from error
 
 
-async def _bring(item: MediaItem, target: Path, owner: str, allow: Collection[str]) -> None:
+async def _bring(item: MediaItem, target: Path, owner: str, allow: Collection[str] | None) -> None:
     scheme = item.url.partition(":")[0].lower()
     if scheme == "data":
         await to_thread.run_sync(lambda: decode_data_url(item.url, target, max_bytes=MAX_BYTES))

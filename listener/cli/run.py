@@ -12,7 +12,7 @@ from listener.app import App, load
 from listener.cli.common import database_option
 from listener.config import Settings
 from listener.engine import Engine
-from listener.kit import storage
+from listener.kit import fetch, storage
 from listener.kit.storage_http import routes
 
 
@@ -48,6 +48,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     )
     if local:
         storage.use(local)
+    fetch.trust(settings.media_hosts)
 
     def started(port: int | None) -> None:
         address = None if port is None else f"http://{_browsable(settings.bind_host)}:{port}"

@@ -45,6 +45,19 @@ class FetchError(ListenerError):
         self.permanent = permanent
 
 
+_trusted: Collection[str] = ()
+
+
+def trust(hosts: Collection[str]) -> None:
+    """Let `fetch` reach these hosts also where they are private or speak plain http, unless a call says otherwise.
+
+    Args:
+        hosts: each as `host` (usual ports) or `host:port`.
+    """
+    global _trusted  # noqa: PLW0603 - one service trusts the same hosts everywhere, chosen once at start
+    _trusted = tuple(hosts)
+
+
 async def fetch(
     url: str,
     target: Path,
@@ -52,7 +65,7 @@ async def fetch(
     max_bytes: int,
     timeout: float = 300,  # noqa: ASYNC109 - slow and hopeless are told apart in the error
     idle: float = 20,
-    allow: Collection[str] = (),
+    allow: Collection[str] | None = None,
 ) -> Path:
     """Download `url` to `target`, whole or not at all.
 
@@ -65,7 +78,8 @@ async def fetch(
         max_bytes: size above which the download is given up.
         timeout: seconds for everything.
         idle: seconds without a byte after which the server counts as dead.
-        allow: hosts, as `host` (usual ports) or `host:port`, that may also be private and plain http.
+        allow: hosts, as `host` (usual ports) or `host:port`, that may also be private and plain http; None
+            takes those given to `trust`.
 
     Returns:
         `target`.
@@ -77,7 +91,7 @@ async def fetch(
     draft = target.with_name(f".{secrets.token_hex(8)}")
     try:
         with anyio.fail_after(timeout):
-            await _follow(url, draft, max_bytes, idle, allow)
+            await _follow(url, draft, max_bytes, idle, _trusted if allow is None else allow)
         draft.replace(target)
     except TimeoutError:
         raise FetchError(f"{_shown(url)} took longer than {timeout:g} s.", permanent=False) from None

@@ -108,7 +108,9 @@ def current() -> Storage:
         StorageError: none was chosen.
     """
     if _current is None:
-        raise StorageError("No storage was chosen; call listener.kit.storage.use(...) first.")
+        raise StorageError(
+            "No storage is configured; set STORAGE_DIR, or call listener.kit.storage.use(...)."
+        )
     return _current
 
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from conftest import Connect
+from listener.errors import DatabaseError
 from store.table import Table, named, waits_or_ends
 
 from .verbs import BUDGET
@@ -57,8 +58,8 @@ async def test_a_person_who_names_rows_that_a_user_holds_in_the_opposite_order(
         theirs = asyncio.ensure_future(getattr(jobs.store, verb)("jobs", [f"job {n}" for n in range(1, 9)]))
         await waits_or_ends(jobs.db, theirs)
         await user.execute("update jobs set url = 'edited' where id = 'job 1'")
-        (error,) = await asyncio.gather(theirs, return_exceptions=True)
-    assert str(error) == "another transaction has locked a row of public.jobs"
+        with pytest.raises(DatabaseError, match=r"another transaction has locked a row of public\.jobs"):
+            await theirs
     assert await jobs.db.fetchval("select count(*) from jobs where url = 'edited' and status = 'queued'") == 8
 
 

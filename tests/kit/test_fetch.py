@@ -14,6 +14,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
+from listener.kit import fetch as fetch_module
 from listener.kit.fetch import FetchError, decode_data_url, fetch
 
 from .conftest import names
@@ -119,6 +120,17 @@ async def test_a_file_from_an_allowed_host(tmp_path: Path) -> None:
     assert b"authorization" not in head
     assert b"cookie" not in head
     assert names(tmp_path) == ["in0"]
+
+
+async def test_hosts_that_the_service_trusts_need_no_word_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch_module, "_trusted", ())
+    async with server(ok(b"picture")) as (port, _):
+        fetch_module.trust([f"127.0.0.1:{port}"])
+        target = await fetch(f"http://127.0.0.1:{port}/a.png", tmp_path / "in0", max_bytes=7)
+        assert target.read_bytes() == b"picture"
+        assert (await refused(f"http://127.0.0.1:{port}/a.png", tmp_path / "in1", allow=[])).permanent
 
 
 @pytest.mark.parametrize("url", REFUSED)

@@ -182,7 +182,7 @@ async def test_handlers_use_the_chosen_storage(
     local: LocalStorage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "_current", None)
-    with pytest.raises(StorageError, match="No storage was chosen"):
+    with pytest.raises(StorageError, match="No storage is configured"):
         storage.current()
     storage.use(local)
     picture = folder / "thumbnail.jpg"

@@ -359,11 +359,11 @@ class Machine(RuleBasedStateMachine):
 @pytest.mark.timeout(600)
 def test_anything_may_happen(world: World) -> None:
     Machine.world = world
-    thorough = settings.default.max_examples > 100
+    examples = settings().max_examples
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=settings.default.max_examples if thorough else 120,
+            max_examples=examples if examples > 100 else 120,
             stateful_step_count=30,
             suppress_health_check=list(HealthCheck),
         ),

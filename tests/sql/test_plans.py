@@ -27,6 +27,17 @@ select array[
 """
 
 
+SAYS: dict[str, dict[str, object]] = {
+    "progress": {"percent": 5},
+    "checkpoint": {"value": 1},
+    "complete": {},
+    "fail": {"error": "no use"},
+    "retry": {"error": "again"},
+    "snooze": {"delay": 60},
+    "release": {},
+}
+
+
 @pytest.fixture
 async def jobs(db: asyncpg.Connection, store: Store) -> Table:
     """50,000 rows that wait, with an index by which reconcile can find the ready ones."""
@@ -61,10 +72,7 @@ async def verbs(jobs: Table, session: asyncpg.Connection) -> dict[str, int]:
     """The pages that each verb touches for a batch."""
     pages = {"claim": await touched(session, f"select listener.claim('w0', '{{jobs}}', '{{{BATCH}}}')")}
     claimed = await jobs.claim(BATCH * 7)
-    for n, (verb, rest) in enumerate({
-        "progress": {"percent": 5}, "checkpoint": {"value": 1}, "complete": {}, "fail": {"error": "e"},
-        "retry": {"error": "e"}, "snooze": {"delay": 60}, "release": {},
-    }.items()):  # fmt: skip
+    for n, (verb, rest) in enumerate(SAYS.items()):
         some = claimed[n * BATCH : (n + 1) * BATCH]
         pages[verb] = await touched(session, f"select listener.{verb}($1::jsonb)", batch(some, **rest))
     claimed = await jobs.claim(BATCH)

@@ -181,7 +181,7 @@ async def test_names_may_be_as_odd_as_postgres_allows(db: asyncpg.Connection, st
     )
 
     done, failed, again = (await store.claim("w1", {queue: 5})).jobs
-    ask = {"delivery": done.id, "fence": done.fence}
+    ask: dict[str, object] = {"delivery": done.id, "fence": done.fence}
     assert (await store.settle("progress", [ask | {"percent": 5, "message": "m"}]))[done.id].outcome == "ok"
     assert (await store.settle("stage", [ask | {"stage": "st'age", "columns": {'a"b': "c"}}]))[
         done.id
