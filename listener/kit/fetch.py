@@ -45,7 +45,7 @@ class FetchError(ListenerError):
         self.permanent = permanent
 
 
-_trusted: Collection[str] = ()
+_trusted_hosts: Collection[str] = ()
 
 
 def trust(hosts: Collection[str]) -> None:
@@ -54,8 +54,8 @@ def trust(hosts: Collection[str]) -> None:
     Args:
         hosts: each as `host` (usual ports) or `host:port`.
     """
-    global _trusted  # noqa: PLW0603 - one service trusts the same hosts everywhere, chosen once at start
-    _trusted = tuple(hosts)
+    global _trusted_hosts  # noqa: PLW0603 - one service trusts the same hosts everywhere, chosen once at start
+    _trusted_hosts = tuple(hosts)
 
 
 async def fetch(
@@ -91,7 +91,7 @@ async def fetch(
     draft = target.with_name(f".{secrets.token_hex(8)}")
     try:
         with anyio.fail_after(timeout):
-            await _follow(url, draft, max_bytes, idle, _trusted if allow is None else allow)
+            await _follow(url, draft, max_bytes, idle, _trusted_hosts if allow is None else allow)
         draft.replace(target)
     except TimeoutError:
         raise FetchError(f"{_shown(url)} took longer than {timeout:g} s.", permanent=False) from None

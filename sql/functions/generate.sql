@@ -108,7 +108,9 @@ begin
     set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take_%6$s.worker,
         claimed_at = moment, lease_until = moment + lease, word = case when l.word = %4$L then %7$L else d.word end
     from locked as l
-    where d.id = any(array(select c.id from candidate as c)) and d.job_key = l.key and (l.word = %4$L or l.word = d.word)
+    -- Either index finds the delivery alone: a plan made while the table was empty must do for a full one.
+    where d.id = any(array(select c.id from candidate as c)) and d.attachment = %6$s and d.job_key = l.key
+      and (l.word = %4$L or l.word = d.word)
     returning d.*, l.word as was, l.seen
   ), begun as (
     update %5$s as t set %8$s

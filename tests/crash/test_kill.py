@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable
-
 import pytest
 from engine.harness import Table
 
-from .conftest import Marks
-
-Serve = Callable[..., subprocess.Popen[bytes]]
+from .conftest import Marks, Serve
 
 PHASES = {"handler": "begun", "progress": "progress", "stage": "stage"}
 
@@ -30,9 +25,7 @@ async def test_killed_while_the_handler_runs(
     assert len(marks.of("a", "ended")) == 1
 
 
-async def test_killed_while_its_end_is_being_written(
-    jobs: Table, serve: Serve, marks: Marks, connect: Callable[[], object]
-) -> None:
+async def test_killed_while_its_end_is_being_written(jobs: Table, serve: Serve, marks: Marks) -> None:
     """The transaction that waits for the row's lock dies with its service, or counts; nothing lies between."""
     victim = serve()
     await jobs.add("a", kind="wait")
@@ -67,7 +60,7 @@ async def test_killed_again_and_again_under_load(jobs: Table, serve: Serve, mark
 
 
 async def test_a_job_that_kills_its_service_ends_failed_and_starves_nobody(
-    jobs: Table, serve: Serve, marks: Marks, connect: Callable[[], object]
+    jobs: Table, serve: Serve, marks: Marks
 ) -> None:
     await jobs.attach(stages="{processing,enriching}", max_attempts=2)
     await jobs.add("poison", kind="kill")

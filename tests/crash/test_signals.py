@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import pytest
-from engine.harness import Table
+from engine.harness import Table, until
 
-from .conftest import Marks
-
-Serve = Callable[..., subprocess.Popen[bytes]]
+from .conftest import Marks, Serve
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_job_may_finish_within_the_grace(
-    jobs: Table, serve: Serve, marks: Marks, number: signal.Signals
+    jobs: Table, serve: Serve, marks: Marks, tmp_path: Path, number: signal.Signals
 ) -> None:
     service = serve(SHUTDOWN_GRACE="20")
-    await jobs.add("a", kind="work")
+    await jobs.add("a", kind="wait")
     await marks.reached("a", "begun")
     service.send_signal(number)
+    await until(lambda: "shutting down" in (tmp_path / "log 0").read_text())
     await jobs.add("b", kind="work")
+    marks.let_go()
     assert service.wait(10) == 0
     assert (await jobs.row("a"))["status"] == "completed"
     assert (await jobs.row("b"))["status"] == "queued"

@@ -1,29 +1,34 @@
-# What a reader of the documentation does, as functions: every command of a page runs here for real, but for those
-# that need another machine, whose arguments are checked against the checkout instead.
+# What a reader of the documentation can do: a few tools, and the functions below. Every command of a page is run for
+# real, but for those that need another machine: of these, what they name must be in the checkout.
 # From outside: CHECKOUT, PYTHON.
 set -euo pipefail
+
+machine=$PATH
+mkdir tools
+for tool in cat cp grep ls mkdir sleep; do ln -s "$(type -P $tool)" tools/; done
+PATH=$PWD/tools
 
 # Services go on in the background until the page has been read to its end.
 trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; wait; exit $status' EXIT
 
+python() { PATH=$machine "$PYTHON" "$@"; }
+
+pytest() { python -m pytest -p no:cacheprovider --quiet "$@"; }
+
 listener() {
   case $1 in
     run | dev)
-      "$PYTHON" -m listener "$@" >service.log 2>&1 </dev/null &
+      PATH=$machine "$PYTHON" -m listener "$@" >service.log 2>&1 </dev/null &
       until grep -q 'service started' service.log; do
         kill -0 $! || { cat service.log; return 1; }
         sleep 0.05
       done
       ;;
     # These take minutes, and have tests of their own.
-    bench | demo) "$PYTHON" -m listener "$1" --help ;;
-    *) "$PYTHON" -m listener "$@" ;;
+    bench | demo) python -m listener "$1" --help ;;
+    *) python -m listener "$@" ;;
   esac
 }
-
-python() { "$PYTHON" "$@"; }
-
-pytest() { "$PYTHON" -m pytest -p no:cacheprovider --quiet "$@"; }
 
 make() {
   local target
@@ -32,7 +37,6 @@ make() {
   done
 }
 
-# Paths of the checkout must exist; the rest is another machine's.
 sudo() {
   local word
   for word; do

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ where attrelid = $1::text::regclass and attnum > 0 and not attisdropped
 
 def sql(file: Path) -> None:
     """Run it as the owner of the tables."""
-    asyncio.run(_ask(lambda connection: connection.execute(file.read_text(encoding="utf-8"))))
+    asyncio.run(_call("execute", file.read_text(encoding="utf-8")))
 
 
 def timeline(file: Path) -> None:
@@ -42,17 +41,18 @@ def javascript(file: Path) -> None:
     assert inserts, "it inserts nothing that could be checked"
     for table, row in inserts:
         given = set(re.findall(r"(?:^|,)\s*(\w+)", row))
-        columns = asyncio.run(_ask(lambda connection, table=table: connection.fetch(COLUMNS, table)))
+        columns = asyncio.run(_call("fetch", COLUMNS, table))
         assert given <= {column["name"] for column in columns}, f"{table} has other columns than {given}"
         assert given >= {column["name"] for column in columns if column["needed"]}, f"{table} needs more"
 
 
-async def _ask(question: Callable[[asyncpg.Connection], Any]) -> Any:
+async def _call(method: str, *arguments: str) -> Any:
+    """Call a method of a connection to the reader's database."""
     url = Settings.load().database_url
     assert url is not None
     connection = await asyncpg.connect(url.get_secret_value())
     try:
-        return await question(connection)
+        return await getattr(connection, method)(*arguments)
     finally:
         await connection.close()
 

@@ -43,6 +43,7 @@ async def insert(db: asyncpg.Connection, path: str) -> asyncpg.Record:
     with anyio.fail_after(20):
         while True:
             row = await db.fetchrow("select * from thumbnails where id = $1", key)
+            assert row is not None
             if row["status"] in {"completed", "failed"}:
                 return row
             await anyio.sleep(0.05)

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import asyncpg
 import httpx
+from anyio.abc import TaskStatus
 
 from listener import App, Job
 from listener.config import Settings
@@ -158,9 +159,15 @@ async def serving(app: App, database: str, *, http: bool = False, **settings: An
         database_url=database, host="127.0.0.1", port=0, enable_health_check=http, **(QUICK | settings)
     )
     engine = Engine(app, chosen, signals=False)
+    scope = anyio.CancelScope()
+
+    async def run(*, task_status: TaskStatus[int | None]) -> None:
+        with scope:
+            await engine.run(task_status=task_status)
+
     async with anyio.create_task_group() as group:
-        port = await group.start(engine.run)
-        service = Service(engine, port, group.cancel_scope)
+        port = await group.start(run)
+        service = Service(engine, port, scope)
         await until(lambda: service.metric("source_connected", source="notify") == 1)
         yield service
         engine.shut_down()

@@ -83,7 +83,7 @@ async def test_sessions_that_the_server_ends_are_made_anew_at_once(
         await until(lambda: service.metric("source_connected", source="notify") == 1)
         switch.go.set()
         await jobs.add("b")
-        await jobs.all_become("completed", within=3)
+        await jobs.all_become("completed")
         assert switch.started == ["a", "b"]
 
 
@@ -96,7 +96,7 @@ async def test_a_job_that_no_event_announced_is_found_by_a_sweep_and_counted(
     switch.go.set()
     async with serving(switch.app(), database, poll_interval=0.2) as service:
         await jobs.add("a")
-        await jobs.becomes("a", "completed", within=2)
+        await jobs.becomes("a", "completed")
         assert service.metric("missed_found_total", queue="jobs", found_by="sweep") == 1
 
 
@@ -138,7 +138,7 @@ async def test_an_insert_that_is_rolled_back_starts_nothing_and_a_late_commit_is
             await jobs.add("late")
             await jobs.db.execute("select pg_sleep(0.3)")
             assert switch.started == []
-        await jobs.becomes("late", "completed", within=2)
+        await jobs.becomes("late", "completed")
         assert switch.started == ["late"]
 
 

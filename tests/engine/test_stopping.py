@@ -118,7 +118,7 @@ async def test_people_do_not_wait_for_a_heartbeat(jobs: Table, database: str, st
         await jobs.add("a")
         await switch.has_started()
         await jobs.db.execute(statement)
-        await until(lambda: switch.stopped == ["a"], within=3)
+        await until(lambda: switch.stopped == ["a"])
         await until(lambda: service.metric("jobs_finished_total", queue="jobs", outcome="cancelled") == 1)
     assert await jobs.history("a") == ["cancelled"]
 

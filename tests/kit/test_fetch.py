@@ -125,11 +125,12 @@ async def test_a_file_from_an_allowed_host(tmp_path: Path) -> None:
 async def test_hosts_that_the_service_trusts_need_no_word_of_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch_module, "_trusted", ())
+    monkeypatch.setattr(fetch_module, "_trusted_hosts", ())
     async with server(ok(b"picture")) as (port, _):
         fetch_module.trust([f"127.0.0.1:{port}"])
         target = await fetch(f"http://127.0.0.1:{port}/a.png", tmp_path / "in0", max_bytes=7)
         assert target.read_bytes() == b"picture"
+        target.unlink()
         assert (await refused(f"http://127.0.0.1:{port}/a.png", tmp_path / "in1", allow=[])).permanent
 
 

@@ -1,0 +1,114 @@
+"""Somebody who follows a page of the documentation, in a folder and with a database of their own.
+
+A block is done by its language: `bash`, `python`, `sql`, `js`, `json` (a timeline), `dotenv`. `text` shows what the
+block before it printed, with … for what differs; `mermaid` draws. A block with a file name is saved under it, or, where
+the checkout has that file, must be the same. A block of any other language fails: nobody would see that it is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from .pages import ROOT, Block
+
+HERE = Path(__file__).parent
+STEPS = {"sql", "js", "json"}
+SHOWN = {"text", "mermaid"}
+
+
+class Misled(Exception):
+    """The page says what is not so."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"line {line} {why}")
+
+
+class Reader:
+    """Follows blocks, all in one shell, so that later ones find what earlier ones made.
+
+    Args:
+        folder: an empty one, as the reader's home and clone of this repository.
+        url: the database, whatever database a page speaks of.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self._url = url
+        (folder / "blocks").mkdir()
+        (folder / ".venv/bin").mkdir(parents=True)
+        (folder / ".venv/bin/activate").touch()
+        self._write(".env", f"DATABASE_URL={url}\n")
+
+    def follow(self, blocks: list[Block]) -> None:
+        """Do what a page says.
+
+        Raises:
+            Misled: a block does not work, shows what was not printed, or is of an unknown kind.
+        """
+        script = [f". {HERE / 'reader.sh'}"]
+        for block in blocks:
+            if block.file and (ROOT / block.file).is_file():
+                _compare(block)
+            if block.language not in SHOWN:
+                script.append(f"{{ {self._step(block)}\n}} >blocks/{block.line}.out 2>&1")
+        done = subprocess.run(
+            ["bash", "-c", "\n".join(script)],
+            cwd=self._folder,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        outputs = {
+            int(path.stem): path.read_text(encoding="utf-8") for path in self._folder.glob("blocks/*.out")
+        }
+        if done.returncode != 0:
+            last = max(outputs, default=0)
+            raise Misled(last, f"does not work:\n{outputs.get(last, '')}{done.stderr}")
+        _check_shown(blocks, outputs)
+
+    def _step(self, block: Block) -> str:
+        text = self._write(f"blocks/{block.line}.{block.language}", block.text)
+        saved = f"cp {text} {shlex.quote(block.file)}\n" if block.file and "/" not in block.file else ""
+        match block.language:
+            case "bash":
+                return f"{saved}. {text}"
+            case "python":
+                return f"{saved}python {text}"
+            case "dotenv":
+                return saved
+            case language if language in STEPS:
+                return f"{saved}python {HERE / 'steps.py'} {language} {text}"
+        raise Misled(block.line, f"has a block of {block.language!r}, which nobody knows how to follow")
+
+    def _write(self, path: str, text: str) -> str:
+        (self._folder / path).write_text(re.sub(r"postgresql://\S+", self._url, text), encoding="utf-8")
+        return path
+
+    def _environment(self) -> dict[str, str]:
+        given = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "PORT"}}
+        paths = {"CHECKOUT": str(ROOT), "PYTHON": sys.executable, "PYTHONPATH": f"{self._folder}:{ROOT}"}
+        return {**given, **paths, "HOME": str(self._folder), "HEALTH_CHECK_PORT": "0", "NO_COLOR": "1"}
+
+
+def _compare(block: Block) -> None:
+    if block.text != (ROOT / str(block.file)).read_text(encoding="utf-8"):
+        raise Misled(block.line, f"differs from {block.file}")
+
+
+def _check_shown(blocks: list[Block], outputs: dict[int, str]) -> None:
+    """What a page shows was printed, line after line, by the block before it."""
+    printed = ""
+    for block in blocks:
+        if block.language == "text":
+            lines = [" ".join(line.split()) for line in block.text.splitlines()]
+            pattern = ".*".join(re.escape(line).replace("…", ".*?") for line in lines)
+            if not re.search(pattern, " ".join(printed.split()), re.DOTALL):
+                raise Misled(block.line, f"shows what was not printed:\n{printed}")
+        printed = outputs.get(block.line, printed)
