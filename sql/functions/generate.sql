@@ -103,15 +103,17 @@ begin
   ), locked as materialized (
     select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
     from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidate as c)) for no key update skip locked
+  ), got as materialized (
+    select jsonb_object_agg(l.key, l.word) as words, jsonb_object_agg(l.key, l.seen) filter (where l.seen is not null) as seen
+    from locked as l
   ), claimed as (
+    -- Looked up by arrays and objects, never joined: a plan made while the table was empty must do for a full one.
     update listener.delivery as d
     set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take_%6$s.worker,
-        claimed_at = moment, lease_until = moment + lease, word = case when l.word = %4$L then %7$L else d.word end
-    from locked as l
-    -- Either index finds the delivery alone: a plan made while the table was empty must do for a full one.
-    where d.id = any(array(select c.id from candidate as c)) and d.attachment = %6$s and d.job_key = l.key
-      and (l.word = %4$L or l.word = d.word)
-    returning d.*, l.word as was, l.seen
+        claimed_at = moment, lease_until = moment + lease,
+        word = case when (select g.words from got as g)->>d.job_key = %4$L then %7$L else d.word end
+    where d.id = any(array(select c.id from candidate as c)) and (select g.words from got as g)->>d.job_key in (%4$L, d.word)
+    returning d.*, (select g.words from got as g)->>d.job_key as was
   ), begun as (
     update %5$s as t set %8$s
     where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where c.was = %4$L))
@@ -119,14 +121,15 @@ begin
   )
   select jsonb_build_object('jobs', coalesce(jsonb_agg(jsonb_build_object(
       'delivery', c.id, 'queue', q.name, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
-      'max_attempts', q.max_attempts, 'row', coalesce(b.row, c.seen), 'reached', case when c.word = any(%9$L) then c.word end,
+      'max_attempts', q.max_attempts, 'reached', case when c.word = any(%9$L) then c.word end,
+      'row', coalesce((select jsonb_object_agg(b.key, b.row) from begun as b)->c.job_key, (select g.seen from got as g)->c.job_key),
       'saved', c.checkpoint, 'snoozes', c.snoozes, 'origin', c.origin,
       'waited', extract(epoch from moment - c.first_due), 'late', extract(epoch from moment - c.run_at))
       order by c.priority desc, c.id), '[]'))
     || case when (select count(*) from candidate) > count(c.id)
          then jsonb_build_object('missed', (select jsonb_agg(m.id) from candidate as m where not m.id = any(coalesce(array_agg(c.id), '{}'))))
          else '{}' end
-    into taken from claimed as c join listener.queue as q on q.id = c.queue left join begun as b on b.key = c.job_key;
+    into taken from claimed as c join listener.queue as q on q.id = c.queue;
   return taken;
 end $body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.id, a.running,
     listener.begin_sql(a), a.stages[2:]));

@@ -8,8 +8,9 @@ import time
 
 import pytest
 from conftest import Connect
-from listener.errors import DatabaseError
 from store.table import Table, named, waits_or_ends
+
+from listener.errors import DatabaseError
 
 from .verbs import BUDGET
 
