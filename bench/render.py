@@ -84,7 +84,7 @@ async def measure(pairs: int = 3) -> list[Figure]:
 def _draw(sample: Sample, folder: Path) -> Sequence[str]:
     """The project's two texts as pictures text0.png and text1.png; answers where in the film they lie."""
     film = opencut.read(sample.timeline, width=sample.width, height=sample.height, fps=sample.fps).film
-    places = []
+    places: list[str] = []
     for clip in film.clips:
         if isinstance(clip, Text) and (drawn := text.draw(clip, film, folder / f"text{len(places)}.png")):
             places.append(f"{drawn.x}:{drawn.y}")

@@ -36,6 +36,8 @@ class _Lane:
         self.slots = slots
         self.used = 0
         self.dirty: SourceName | None = None
+        # Its next claim is to be a sweep, however long its slots stay taken until then.
+        self.owed = True
 
     @property
     def free(self) -> int:
@@ -126,12 +128,11 @@ class Dispatcher:
                 await self._awake.wait()
             self._awake = anyio.Event()
             try:
-                sweep = anyio.current_time() >= self._sweep_at
-                if sweep:
+                if anyio.current_time() >= self._sweep_at:
                     await self._sweep()
                 elif self.active > 0 and self._wanted() < self._most / 2:
                     await anyio.sleep(GATHER)
-                await self._claim(sweep=sweep)
+                await self._claim()
                 backoff = delays()
                 if not self._status.connected:
                     log.info("the database is back")
@@ -162,15 +163,19 @@ class Dispatcher:
                 self._metrics.queue(rescued["queue"]).lease_expirations.inc()
                 log.warning("a lease ended without a heartbeat", **rescued)
         self.wake(None, "sweep")
+        for lane in self._lanes.values():
+            lane.owed = True
         self._awake = anyio.Event()
 
-    async def _claim(self, *, sweep: bool) -> None:
+    async def _claim(self) -> None:
         slots = self._allot()
         if not slots:
             return
+        lanes = [self._lanes[queue] for queue in slots]
         sources = {queue: self._lanes[queue].dirty for queue in slots}
-        for queue in slots:
-            self._lanes[queue].dirty = None
+        sweep = any(lane.owed for lane in lanes)
+        for lane in lanes:
+            lane.dirty, lane.owed = None, False
         try:
             # A shutdown waits for the answer: what it brings is given back at once, not when leases end.
             with anyio.CancelScope(shield=True):
@@ -178,6 +183,7 @@ class Dispatcher:
         except BaseException:
             for queue in slots:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
+                self._lanes[queue].owed |= sweep
             raise
         taken = dict.fromkeys(slots, 0)
         for delivery in claim.jobs:

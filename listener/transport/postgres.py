@@ -45,7 +45,9 @@ class PostgresTransport:
             if self._pool is None:
                 self._pool = await self._open()
             pool = self._pool
-            connection = await pool.acquire(timeout=self._timeout)
+            # A timeout of its own would cost the pool a task for each call.
+            async with asyncio.timeout(self._timeout):
+                connection = await pool.acquire()
         except (asyncpg.PostgresError, *_BROKEN) as error:
             raise DatabaseUnavailable(f"the database can't be reached ({_reason(error)})") from error
         try:

@@ -116,6 +116,8 @@ begin
   a.cancelled := words->>'cancelled';
   a.stages := coalesce(stages, '{}');
   a.wake := wake;
+  -- Not the path of this function: the one that the session began with.
+  a.search_path := (select s.reset_val from pg_catalog.pg_settings as s where s.name = 'search_path');
   if (kind is null) <> (coalesce(cardinality(kinds), 0) = 0) then
     raise exception 'kind and kinds go together' using hint = 'Say kind => ''type'', kinds => ''{render,analysis}''.';
   end if;
@@ -174,14 +176,14 @@ as $$
 declare stale int[];
 begin
   insert into listener.attachment as t (name, relation, table_name, key_column, key_type, status_column, columns, kind_column, kind_path, ready,
-    running, done, failed, cancelled, stages, wake)
+    running, done, failed, cancelled, stages, search_path, wake)
   values (a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_column, a.kind_path, a.ready,
-    a.running, a.done, a.failed, a.cancelled, a.stages, a.wake)
+    a.running, a.done, a.failed, a.cancelled, a.stages, a.search_path, a.wake)
   on conflict (name) do update set relation = excluded.relation, key_column = excluded.key_column, key_type = excluded.key_type,
     status_column = excluded.status_column, columns = excluded.columns, kind_column = excluded.kind_column,
     kind_path = excluded.kind_path, ready = excluded.ready,
     running = excluded.running, done = excluded.done, failed = excluded.failed, cancelled = excluded.cancelled,
-    stages = excluded.stages, wake = excluded.wake
+    stages = excluded.stages, search_path = excluded.search_path, wake = excluded.wake
   returning t.id into a.id;
 
   insert into listener.queue as q (attachment, name, kind, max_attempts, backoff)

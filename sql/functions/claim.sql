@@ -42,7 +42,8 @@ begin
         part := listener.take_each(q.id, free, worker, lease);
       end;
       jobs := jobs || (part->'jobs');
-      missed := listener.missed(q.attachment, coalesce(part->'missed', '[]')) || coalesce(part->'refused', '[]');
+      missed := case when part ? 'missed' then listener.missed(q.attachment, part->'missed') else '[]' end
+        || coalesce(part->'refused', '[]');
       misses := misses || missed;
       free := free - jsonb_array_length(part->'jobs');
       -- What was missed is out of the way now: others may have its slots.

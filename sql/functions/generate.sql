@@ -91,11 +91,13 @@ language plpgsql set search_path = ''
 as $$
 begin
   execute format('create or replace function listener.take_%s(queue int, most int, worker text, lease interval,'
-    ' one bigint default null) returns jsonb language plpgsql as %L', a.id, format($body$
+    ' one bigint default null) returns jsonb language plpgsql set search_path = %L as %L', a.id, '', format($body$
 declare
   moment timestamptz := clock_timestamp();
   taken  jsonb;
 begin
+  -- The table's own triggers run in this statement, and were written for their owner's search path.
+  perform set_config('search_path', %10$L, true);
   with candidate as materialized (
     select d.id, d.job_key from listener.delivery as d
     where d.queue = take_%6$s.queue and d.state = 'waiting' and (one is null or d.id = one)
@@ -132,7 +134,7 @@ begin
     into taken from claimed as c join listener.queue as q on q.id = c.queue;
   return taken;
 end $body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.id, a.running,
-    listener.begin_sql(a), a.stages[2:]));
+    listener.begin_sql(a), a.stages[2:], a.search_path));
   execute format('revoke all on function listener.take_%s from public', a.id);
 end $$;
 

@@ -7,6 +7,7 @@ declare
   expired bigint[];
   again   bigint[];
   spent   jsonb;
+  settled jsonb;
   answer  jsonb;
   woken   int[];
 begin
@@ -14,31 +15,41 @@ begin
     return '[]';
   end if;
   expired := array(select d.id from listener.delivery as d
-                   where d.state = 'running' and d.lease_until < clock_timestamp() order by d.id limit most for update skip locked);
+                   where d.state = 'running' and d.lease_until < clock_timestamp() order by d.id limit most);
   if cardinality(expired) = 0 then
     return '[]';
   end if;
-  select array_agg(d.id) filter (where d.attempt < q.max_attempts),
-         jsonb_agg(jsonb_build_object('delivery', d.id, 'fence', d.fence, 'error', format(
-           'the worker died or lost its connection in the last of %s attempts', q.max_attempts))) filter (where d.attempt >= q.max_attempts),
-         jsonb_agg(jsonb_build_object('queue', q.name, 'key', d.job_key, 'worker', d.worker, 'spent', d.attempt >= q.max_attempts))
-    into again, spent, answer
-    from listener.delivery as d join listener.queue as q on q.id = d.queue where d.id = any(expired);
 
+  -- What goes back is locked without waiting, its row not at all.
+  again := array(select d.id from listener.delivery as d join listener.queue as q on q.id = d.queue
+                 where d.id = any(expired) and d.attempt < q.max_attempts for no key update of d skip locked);
   with returned as (
     update listener.delivery as d
     set state = 'waiting', worker = null, lease_until = null, run_at = clock_timestamp()
-    from listener.delivery as old where old.id = d.id and d.id = any(again)
+    from listener.delivery as old
+    where old.id = d.id and d.id = any(again) and d.state = 'running' and d.lease_until < clock_timestamp()
     returning d.queue, d.job_key, d.attempt, d.fence, old.worker, old.claimed_at
   ), noted as (
     insert into listener.attempt (queue, job_key, attempt, fence, worker, outcome, error, started_at)
     select r.queue, r.job_key, r.attempt, r.fence, r.worker, 'lost', 'the lease ended without a heartbeat', r.claimed_at
     from returned as r
   )
-  select array_agg(distinct r.queue) into woken from returned as r;
+  select array_agg(distinct r.queue),
+         coalesce(jsonb_agg(jsonb_build_object('queue', q.name, 'key', r.job_key, 'worker', r.worker, 'spent', false)), '[]')
+    into woken, answer from returned as r join listener.queue as q on q.id = r.queue;
   perform listener.wake_queues(woken);
+
+  -- What is spent fails, row before delivery as ever; a row that is locked now is tried at the next rescue.
+  select jsonb_agg(jsonb_build_object('delivery', d.id, 'fence', d.fence, 'queue', q.name, 'key', d.job_key, 'worker', d.worker,
+      'error', format('the worker died or lost its connection in the last of %s attempts', q.max_attempts)))
+    into spent from listener.delivery as d join listener.queue as q on q.id = d.queue
+    where d.id = any(expired) and d.state = 'running' and d.attempt >= q.max_attempts and d.lease_until < clock_timestamp();
   if spent is not null then
-    perform listener.settle('fail', spent);
+    settled := listener.settle('fail', spent);
+    answer := answer || (
+      select coalesce(jsonb_agg(jsonb_build_object('queue', s->'queue', 'key', s->'key', 'worker', s->'worker', 'spent', true)), '[]')
+      from jsonb_array_elements(spent) as s join jsonb_array_elements(settled) as o on o->'delivery' = s->'delivery'
+      where o->>'outcome' not in ('locked', 'lost'));
   end if;
   return answer;
 end $$;

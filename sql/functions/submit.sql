@@ -19,6 +19,7 @@ begin
       else jsonb_build_object(a.kind_column, coalesce(vals->a.kind_column, '{}') || jsonb_build_object(a.kind_path, target.kind)) end;
   end if;
   select string_agg(quote_ident(c), ', ') into names from jsonb_object_keys(vals) as c;
+  perform set_config('search_path', a.search_path, true);
   execute format('insert into %1$s (%2$s) select %2$s from jsonb_populate_record(null::%1$s, $1) returning %3$I::text',
     a.table_name, names, a.key_column) into key using vals;
   return key;

@@ -1,6 +1,7 @@
 -- write_rows: the one place that writes to a user's table. Changes are [{"key": …, "columns": {name: value}}];
 -- rows that set the same columns are written by one statement. The caller holds the rows' locks.
--- Values become the columns' types by Postgres' own JSON conversion; an unknown column raises 42703.
+-- Values become the columns' types by Postgres' own JSON conversion; an unknown column raises 42703. The table's own
+-- triggers run in the search path that they were written for.
 create or replace function listener.write_rows(a listener.attachment, changes jsonb) returns void
 language plpgsql set search_path = '' set enable_seqscan = off
 as $$
@@ -25,10 +26,12 @@ begin
     select string_agg(format('%I %s', c.attname, format_type(c.atttypid, c.atttypmod)), ', ') into types
     from pg_catalog.pg_attribute as c
     where c.attrelid = a.table_name::regclass and c.attname = any(shape.names || a.key_column) and c.attnum > 0 and not c.attisdropped;
+    perform set_config('search_path', a.search_path, true);
     execute format('update %1$s as t set %2$s from jsonb_to_recordset($1) as r(%5$s)'
       ' where t.%3$I = r.%3$I and t.%3$I = any($2::%4$s[])',
       a.table_name, (select string_agg(format('%1$I = r.%1$I', name), ', ') from unnest(shape.names) as name),
       a.key_column, a.key_type, types) using shape.records, shape.keys;
+    perform set_config('search_path', '', true);
   end loop;
 end $$;
 

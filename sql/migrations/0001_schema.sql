@@ -19,6 +19,7 @@ create table listener.attachment (
   failed        text not null,
   cancelled     text,
   stages        text[] not null default '{}',
+  search_path   text not null,          -- in which the table's own triggers run, as in a session of its owner
   wake          text not null check (wake in ('notify', 'none')),
   attached_at   timestamptz not null default now(),
   unique (relation, status_column)

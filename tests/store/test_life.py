@@ -161,3 +161,23 @@ async def test_a_row_may_ask_for_a_later_start(jobs: Table) -> None:
 
     await jobs.become_due()
     assert (await jobs.claim_one()).late < 30
+
+
+async def test_the_tables_own_triggers_find_what_their_owner_finds(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
+    await jobs.attach(stages=["processing", "enriching"])
+    await db.execute(
+        """
+        create table seen (n int generated always as identity, word text);
+        create function note() returns trigger language plpgsql as
+          $$ begin insert into seen (word) values (new.status); return new; end $$;
+        create trigger note after insert or update on jobs for each row execute function note()
+        """
+    )
+    await jobs.add(1)
+    job = await jobs.claim_one()
+    await jobs.settle("stage", job, stage="enriching")
+    await jobs.settle("complete", job, columns={"url": "u"})
+    words = [row["word"] for row in await db.fetch("select word from seen order by n")]
+    assert words == ["queued", "processing", "enriching", "completed"]
