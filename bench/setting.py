@@ -19,6 +19,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from listener import migrate
 from listener.embedded import Postgres
+from listener.errors import ListenerError
 
 # As careful as a server in production: nothing here may be bought with durability.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
@@ -65,8 +66,15 @@ class Program:
         self.pid = process.pid
 
     async def report(self) -> Report:
-        """The next report."""
-        line = await self._lines.receive_until(b"\n", _LONGEST_REPORT)
+        """The next report.
+
+        Raises:
+            ListenerError: the program has ended, which only `kill` should make it do.
+        """
+        try:
+            line = await self._lines.receive_until(b"\n", _LONGEST_REPORT)
+        except anyio.IncompleteRead:
+            raise ListenerError("the measured program has ended; its last words stand above") from None
         word, moment, pid = line.decode().split()
         return Report(word, int(moment), int(pid))
 

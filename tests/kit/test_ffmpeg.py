@@ -44,7 +44,8 @@ async def test_a_render_tells_its_progress_and_counts(tmp_path: Path) -> None:
         on_progress=lambda percent, message: seen.append((percent, message)),
     )
     assert finished.frames == 60
-    assert finished.duration == pytest.approx(2.0, abs=0.07)
+    # Frames are exact; the time is that of the last packet written, which older versions order by decoding time.
+    assert finished.duration == pytest.approx(2.0, abs=0.11)
     assert (tmp_path / "film.mp4").stat().st_size > 1000
     assert seen[-1][0] == 100.0
     assert [percent for percent, _ in seen] == sorted(percent for percent, _ in seen)

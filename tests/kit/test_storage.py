@@ -256,7 +256,7 @@ async def serving(local: LocalStorage) -> AsyncIterator[httpx.AsyncClient]:
     """Make the addresses of a storage really answer, on a free port."""
     app = fastapi.FastAPI()
     app.include_router(routes(local))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
     async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
         tasks.start_soon(server.serve)
         await until(lambda: server.started)
