@@ -27,7 +27,7 @@ TIMELINE_KEYS = (  # where the versions of the application upload to, soon after
     "{job_id}/timeline.json",
     "{job_id}.json",
 )
-PATIENCE = 300.0  # seconds to wait for the upload
+PATIENCE = 120.0  # seconds to wait for the upload: the last pause is the first of a whole minute
 FILMS = "exports"
 FILM_KEY = "{user_id}/{job_id}/export.mp4"
 

@@ -92,6 +92,8 @@ class PostgresTransport:
 
 async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    # asyncpg asks what an array is, in three statements, when a connection first meets one: now, not in a claim.
+    await connection.fetchval("select '{}'::int[]")
 
 
 async def _keep(_: asyncpg.Connection) -> None:

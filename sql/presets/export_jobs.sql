@@ -22,6 +22,18 @@ create index if not exists export_jobs_project_id_idx on public.export_jobs (pro
 
 alter table public.export_jobs enable row level security;
 
+-- Projects made since 2026 grant nothing by default: without these, not even the policies below would be asked.
+do $$
+begin
+  if to_regrole('authenticated') is not null then
+    grant select, insert, update, delete on public.export_jobs to authenticated;
+  end if;
+  if to_regrole('service_role') is not null then
+    grant select, insert, update, delete on public.export_jobs to service_role;
+  end if;
+end
+$$;
+
 -- Users see and change their own export jobs only.
 do $$
 declare

@@ -124,14 +124,14 @@ async def test_the_timeline_is_found_wherever_the_application_puts_it(
 async def test_a_timeline_that_is_not_there_yet_is_waited_for(
     snoozes: int, delay: float, store: storage.LocalStorage, diary: Diary
 ) -> None:
-    with closing(a_job(diary, snoozes=snoozes, waited=299)) as job, pytest.raises(Snooze) as caught:
+    with closing(a_job(diary, snoozes=snoozes, waited=119)) as job, pytest.raises(Snooze) as caught:
         await handler.export(job)
 
     assert caught.value.delay == delay
 
 
 async def test_a_timeline_that_never_comes_fails(store: storage.LocalStorage, diary: Diary) -> None:
-    with closing(a_job(diary, waited=301)) as job, pytest.raises(Fail, match="not uploaded in 5 minutes"):
+    with closing(a_job(diary, waited=121)) as job, pytest.raises(Fail, match="not uploaded in 2 minutes"):
         await handler.export(job)
 
 
