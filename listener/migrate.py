@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,6 @@ from listener.errors import SchemaError
 
 # Any two programs that migrate the same database wait for each other on this number ("listener", as digits).
 LOCK = 5_478_362
-
-BOOTSTRAP = """
-do $$ begin
-  if to_regnamespace('listener') is null then create schema listener; end if;
-end $$;
-create table if not exists listener.migration (
-  name text primary key, checksum text not null, applied_at timestamptz not null default now()
-);
-"""
 
 REGENERATE = (
     "select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;"
@@ -59,14 +51,23 @@ def _files(folder: str) -> list[SqlFile]:
     ]
 
 
+def _text(name: str) -> str:
+    return (sql_folder() / name).read_text()
+
+
 def migrations() -> list[SqlFile]:
     """All migrations, oldest first."""
     return _files("migrations")
 
 
 def functions() -> list[SqlFile]:
-    """All function files."""
-    return _files("functions")
+    """All function files; each first makes room for its functions."""
+    return [SqlFile(file.name, f"{_making_room(file)}\n{file.text}") for file in _files("functions")]
+
+
+def _making_room(file: SqlFile) -> str:
+    names = re.findall(r"^create or replace function listener\.(\w+)\(", file.text, re.MULTILINE)
+    return f"select listener.drop_functions('{{{','.join(names)}}}');"
 
 
 def preset(name: str) -> str:
@@ -117,7 +118,7 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
         await connection.execute("set local lock_timeout = '5s'; set local check_function_bodies = off")
-        await connection.execute(BOOTSTRAP)
+        await connection.execute(_text("bootstrap.sql"))
         applied = {
             row["name"]: row["checksum"]
             for row in await connection.fetch("select name, checksum from listener.migration")
@@ -134,7 +135,7 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
             if applied.get(file.name) != file.checksum:
                 await _apply(connection, file, changed)
         if changed:
-            await connection.execute((sql_folder() / "privileges.sql").read_text())
+            await connection.execute(_text("privileges.sql"))
             await connection.execute(REGENERATE)
     return changed
 
@@ -160,8 +161,10 @@ def script() -> str:
     ]
     always = [f"{file.text}\n{_note(file)}" for file in functions()]
     head = f"begin;\nselect pg_advisory_xact_lock({LOCK});\nset local check_function_bodies = off;"
-    privileges = (sql_folder() / "privileges.sql").read_text()
-    return "\n\n".join([head, BOOTSTRAP.strip(), *once, *always, privileges, REGENERATE, "commit;"]) + "\n"
+    privileges = _text("privileges.sql")
+    return (
+        "\n\n".join([head, _text("bootstrap.sql"), *once, *always, privileges, REGENERATE, "commit;"]) + "\n"
+    )
 
 
 def _note(file: SqlFile) -> str:

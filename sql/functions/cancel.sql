@@ -10,7 +10,7 @@ begin
   a := listener.attached(cancel.queue);
   open := array(select key from jsonb_each_text(listener.insist(a, keys)) as r(key, word)
                 where word = any(a.stages || array[a.ready, a.running]));
-  perform listener.forget(a, open, reason);
+  perform listener.forget(a, open, reason, '{waiting,scheduled,running,broken}');
   perform listener.write_rows(a, (select jsonb_agg(jsonb_build_object('key', key, 'columns', listener.paint(a, jsonb_build_object(
     'status', coalesce(a.cancelled, a.failed), 'error', reason, 'finished_at', true)))) from unnest(open) as key));
   return cardinality(open);

@@ -9,7 +9,7 @@ declare
 begin
   a := listener.attached(requeue.queue);
   got := listener.insist(a, keys);
-  perform listener.forget(a, array(select jsonb_object_keys(got)), 'requeued');
+  perform listener.forget(a, array(select jsonb_object_keys(got)), 'requeued', '{running}');
   perform listener.write_rows(a, (select jsonb_agg(jsonb_build_object('key', key, 'columns', listener.paint(a, jsonb_build_object(
     'status', a.ready, 'progress', 0, 'error', null, 'finished_at', null)))) from jsonb_object_keys(got) as key));
   -- The trigger has captured rows whose word changed; ready rows that stayed ready are captured here.
@@ -18,16 +18,19 @@ begin
 end $$;
 
 -- forget: ends the deliveries of these rows, whose locks the caller holds, and tells their workers to stop.
-create or replace function listener.forget(a listener.attachment, keys text[], why text) returns void
+-- Those in a state of `noted` get a line of history.
+create or replace function listener.forget(a listener.attachment, keys text[], why text, noted text[]) returns void
 language plpgsql set search_path = '' set enable_seqscan = off
 as $$
 declare stopped int[];
 begin
   with ended as (
     delete from listener.delivery as d where d.attachment = a.id and d.job_key = any(keys) returning d.*
-  ), noted as (
+  ), history as (
     insert into listener.attempt (queue, job_key, attempt, fence, worker, outcome, error, started_at)
-    select e.queue, e.job_key, e.attempt, e.fence, e.worker, 'cancelled', why, e.claimed_at from ended as e where e.state = 'running'
+    select e.queue, e.job_key, e.attempt, e.fence, e.worker, 'cancelled', why,
+           case when e.state = 'running' then e.claimed_at end
+    from ended as e where e.state = any(forget.noted)
   )
   select array_agg(distinct e.queue) filter (where e.state = 'running') into stopped from ended as e;
   perform listener.stop(stopped);

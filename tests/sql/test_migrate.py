@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -91,13 +92,8 @@ async def test_an_older_schema_is_refused(database: str, db: asyncpg.Connection)
 async def test_a_failed_migration_leaves_nothing(
     bare_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for file in [
-        *migrate.migrations(),
-        *migrate.functions(),
-        migrate.SqlFile("functions/zzz.sql", "select 1/0"),
-    ]:
-        (tmp_path / file.name).parent.mkdir(exist_ok=True)
-        (tmp_path / file.name).write_text(file.text)
+    shutil.copytree(migrate.sql_folder(), tmp_path, dirs_exist_ok=True)
+    (tmp_path / "functions" / "zzz.sql").write_text("select 1/0")
     monkeypatch.setattr(migrate, "sql_folder", lambda: tmp_path)
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate_once(bare_database)
@@ -150,3 +146,22 @@ async def test_presets_run_twice_on_a_plain_postgres(
         await db.execute(migrate.preset("supabase_shim"))
         await db.execute(migrate.preset("export_jobs"))
     assert [queue["queue"] for queue in (await store.stats() or {})["queues"]] == ["export"]
+
+
+async def test_a_function_whose_arguments_changed_takes_the_place_of_the_old_one(
+    db: asyncpg.Connection,
+) -> None:
+    await db.execute(
+        "drop function listener.backlog;"
+        "create function listener.backlog(name text) returns int language sql as 'select 1';"
+        "create function listener.backlog(name text, kind text) returns int language sql as 'select 2';"
+        "update listener.migration set checksum = 'of an older text' where name = 'functions/backlog.sql'"
+    )
+    assert await migrate.migrate(db) == ["functions/backlog.sql"]
+    assert await db.fetchval("select listener.backlog(queue => 'jobs')") == 0
+    assert (
+        await db.fetchval(
+            "select count(*) from pg_proc where proname = 'backlog' and pronamespace = 'listener'::regnamespace"
+        )
+        == 1
+    )

@@ -1,0 +1,20 @@
+-- What must be there before anything else can be applied and noted.
+do $$ begin
+  if to_regnamespace('listener') is null then create schema listener; end if;
+end $$;
+
+create table if not exists listener.migration (
+  name text primary key, checksum text not null, applied_at timestamptz not null default now()
+);
+
+-- drop_functions: makes room for functions whose arguments may have changed from version to version.
+create or replace function listener.drop_functions(names text[]) returns void
+language plpgsql set search_path = ''
+as $$
+declare old text;
+begin
+  for old in select p.oid::regprocedure from pg_catalog.pg_proc as p
+             where p.pronamespace = 'listener'::regnamespace and p.proname = any(names) loop
+    execute format('drop function %s', old);
+  end loop;
+end $$;
