@@ -31,21 +31,22 @@ class Sample:
     seconds: int = SECONDS
 
 
-async def make_sample(folder: Path, *, prefix: str = "") -> Sample:
+async def make_sample(folder: Path, *, prefix: str = "", times: int = 1) -> Sample:
     """Makes two moving videos with sound, music, and a picture with alpha in `folder`: 14 s of 1280 × 720.
 
     Args:
         prefix: what stands before each file's name in the timeline, such as the user's folder in the storage.
+        times: how many times as long everything lasts.
     """
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(
-            _video, folder / "city.mp4", f"testsrc2=s={WIDTH}x{HEIGHT}:r={FPS}", "sine=f=330:r=48000"
+            _video, folder / "city.mp4", f"testsrc2=s={WIDTH}x{HEIGHT}:r={FPS}", "sine=f=330:r=48000", times
         )
-        tasks.start_soon(_video, folder / "sea.mp4", _SEA, "anoisesrc=a=0.05:c=brown:r=44100:seed=7")
-        tasks.start_soon(_music, folder / "music.m4a")
+        tasks.start_soon(_video, folder / "sea.mp4", _SEA, "anoisesrc=a=0.05:c=brown:r=44100:seed=7", times)
+        tasks.start_soon(_music, folder / "music.m4a", times)
         tasks.start_soon(to_thread.run_sync, _badge, folder / "badge.png")
     names = ("city.mp4", "sea.mp4", "music.m4a", "badge.png")
-    return Sample(_timeline(prefix), tuple(folder / name for name in names))
+    return Sample(_timeline(prefix, times), tuple(folder / name for name in names), seconds=SECONDS * times)
 
 
 _SEA = (
@@ -53,19 +54,29 @@ _SEA = (
 )
 
 
-async def _video(path: Path, picture: str, sound: str) -> None:
+async def _video(path: Path, picture: str, sound: str, times: int) -> None:
     await ffmpeg.run(
         [
-            *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-t", "9"),
+            *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-t", str(9 * times)),
             *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", path),
         ]
     )
 
 
-async def _music(path: Path) -> None:
+async def _music(path: Path, times: int) -> None:
     chord = "+".join(f"0.08*sin(2*PI*{note}*t)*(0.6+0.4*sin(2*PI*{beat}*t))" for note, beat in _NOTES)
     await ffmpeg.run(
-        ["-f", "lavfi", "-i", f"aevalsrc={chord}:s=48000", "-t", str(SECONDS + 2), "-c:a", "aac", path]
+        [
+            "-f",
+            "lavfi",
+            "-i",
+            f"aevalsrc={chord}:s=48000",
+            "-t",
+            str((SECONDS + 2) * times),
+            "-c:a",
+            "aac",
+            path,
+        ]
     )
 
 
@@ -80,18 +91,19 @@ def _badge(path: Path) -> None:
     picture.save(path)
 
 
-def _timeline(prefix: str) -> dict[str, Any]:
-    def media(media_id: str, start: float, duration: float, **more: object) -> dict[str, object]:
-        trims = {"trimStart": 0, "trimEnd": 0, **more}
+def _timeline(prefix: str, times: int) -> dict[str, Any]:
+    def media(media_id: str, start: float, duration: float, **more: Any) -> dict[str, object]:
+        trims = {trim: times * float(more.pop(trim, 0)) for trim in ("trimStart", "trimEnd")}
         name = f"{media_id} at {start:g} s"
         return {
             "id": f"{media_id}-{start}",
             "type": "media",
             "mediaId": media_id,
             "name": name,
-            "startTime": start,
-            "duration": duration,
+            "startTime": start * times,
+            "duration": duration * times,
             **trims,
+            **more,
         }
 
     def text(content: str, start: float, duration: float, **style: object) -> dict[str, object]:
@@ -100,8 +112,8 @@ def _timeline(prefix: str) -> dict[str, Any]:
             "type": "text",
             "name": content.splitlines()[0],
             "content": content,
-            "startTime": start,
-            "duration": duration,
+            "startTime": start * times,
+            "duration": duration * times,
             "trimStart": 0,
             "trimEnd": 0,
             "fontFamily": "Arial",
@@ -147,10 +159,12 @@ def _timeline(prefix: str) -> dict[str, Any]:
             _track("audio", media("music", 0, SECONDS + 2, trimEnd=2)),
         ],
         "mediaItems": {
-            "city": item("city", "video", "city.mp4", duration=9, width=WIDTH, height=HEIGHT, fps=FPS),
-            "sea": item("sea", "video", "sea.mp4", duration=9, width=WIDTH, height=HEIGHT, fps=FPS),
+            "city": item(
+                "city", "video", "city.mp4", duration=9 * times, width=WIDTH, height=HEIGHT, fps=FPS
+            ),
+            "sea": item("sea", "video", "sea.mp4", duration=9 * times, width=WIDTH, height=HEIGHT, fps=FPS),
             "badge": item("badge", "image", "badge.png", width=480, height=480),
-            "music": item("music", "audio", "music.m4a", duration=SECONDS + 2),
+            "music": item("music", "audio", "music.m4a", duration=(SECONDS + 2) * times),
         },
     }
 
