@@ -48,7 +48,9 @@ def _url(value: str) -> str:
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+    parts = urlsplit(value.get_secret_value())
+    # Reading the port raises where a password holds a character that should be encoded.
+    if parts.scheme not in {"postgresql", "postgres"} or (parts.port or 1) < 0:
         raise ValueError
     return value
 
@@ -104,7 +106,7 @@ class Settings(BaseSettings):
     # fmt: off
     database_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = _setting(
         None, "The Postgres database, by a direct or session-pooled connection.",
-        "a URL that starts with postgresql://", "DATABASE_URL")
+        "a URL that starts with postgresql://, special characters of the password percent-encoded", "DATABASE_URL")
     supabase_url: Url | None = _setting(
         None, "The Supabase project.",
         "a URL such as https://abc.supabase.co", "SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL")

@@ -190,7 +190,7 @@ class Dispatcher:
             taken[delivery.queue] += 1
             self._begin(delivery, sources[delivery.queue])
         for queue, asked in slots.items():
-            if taken[queue] == asked:
+            if taken[queue] == asked or claim.more:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
                 self._awake.set()
         if not claim.known:

@@ -27,6 +27,7 @@ from listener.leases import Leases
 from listener.maintenance import Maintenance
 from listener.metrics import Metrics
 from listener.model import Delivery, Served
+from listener.scratch import scratch_folder
 from listener.settlement import Settlement
 from listener.source import PostgresSource
 from listener.status import Status
@@ -163,27 +164,31 @@ class Engine:
 
         Raises:
             SchemaError: the schema in the database does not fit this program.
-            ConfigError: a handler does not fit its queue, or the port is taken.
+            ConfigError: a handler does not fit its queue, the port is taken, or TEMP_DIR can't be written to.
         """
         self._loop = asyncio.get_running_loop()
         try:
-            async with anyio.create_task_group() as services:
-                if self._signals:
-                    services.start_soon(self._hear_signals)
-                services.start_soon(Watchdog(self.status).run, name="watchdog")
-                port = await services.start(self._web.run) if self._settings.enable_health_check else None
-                log.info("service started", worker=self.worker_id, queues=list(self._handlers), port=port)
-                if await self._meet_database():
-                    for component in (self._leases, self._settlement):
-                        services.start_soon(component.run)
-                    await self._serve(task_status, port)
-                    await self._say_goodbye()
-                services.cancel_scope.cancel()
+            with scratch_folder(self._settings.temp_dir) as self._scratch:
+                await self._run(task_status)
         except ExceptionGroup as group:
             raise _single(group) from None
         finally:
             await self._transport.close()
         log.info("service stopped", worker=self.worker_id)
+
+    async def _run(self, task_status: TaskStatus[int | None]) -> None:
+        async with anyio.create_task_group() as services:
+            if self._signals:
+                services.start_soon(self._hear_signals)
+            services.start_soon(Watchdog(self.status).run, name="watchdog")
+            port = await services.start(self._web.run) if self._settings.enable_health_check else None
+            log.info("service started", worker=self.worker_id, queues=list(self._handlers), port=port)
+            if await self._meet_database():
+                for component in (self._leases, self._settlement):
+                    services.start_soon(component.run)
+                await self._serve(task_status, port)
+                await self._say_goodbye()
+            services.cancel_scope.cancel()
 
     async def _meet_database(self) -> bool:
         """Wait until the database is there; False when the service is to stop before that."""
@@ -278,7 +283,7 @@ class Engine:
     def _start(self, delivery: Delivery) -> None:
         handler = self._handlers[delivery.queue]
         served = self._served.get(delivery.queue)
-        job = Job(delivery, self._settlement, log=self._log, temp_dir=self._settings.temp_dir)
+        job = Job(delivery, self._settlement, log=self._log, temp_dir=self._scratch)
         attempt = Attempt(
             delivery,
             handler,

@@ -19,6 +19,8 @@ from listener.settlement import Settlement
 from listener.text import bounded, jsonable
 
 LONGEST_DELAY = 365 * 86400.0
+# Less would be a loop that does nothing but write.
+SHORTEST_SNOOZE = 0.25
 _NOTHING = object()
 
 WORTH_A_LINE = 0.5
@@ -92,7 +94,10 @@ class Attempt:
         try:
             with self._scope:
                 returned = await self._call()
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except BaseException as error:
+            # Whatever a handler raises, even what no library should, is about its own job.
+            if isinstance(error, GeneratorExit):
+                raise
             if isinstance(error, asyncio.CancelledError) and anyio.current_effective_deadline() == float(
                 "-inf"
             ):
@@ -125,7 +130,7 @@ class Attempt:
             error = error.exceptions[0]
         match error:
             case Snooze():
-                return "snooze", {"delay": _within_reason(error.delay)}
+                return "snooze", {"delay": max(SHORTEST_SNOOZE, _within_reason(error.delay))}
             case Fail():
                 return "fail", {"error": bounded(redact(text_of(error)))}
             case Retry():
@@ -180,9 +185,12 @@ class Attempt:
             case "retry", _:
                 self._metrics.retries[self._reason].inc()
                 logger.info("job is tried again", error=self._item["error"])
+            case "snooze", _:
+                logger.debug("job snoozed", seconds=self._item["delay"])
             case verb, _:
                 logger.info("job given back", how=verb)
 
 
 def _within_reason(delay: float) -> float:
-    return min(max(0.0, delay), LONGEST_DELAY)
+    # A number that is none compares with nothing: it is taken for no delay.
+    return min(delay, LONGEST_DELAY) if delay > 0 else 0.0

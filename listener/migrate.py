@@ -160,7 +160,10 @@ def script() -> str:
         for file in migrations()
     ]
     always = [f"{file.text}\n{_note(file)}" for file in functions()]
-    head = f"begin;\nselect pg_advisory_xact_lock({LOCK});\nset local check_function_bodies = off;"
+    head = (
+        f"begin;\nset local client_min_messages = warning;\nselect pg_advisory_xact_lock({LOCK});\n"
+        "set local check_function_bodies = off;"
+    )
     privileges = _text("privileges.sql")
     return (
         "\n\n".join([head, _text("bootstrap.sql"), *once, *always, privileges, REGENERATE, "commit;"]) + "\n"

@@ -50,13 +50,15 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer of a claim; times are seconds from now, or None where there is no such event."""
+    """The answer of a claim; times are seconds from now, or None where there is no such event. `more` when it ended
+    before it had tried to fill all slots."""
 
     jobs: list[Delivery]
     misses: list[Miss]
     next_due: float | None
     next_lease: float | None
     known: bool
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)

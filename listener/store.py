@@ -66,7 +66,12 @@ class Store:
             Miss(miss["queue"], miss["why"], miss.get("key"), miss.get("error")) for miss in answer["misses"]
         ]
         return Claim(
-            jobs, misses, answer.get("next_due"), answer.get("next_lease"), answer.get("known", True)
+            jobs,
+            misses,
+            answer.get("next_due"),
+            answer.get("next_lease"),
+            answer.get("known", True),
+            answer["more"],
         )
 
     async def heartbeat(self, worker: str, held: Iterable[tuple[int, int]]) -> list[Lost]:

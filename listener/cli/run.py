@@ -12,6 +12,7 @@ from listener.app import App, load
 from listener.cli.common import database_option
 from listener.config import Settings
 from listener.engine import Engine
+from listener.errors import ConfigError
 from listener.kit import fetch, storage
 from listener.kit.storage_http import routes
 
@@ -41,11 +42,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
         settings: where the database is, and how to run; with STORAGE_DIR the local storage is served, too.
         announce: called once it listens for events, with the address of its HTTP routes or None without HTTP.
     """
-    local = (
-        storage.LocalStorage(settings.storage_dir, settings.public_url or "")
-        if settings.storage_dir
-        else None
-    )
+    local = _local_storage(settings)
     if local:
         storage.use(local)
     fetch.trust(settings.media_hosts)
@@ -59,6 +56,17 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
 
     engine = Engine(app, settings, open_routers=[routes(local)] if local else [])
     await engine.run(task_status=_Started(started))
+
+
+def _local_storage(settings: Settings) -> storage.LocalStorage | None:
+    if settings.storage_dir is None:
+        return None
+    try:
+        return storage.LocalStorage(settings.storage_dir, settings.public_url or "")
+    except OSError as error:
+        raise ConfigError(
+            f"STORAGE_DIR can't be written to ({error.strerror}); name a folder that can."
+        ) from None
 
 
 class _Started:

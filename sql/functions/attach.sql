@@ -7,7 +7,7 @@ create or replace function listener.attach(
   message text default null, error text default null, result text default null, started_at text default null,
   finished_at text default null, updated_at text default null, run_at text default null, tenant text default null,
   priority text default null, kind text default null, kinds text[] default null, words jsonb default null,
-  stages text[] default '{}', max_attempts int default 3, backoff interval default '2 seconds', wake text default 'notify',
+  stages text[] default '{}', max_attempts int default null, backoff interval default null, wake text default 'notify',
   dry_run boolean default false
 ) returns jsonb
 language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '2s'
@@ -23,10 +23,10 @@ begin
     'message', attach.message, 'error', attach.error, 'result', attach.result, 'started_at', attach.started_at,
     'finished_at', attach.finished_at, 'updated_at', attach.updated_at, 'run_at', attach.run_at, 'tenant', attach.tenant,
     'priority', attach.priority), attach.kind, attach.kinds, attach.words, attach.stages, attach.wake);
-  if attach.max_attempts is null or attach.max_attempts not between 1 and 1000 then
+  if attach.max_attempts not between 1 and 1000 then
     raise exception 'max_attempts is %, it must be from 1 to 1000', attach.max_attempts;
   end if;
-  if attach.backoff is null or attach.backoff <= interval '0' then
+  if attach.backoff <= interval '0' then
     raise exception 'backoff is %, it must be more than zero', attach.backoff;
   end if;
 
@@ -187,9 +187,11 @@ begin
   returning t.id into a.id;
 
   insert into listener.queue as q (attachment, name, kind, max_attempts, backoff)
-  select a.id, case when k.kind is null then a.name else format('%s/%s', a.name, k.kind) end, k.kind, save.max_attempts, save.backoff
+  select a.id, case when k.kind is null then a.name else format('%s/%s', a.name, k.kind) end, k.kind,
+         coalesce(save.max_attempts, 3), coalesce(save.backoff, interval '2 seconds')
   from unnest(coalesce(kinds, array[null::text])) as k(kind)
-  on conflict (name) do update set max_attempts = excluded.max_attempts, backoff = excluded.backoff;
+  on conflict (name) do update
+    set max_attempts = coalesce(save.max_attempts, q.max_attempts), backoff = coalesce(save.backoff, q.backoff);
   stale := array(select q.id from listener.queue as q where q.attachment = a.id
                  and not coalesce(q.kind = any(kinds), q.kind is null and kinds is null));
   delete from listener.delivery as d where d.attachment = a.id and d.queue = any(stale);

@@ -3,6 +3,7 @@
 --   jobs    [{delivery, queue, key, fence, attempt, max_attempts, row, reached, saved, snoozes, waited, late, origin}]
 --           waited: seconds since first due; late: seconds since due this time
 --   misses  [{queue, key, why, error?}]  why: gone, word, locked, refused
+--   more    true when so much was missed that the call ended before all slots were tried
 -- A sweep also lets scheduled jobs that are due be claimed, keeps the worker known, and answers
 --   next_due    seconds until the next scheduled job of these queues
 --   next_lease  seconds until the next lease of another worker ends; null when there is none
@@ -17,6 +18,8 @@ declare
   moment     timestamptz := clock_timestamp();  -- as a value it can bound a scan of the index, as a call it could not
   q          record;
   free       int;
+  began      timestamptz;
+  more       boolean := false;
   candidates bigint[];
   part       jsonb;
   missed     jsonb;
@@ -35,6 +38,7 @@ begin
       update listener.delivery as d set state = 'waiting' where d.id = any(candidates);
     end if;
     free := q.free;
+    began := clock_timestamp();
     loop
       begin
         execute format('select listener.take_%s($1, $2, $3, $4)', q.attachment) into part using q.id, free, worker, lease;
@@ -48,10 +52,15 @@ begin
       free := free - jsonb_array_length(part->'jobs');
       -- What was missed is out of the way now: others may have its slots.
       exit when free = 0 or missed = '[]';
+      -- What was cleared so far counts when this call has committed; the next one goes on.
+      if clock_timestamp() > began + interval '200 milliseconds' then
+        more := true;
+        exit;
+      end if;
     end loop;
   end loop;
   if not sweep then
-    return jsonb_build_object('jobs', jobs, 'misses', misses);
+    return jsonb_build_object('jobs', jobs, 'misses', misses, 'more', more);
   end if;
 
   select min(due.run_at) into next_due
@@ -62,7 +71,7 @@ begin
   select min(d.lease_until) into next_lease from listener.delivery as d
   where d.state = 'running' and d.worker <> claim.worker;
   update listener.worker as w set seen_at = clock_timestamp() where w.id = claim.worker;
-  return jsonb_build_object('jobs', jobs, 'misses', misses, 'known', found,
+  return jsonb_build_object('jobs', jobs, 'misses', misses, 'more', more, 'known', found,
     'next_due', extract(epoch from next_due - clock_timestamp()),
     'next_lease', extract(epoch from next_lease - clock_timestamp()));
 end $$;

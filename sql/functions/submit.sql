@@ -8,6 +8,7 @@ declare
   target listener.queue;
   vals   jsonb;
   names  text;
+  types  text;
   key    text;
 begin
   a := listener.attached(submit.queue);
@@ -18,9 +19,13 @@ begin
     vals := vals || case when a.kind_path is null then jsonb_build_object(a.kind_column, target.kind)
       else jsonb_build_object(a.kind_column, coalesce(vals->a.kind_column, '{}') || jsonb_build_object(a.kind_path, target.kind)) end;
   end if;
-  select string_agg(quote_ident(c), ', ') into names from jsonb_object_keys(vals) as c;
+  -- Only the columns that are given: a domain that is never null refuses a missing value.
+  select string_agg(quote_ident(v), ', '), string_agg(format('%I %s', v, format_type(c.atttypid, c.atttypmod)), ', ')
+         filter (where c.attname is not null)
+    into names, types from jsonb_object_keys(vals) as v
+    left join pg_catalog.pg_attribute as c on c.attrelid = a.table_name::regclass and c.attname = v and not c.attisdropped;
   perform set_config('search_path', a.search_path, true);
-  execute format('insert into %1$s (%2$s) select %2$s from jsonb_populate_record(null::%1$s, $1) returning %3$I::text',
-    a.table_name, names, a.key_column) into key using vals;
+  execute format('insert into %1$s (%2$s) select %2$s from jsonb_to_record($1) as r(%4$s) returning %3$I::text',
+    a.table_name, names, a.key_column, types) into key using vals;
   return key;
 end $$;

@@ -265,6 +265,10 @@ async def test_a_group_of_one_means_what_its_error_says(jobs: Table, database: s
     assert await jobs.history("a") == ["failed"]
 
 
+class Panic(BaseException):
+    """As extensions written in other languages raise it."""
+
+
 class Mute(Exception):
     def __str__(self) -> str:
         raise RuntimeError("says nothing")
@@ -274,6 +278,8 @@ class Mute(Exception):
     ("raised", "error"),
     [
         (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (Panic("in a compiled library"), "Panic: in a compiled library"),
         (asyncio.CancelledError(), "CancelledError"),
         (TimeoutError(), "TimeoutError"),
         (Mute(), "Mute: its text can't be told"),

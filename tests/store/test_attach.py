@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -276,3 +277,10 @@ async def test_a_queue_name_and_a_table_are_taken_once(
     for table, queue in [("public.more", "jobs"), ("public.jobs", "again")]:
         with pytest.raises(DatabaseError, match=r"queue jobs is attached to public\.jobs already"):
             await store.attach(table, queue, words=WORDS)
+
+
+async def test_attaching_again_keeps_what_is_not_said_again(jobs: Table, db: asyncpg.Connection) -> None:
+    await jobs.attach(max_attempts=7, backoff=timedelta(seconds=9))
+    await jobs.attach()
+    kept = await db.fetchrow("select max_attempts, backoff from listener.queue")
+    assert tuple(kept) == (7, timedelta(seconds=9))

@@ -137,3 +137,16 @@ async def test_the_backlog_counts_what_could_start_now(jobs: Table) -> None:
     await jobs.settle("snooze", first, delay=60)
     assert await jobs.store.backlog("jobs") == 1
     assert await jobs.store.backlog("nobody made this") == 0
+
+
+async def test_a_claim_that_meets_many_rows_that_are_gone_ends_soon_and_says_so(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
+    await db.execute("insert into jobs (id) select n::text from generate_series(1, 3000) as n")
+    await db.execute("truncate jobs")
+    calls = 0
+    while (claim := await jobs.store.claim("w1", {"jobs": 2})).more:
+        calls += 1
+        assert claim.jobs == []
+    assert calls > 1
+    assert await db.fetchval("select count(*) from listener.delivery") == 0
