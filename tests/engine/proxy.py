@@ -79,6 +79,9 @@ class Proxy:
                 direction.cancel()
             await asyncio.gather(*directions, return_exceptions=True)
             db_writer.transport.abort()
+            # An abort is carried out by the loop's next turn, which must come before the loop is closed.
+            with contextlib.suppress(OSError):
+                await db_writer.wait_closed()
             self._pairs -= {writer, db_writer}
 
     async def _pass(
