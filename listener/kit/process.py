@@ -72,7 +72,7 @@ async def spawn(
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block.
 
-    The child leads a process group of its own and inherits nothing of the environment but PATH and LANG, so
+    The child leads a process group of its own and inherits nothing of the environment but PATH, so
     no secret of the service. It has no stdin, and its stderr is read all the time, so that it never blocks on
     a full pipe. However the block ends, the group is ended with it: SIGTERM, and SIGKILL after five seconds.
 
@@ -91,7 +91,7 @@ async def spawn(
         stdout=PIPE,
         stderr=PIPE,
         cwd=cwd,
-        env={name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
+        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
         start_new_session=True,
     )
     child = Child(process)
