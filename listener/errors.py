@@ -29,6 +29,18 @@ class DatabaseError(ListenerError):
         self.hint = hint
 
 
+# SQLSTATEs that speak of the connection or of this moment, not of the call: connection, rollback (deadlocks),
+# resources (disk, memory, connections), lock timeout, operator (shutdown, statement timeout), system.
+_UNAVAILABLE = ("08", "40", "53", "55P03", "57", "58")
+
+
+def refusal(message: str, sqlstate: str, hint: str | None = None) -> DatabaseError | DatabaseUnavailable:
+    """The error that an SQLSTATE is: one of this moment, or of the call."""
+    if sqlstate.startswith(_UNAVAILABLE):
+        return DatabaseUnavailable(f"the database could not answer now ({message})")
+    return DatabaseError(message, sqlstate=sqlstate, hint=hint)
+
+
 class SchemaError(ListenerError):
     """The `listener` schema in the database is missing, older or newer than this program needs."""
 

@@ -20,7 +20,8 @@ from listener.errors import SchemaError
 LOCK = 5_478_362
 
 REGENERATE = (
-    "select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;"
+    "select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;\n"
+    "select listener.expose();"
 )
 
 

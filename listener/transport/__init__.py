@@ -2,5 +2,6 @@
 
 from listener.transport.base import Transport
 from listener.transport.postgres import PostgresTransport
+from listener.transport.rest import RestTransport
 
-__all__ = ["PostgresTransport", "Transport"]
+__all__ = ["PostgresTransport", "RestTransport", "Transport"]

@@ -23,11 +23,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from standin.stack import Stack
 from store.table import Table, named
 
 from listener.model import Delivery
 from listener.store import Store
-from listener.transport import PostgresTransport
+from listener.transport import PostgresTransport, RestTransport, Transport
 
 MAX_ATTEMPTS = 3
 FINAL = {"completed", "failed", "cancelled"}
@@ -85,15 +86,21 @@ class World:
 
 
 @pytest.fixture
-def world(database: str) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, database: str) -> Iterator[World]:
     with asyncio.Runner() as runner:
-        transport = PostgresTransport(database)
+        project = Stack(database)
+        if request.param == "rest":
+            runner.run(project.start())
+            transport: Transport = RestTransport(project.url, project.secret_key)
+        else:
+            transport = PostgresTransport(database)
         db = runner.run(asyncpg.connect(database))
         jobs = Table(db, Store(transport))
         runner.run(jobs.create(stages=["processing", "enriching"], max_attempts=MAX_ATTEMPTS))
         yield World(runner, jobs)
         runner.run(db.close())
         runner.run(transport.close())
+        runner.run(project.stop())
 
 
 @dataclass
@@ -356,14 +363,16 @@ class Machine(RuleBasedStateMachine):
         )
 
 
-@pytest.mark.timeout(600)
-def test_anything_may_happen(world: World) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("world", "share"), [("postgres", 1), ("rest", 4)], indirect=["world"])
+def test_anything_may_happen(world: World, share: int) -> None:
+    """Over the REST API with a share of the examples, since the SQL behind it is the same."""
     Machine.world = world
     examples = settings().max_examples
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=examples if examples > 100 else 120,
+            max_examples=(examples if examples > 100 else 120) // share,
             stateful_step_count=30,
             suppress_health_check=list(HealthCheck),
         ),

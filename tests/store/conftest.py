@@ -5,11 +5,41 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from standin.stack import running
 
 from listener.embedded import Postgres
 from listener.store import Store
+from listener.transport import PostgresTransport, RestTransport, Transport
 
 from .table import Table
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Over the REST API one case of each test says enough: the SQL behind it is the same."""
+    seen: set[object] = set()
+
+    def again(item: pytest.Item) -> bool:
+        case = getattr(item, "callspec", None)
+        if case is None or case.params.get("transport") != "rest":
+            return False
+        test = getattr(item, "function", None)
+        return test in seen or bool(seen.add(test))
+
+    items[:] = [item for item in items if not again(item)]
+
+
+@pytest.fixture(params=["postgres", "rest"])
+async def transport(request: pytest.FixtureRequest, database: str) -> AsyncIterator[Transport]:
+    """Each way to call the SQL functions."""
+    if request.param == "postgres":
+        transport = PostgresTransport(database)
+        yield transport
+        await transport.close()
+        return
+    async with running(database) as project:
+        api = RestTransport(project.url, project.secret_key)
+        yield api
+        await api.close()
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""Which way to the tables the settings ask for."""
+
+from __future__ import annotations
+
+from listener.config import Settings
+from listener.kit.tables import Tables
+from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables_rest import RestTables
+from listener.rest import service_key
+
+
+def configured_tables(settings: Settings) -> Tables | None:
+    """Over a connection to Postgres, or the Supabase project's REST API: the first one that is configured, or None."""
+    if settings.database_url:
+        return PostgresTables(settings.database_url.get_secret_value())
+    if settings.supabase_url and settings.supabase_service_key:
+        url, key = settings.supabase_url, settings.supabase_service_key.get_secret_value()
+        return RestTables(url, key, renew=lambda: service_key(url))
+    return None

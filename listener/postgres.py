@@ -1,0 +1,119 @@
+"""Postgres connections of any kind, also behind a transaction-mode pooler: nothing is kept in a session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from listener.errors import DatabaseError, DatabaseUnavailable, refusal
+
+# What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
+_BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Connections:
+    """A small pool of asyncpg connections, whose errors are ours.
+
+    Args:
+        dsn: a `postgresql://` URL.
+        most: the most connections to hold, opened when needed.
+        timeout: seconds after which a statement without an answer is given up and its connection dropped.
+        pooled: whether a transaction-mode pooler stands between, which gives each transaction any connection of its
+            own: statements are then prepared anew in the transaction that runs them.
+    """
+
+    def __init__(self, dsn: str, *, most: int = 5, timeout: float = 10.0, pooled: bool = False) -> None:
+        self._dsn = dsn
+        self._most = most
+        self._timeout = timeout
+        self._pooled = pooled
+        self._pool: asyncpg.Pool | None = None
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        """The first column of the first row of any query; jsonb is what it holds.
+
+        Raises:
+            DatabaseUnavailable: there was no answer; the query may or may not have been carried out.
+            DatabaseError: the database refused it, and nothing was changed.
+        """
+        async with self.connection() as connection:
+            if not self._pooled:
+                return await connection.fetchval(query, *arguments, timeout=self._timeout)
+            async with asyncio.timeout(self._timeout), connection.transaction():
+                return await connection.fetchval(query, *arguments)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[PoolConnectionProxy]:
+        """One connection for several statements; what is raised inside becomes as `fetchval` says."""
+        try:
+            if self._pool is None:
+                self._pool = await self._open()
+            pool = self._pool
+            # A timeout of its own would cost the pool a task for each call.
+            async with asyncio.timeout(self._timeout):
+                connection = await pool.acquire()
+        except (asyncpg.PostgresError, *_BROKEN) as error:
+            raise DatabaseUnavailable(f"the database can't be reached ({_reason(error)})") from error
+        try:
+            yield connection
+        except asyncpg.PostgresError as error:
+            raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
+        except _BROKEN as error:
+            # TCP alone would notice a silent drop after many minutes: the connection is not used again.
+            connection.terminate()
+            raise DatabaseUnavailable(f"the database gave no answer ({_reason(error)})") from error
+        except (ValueError, RecursionError) as error:
+            # Nothing was sent: a value is too large or too deep to be written as JSON.
+            raise DatabaseError(f"a value can't be written as JSON ({_reason(error)})") from error
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    async def _open(self) -> asyncpg.Pool:
+        pool: asyncpg.Pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._most,
+            max_inactive_connection_lifetime=0,
+            init=self._prepare,
+            reset=_keep,
+            timeout=self._timeout,
+            server_settings={"application_name": "listener"},
+            statement_cache_size=0 if self._pooled else 100,
+        )
+        return pool
+
+    async def _prepare(self, connection: asyncpg.Connection) -> None:
+        async with connection.transaction() if self._pooled else nullcontext():
+            await connection.set_type_codec(
+                "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+            )
+            # asyncpg asks what an array is when a connection first meets one: now, not in a claim.
+            await connection.fetchval("select '{}'::int[]")
+
+
+async def _keep(_: asyncpg.Connection) -> None:
+    """No session state is ever set, so none needs a statement to reset it."""
+
+
+def _message(error: asyncpg.PostgresError) -> str:
+    # Without the detail and hint that its str has; asyncpg's own errors have no other text.
+    return error.message or str(error)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,87 @@
+"""What the REST API can call: the verbs, by the service's key alone, and nothing at all on a plain Postgres."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from listener import migrate
+from listener.embedded import Postgres
+
+CALLABLE = """
+select r.rolname, count(*) from pg_proc as p cross join pg_roles as r
+where p.pronamespace = 'public'::regnamespace and p.proname like 'listener\\_%'
+  and r.rolname in ('anon', 'authenticated', 'service_role', 'pg_monitor')
+  and has_function_privilege(r.oid, p.oid, 'execute')
+group by 1
+"""
+EXPOSED = (
+    "select count(*) from pg_proc where pronamespace = 'public'::regnamespace and proname like 'listener\\_%'"
+)
+
+
+@pytest.mark.parametrize("grants", ["none", "older project"])
+async def test_only_the_service_may_call_them(bare_database: str, grants: str) -> None:
+    db = await asyncpg.connect(bare_database)
+    if grants == "older project":
+        await db.execute(
+            "alter default privileges in schema public grant all on functions to anon, authenticated, service_role"
+        )
+    await migrate.migrate(db)
+    exposed = await db.fetchval(EXPOSED)
+    assert exposed > 20
+    assert dict(await db.fetch(CALLABLE)) == {"service_role": exposed}
+    await db.close()
+
+
+async def test_each_says_where_its_names_are_looked_up(db: asyncpg.Connection) -> None:
+    careless = await db.fetch(
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace and proname like 'listener\\_%'"
+        " and not coalesce('search_path=\"\"' = any(proconfig), false)"
+    )
+    assert careless == []
+
+
+async def test_a_plain_postgres_has_none(postgres: Postgres, bare_database: str) -> None:
+    db = await asyncpg.connect(postgres.database_url(urlsplit(bare_database).path[1:]))
+    undone = db.transaction()
+    await undone.start()
+    await db.execute("alter role service_role rename to plain")
+    await migrate.migrate(db)
+    assert await db.fetchval(EXPOSED) == 0
+    assert await db.fetchval("select cardinality(listener.schema_version()) > 0")
+    await undone.rollback()
+    await db.close()
+
+
+async def test_a_database_without_the_schema_public_has_none(bare_database: str) -> None:
+    db = await asyncpg.connect(bare_database)
+    await db.execute("drop schema public")
+    await migrate.migrate(db)
+    assert await db.fetchval("select cardinality(listener.schema_version()) > 0")
+    await db.close()
+
+
+async def test_they_follow_the_verbs_and_leave_others_alone(db: asyncpg.Connection) -> None:
+    await db.execute(
+        "create function public.listener_of_mine() returns int language sql as 'select 1';"
+        "drop function listener.backlog;"
+        "create function listener.backlog(name text) returns int language sql as 'select 1';"
+        "update listener.migration set checksum = 'of an older text' where name = 'functions/backlog.sql'"
+    )
+    assert await migrate.migrate(db) == ["functions/backlog.sql"]
+    assert await db.fetchval("select public.listener_backlog(queue => 'jobs')") == 0
+    assert await db.fetchval("select public.listener_of_mine()") == 1
+
+
+async def test_the_api_is_told_to_look_again(bare_database: str) -> None:
+    db, api = await asyncpg.connect(bare_database), await asyncpg.connect(bare_database)
+    heard: list[object] = []
+    await api.add_listener("pgrst", lambda *said: heard.append(said[-1]))
+    await migrate.migrate(db)
+    await api.execute("select 1")
+    assert heard == ["reload schema"]
+    await db.close()
+    await api.close()

@@ -1,0 +1,49 @@
+"""Behind a transaction-mode pooler nothing may be kept in a session."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from standin.pooler import pooling
+from store.table import Table
+
+from listener.errors import DatabaseError, DatabaseUnavailable
+from listener.store import Store
+from listener.transport import PostgresTransport
+
+
+async def test_jobs_run_through_a_pooler(jobs: Table, database: str) -> None:
+    await jobs.add(*range(20))
+    async with pooling(database) as url:
+        transport = PostgresTransport(url, pooled=True)
+        store = Store(transport)
+        await store.check_schema()
+        claims = await asyncio.gather(*(store.claim(f"w{n}", {"jobs": 5}) for n in range(4)))
+        done = [
+            {"delivery": job.id, "fence": job.fence, "columns": {"url": "x"}}
+            for claim in claims
+            for job in claim.jobs
+        ]
+        answers = await store.settle("complete", done)
+        assert [answer.outcome for answer in answers.values()] == ["ok"] * 20
+        await transport.close()
+    assert await jobs.words() == ["completed"] * 20
+
+
+async def test_a_refusal_is_told_and_the_next_call_goes_on(database: str) -> None:
+    async with pooling(database) as url:
+        transport = PostgresTransport(url, pooled=True)
+        for _ in range(3):
+            with pytest.raises(DatabaseError, match="there is no queue"):
+                await Store(transport).requeue("nowhere", ["1"])
+        await transport.close()
+
+
+async def test_a_pooler_breaks_what_is_kept_in_a_session(database: str) -> None:
+    """The stand-in is as strict as it says."""
+    async with pooling(database) as url:
+        transport = PostgresTransport(url)
+        with pytest.raises((DatabaseError, DatabaseUnavailable), match="prepared statement"):
+            await transport.call("schema_version")
+        await transport.close()
