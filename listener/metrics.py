@@ -36,7 +36,7 @@ FencedOp = Literal[
 Source = Literal["notify", "realtime", "webhook", "sweep"]
 FoundBy = Literal["sweep", "reconcile"]
 SlotState = Literal["used", "free"]
-ReconnectReason = Literal["refused", "closed", "silent"]
+ReconnectReason = Literal["refused", "closed", "silent", "recycled"]
 
 _PICKUP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _RUN_BUCKETS = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)

@@ -81,10 +81,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a process must know of a queue that it serves."""
+    """What a process must know of a queue that it serves.
+
+    Attributes:
+        tenant: the column that says whose job it is, if any.
+        changes: schema and name of its table, where only Realtime's postgres_changes can tell of new rows.
+    """
 
     queue: str
     table: str
     stages: list[str]
     columns: list[str]
     result: str | None
+    tenant: str | None
+    changes: list[str] | None

@@ -24,6 +24,17 @@ LARGEST_BATCH = 250
 LOCKED_PAUSE = 0.25
 PROGRESS_PAUSE = 1.0
 _ENDS = {"complete", "retry", "snooze", "release"}
+# What ends a job for good, by verb and answer. An outcome that the table refused has failed the job.
+_FINAL = {
+    ("complete", "ok"): "completed",
+    ("complete", "refused"): "failed",
+    ("fail", "ok"): "failed",
+    ("retry", "spent"): "failed",
+}
+
+
+def tell_nobody(_delivery: Delivery, _event: str, _news: Mapping[str, Any]) -> None:
+    """Where browsers only watch the row."""
 
 
 class _Pending:
@@ -53,12 +64,25 @@ class Settlement:
     """Collects what attempts have to say. While one batch is on its way the next one gathers, so a quiet service
     writes at once and a busy one in few statements. Nothing is dropped: what got no answer is said again, which
     the fence makes safe.
+
+    Args:
+        on_lost: called with the fence of an attempt that is over for this process, and why.
+        tell: called in the event loop with a delivery, an event and what browsers may know of it: `progress` with
+            percent and message, `finished` with the outcome.
     """
 
-    def __init__(self, store: Store, metrics: Metrics, *, on_lost: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        *,
+        on_lost: Callable[[int, str], None],
+        tell: Callable[[Delivery, str, Mapping[str, Any]], None] = tell_nobody,
+    ) -> None:
         self._store = store
         self._metrics = metrics
         self._on_lost = on_lost
+        self._tell = tell
         self._pending: list[_Pending] = []
         self._arrived = anyio.Event()
         self._progress: dict[int, _Progress] = {}
@@ -73,6 +97,8 @@ class Settlement:
         await pending.settled.wait()
         if pending.answer.outcome == "lost":
             self._metrics.queue(delivery.queue).fenced[verb].inc()  # type: ignore[index]
+        elif outcome := _FINAL.get((verb, pending.answer.outcome)):
+            self._tell(delivery, "finished", {"outcome": outcome})
         return pending.answer
 
     async def write(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
@@ -186,6 +212,11 @@ class Settlement:
             if progress.is_new:
                 progress.is_new = False
                 delivery = progress.delivery.id
+                self._tell(
+                    progress.delivery,
+                    "progress",
+                    {"percent": progress.percent, "message": progress.message},
+                )
                 latest[delivery] = progress
                 items[delivery] = {
                     "delivery": delivery,

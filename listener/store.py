@@ -117,6 +117,16 @@ class Store:
         answer: dict[str, Any] | None = await self._call("detach", queue=queue)
         return answer
 
+    async def guard(self, queue: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """Let browsers write only what is theirs; the columns are further ones that only the service writes."""
+        return dict(
+            await self._call("guard", queue=queue, columns=None if columns is None else list(columns))
+        )
+
+    async def unguard(self, queue: str) -> bool:
+        """Undo guard; false when there was none."""
+        return bool(await self._call("unguard", queue=queue))
+
     async def adopt(self, queue: str, older: timedelta) -> int:
         """Take over rows stuck in a running word."""
         return int(await self._call("adopt", queue=queue, older=older))

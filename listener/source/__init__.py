@@ -2,5 +2,6 @@
 
 from listener.source.base import Source, Wakes
 from listener.source.postgres import PostgresSource
+from listener.source.realtime import RealtimeSource
 
-__all__ = ["PostgresSource", "Source", "Wakes"]
+__all__ = ["PostgresSource", "RealtimeSource", "Source", "Wakes"]

@@ -1,5 +1,5 @@
 -- attach: makes the ready rows of a table jobs of a queue. Column names left out are found by name, '' is none.
--- Adds three triggers and changes nothing else of the table; may be called again to change what was said.
+-- Adds four triggers and changes nothing else of the table; may be called again to change what was said.
 -- With a kind (a column, or a JSON path such as metadata->>'type') each of `kinds` becomes a queue `name/kind`.
 -- Answers what was chosen, and the rows it found: waiting, and stuck in a running word without anyone who drives them.
 create or replace function listener.attach(
@@ -7,7 +7,7 @@ create or replace function listener.attach(
   message text default null, error text default null, result text default null, started_at text default null,
   finished_at text default null, updated_at text default null, run_at text default null, tenant text default null,
   priority text default null, kind text default null, kinds text[] default null, words jsonb default null,
-  stages text[] default '{}', max_attempts int default null, backoff interval default null, wake text default 'notify',
+  stages text[] default '{}', max_attempts int default null, backoff interval default null, wake text default null,
   dry_run boolean default false
 ) returns jsonb
 language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '2s'
@@ -31,7 +31,8 @@ begin
   end if;
 
   select * into taken from listener.attachment as t
-  where t.name = a.name and t.table_name <> a.table_name or t.table_name = a.table_name and t.status_column = a.status_column and t.name <> a.name;
+  where t.name = a.name and t.table_name <> a.table_name and t.relation <> a.relation
+     or t.table_name = a.table_name and t.status_column = a.status_column and t.name <> a.name;
   if found then
     raise exception 'queue % is attached to % already', taken.name, taken.table_name
       using hint = format('Take another queue name, or first: select listener.detach(%L).', taken.name);
@@ -39,12 +40,12 @@ begin
 
   if not attach.dry_run then
     -- The triggers need a lock that waits for writers while others wait behind it: give up soon, and try again.
-    for n in 1 .. 5 loop
+    for n in 1 .. 3 loop
       begin
         a.id := listener.save(a, attach.kinds, attach.max_attempts, attach.backoff);
         exit;
       exception when lock_not_available then
-        if n = 5 then
+        if n = 3 then
           raise exception '% is busy: its triggers could not be made in % tries of two seconds', a.table_name, n
             using hint = 'Find the long transaction on the table in pg_stat_activity, and attach again.';
         end if;
@@ -88,8 +89,13 @@ begin
   if name is null or name !~ '^[^/[:cntrl:]]{1,60}$' then
     raise exception '% is no name for a queue', coalesce(quote_literal(name), 'null') using hint = 'It has 1 to 60 characters, without a slash.';
   end if;
-  if coalesce(wake, '') not in ('notify', 'none') then
-    raise exception 'wake is %, it must be ''notify'' or ''none''', coalesce(quote_literal(wake), 'null');
+  a.wake := coalesce(wake, case when listener.has_realtime() then 'both' else 'notify' end);
+  if a.wake not in ('notify', 'realtime', 'both', 'none') then
+    raise exception 'wake is %, it must be ''notify'', ''realtime'', ''both'' or ''none''', quote_literal(wake);
+  end if;
+  if a.wake in ('realtime', 'both') and not listener.has_realtime() then
+    raise exception 'wake is %, but this database has no Supabase Realtime that it could use', quote_literal(wake)
+      using hint = 'Say wake => ''notify'', or leave it out.';
   end if;
   a.name := name;
   a.relation := relation;
@@ -115,7 +121,6 @@ begin
   a.failed := words->>'failed';
   a.cancelled := words->>'cancelled';
   a.stages := coalesce(stages, '{}');
-  a.wake := wake;
   -- Not the path of this function: the one that the session began with.
   a.search_path := (select s.reset_val from pg_catalog.pg_settings as s where s.name = 'search_path');
   if (kind is null) <> (coalesce(cardinality(kinds), 0) = 0) then
@@ -179,7 +184,7 @@ begin
     running, done, failed, cancelled, stages, search_path, wake)
   values (a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_column, a.kind_path, a.ready,
     a.running, a.done, a.failed, a.cancelled, a.stages, a.search_path, a.wake)
-  on conflict (name) do update set relation = excluded.relation, key_column = excluded.key_column, key_type = excluded.key_type,
+  on conflict (name) do update set relation = excluded.relation, table_name = excluded.table_name, key_column = excluded.key_column, key_type = excluded.key_type,
     status_column = excluded.status_column, columns = excluded.columns, kind_column = excluded.kind_column,
     kind_path = excluded.kind_path, ready = excluded.ready,
     running = excluded.running, done = excluded.done, failed = excluded.failed, cancelled = excluded.cancelled,

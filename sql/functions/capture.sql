@@ -74,8 +74,11 @@ create or replace function listener.wake(wake text, queues int[]) returns void
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if wake = 'notify' then
+  if wake in ('notify', 'both') then
     perform pg_notify('listener_wake', q.name) from listener.queue as q where q.id = any(queues);
+  end if;
+  if wake in ('realtime', 'both') then
+    perform listener.broadcast('wake', queues);
   end if;
 end $$;
 
@@ -86,5 +89,8 @@ as $$
 begin
   if queues is not null then
     perform pg_notify('listener_stop', q.name) from listener.queue as q where q.id = any(queues);
+    perform listener.broadcast('stop', array(
+      select q.id from listener.queue as q join listener.attachment as a on a.id = q.attachment
+      where q.id = any(queues) and a.wake in ('realtime', 'both')));
   end if;
 end $$;

@@ -1,5 +1,5 @@
 -- generate: writes the functions of one attachment that must be quick, for their text is static and planned once:
--- the three capture triggers, which are thin (what a change means stands in capture), and the heart of its claim.
+-- the capture triggers, which are thin (what a change means stands in capture), and the heart of its claim.
 create or replace function listener.generate(attachment int) returns void
 language plpgsql set search_path = ''
 as $$
@@ -16,11 +16,11 @@ begin
   row_sql := listener.row_sql(a);
   perform listener.generate_take(a);
 
-  foreach op in array array['insert', 'update', 'delete'] loop
+  foreach op in array listener.captured() loop
     quick := '';
     case op
     when 'insert' then
-      transition := 'new table as new_rows';
+      transition := 'referencing new table as new_rows';
       rows_sql := format('select %s from new_rows as r where r.%I = %L', row_sql, a.status_column, a.ready);
       -- New rows have no deliveries yet: nearly always all is done here. Only a key that was used before goes on.
       quick := format($quick$
@@ -36,7 +36,7 @@ begin
         case when a.wake = 'notify' and a.kind_column is null then format('perform pg_notify(%L, %L);', 'listener_wake', a.name)
              else format('perform listener.wake(%L, queues);', a.wake) end);
     when 'update' then
-      transition := 'old table as old_rows new table as new_rows';
+      transition := 'referencing old table as old_rows new table as new_rows';
       -- Only where row and delivery disagree: the service's own writes leave here, without any call.
       rows_sql := format(
         'select c.* from (select %1$s from new_rows as r left join old_rows as o on o.%2$I = r.%2$I'
@@ -50,9 +50,13 @@ begin
         ' when c.word = any(%6$L) then d.state <> ''running'' else d.state is not null end',
         row_sql, a.key_column, a.status_column, a.id, a.ready, a.stages || a.running);
     when 'delete' then
-      transition := 'old table as old_rows';
+      transition := 'referencing old table as old_rows';
       rows_sql := format('select r.%I::text as key, null as word, null::int as queue, null::int as priority,'
         ' null::timestamptz as run_at from old_rows as r', a.key_column);
+    when 'truncate' then
+      transition := '';
+      rows_sql := format('select d.job_key as key, null as word, null::int as queue, null::int as priority,'
+        ' null::timestamptz as run_at from listener.delivery as d where d.attachment = %s', a.id);
     end case;
 
     body := format($body$
@@ -77,11 +81,17 @@ end $body$, quick, rows_sql, a.id, op, a.table_name);
     execute format('revoke all on function listener.%I() from public', format('capture_%s_%s', op, a.id));
     if not exists (select from pg_catalog.pg_trigger as t
                    where t.tgrelid = to_regclass(a.table_name) and t.tgname = format('listener_%s_%s', op, a.id)) then
-      execute format('create trigger %I after %s on %s referencing %s for each statement execute function listener.%I()',
+      execute format('create trigger %I after %s on %s %s for each statement execute function listener.%I()',
         format('listener_%s_%s', op, a.id), op, a.table_name, transition, format('capture_%s_%s', op, a.id));
     end if;
   end loop;
+  perform listener.generate_guard(a);
 end $$;
+
+-- captured: what the triggers of an attached table hear of.
+create or replace function listener.captured() returns text[]
+language sql immutable set search_path = ''
+as $$ select array['insert', 'update', 'delete', 'truncate'] $$;
 
 -- generate_take: writes take_<id>(queue, most, worker, lease, one), the heart of a claim, as one statement: deliveries
 -- that nobody has locked, then their rows, then both go to running. The triggers fire at its end, when row and

@@ -48,7 +48,7 @@ begin
   select format('%s of %s: its rows are heard only by reconcile; run attach again, or alter table … enable trigger',
                 string_agg(format('the %s trigger is %s', op, case when t.oid is null then 'missing' else 'disabled' end), ', '), a.table_name)
     into problem
-    from unnest(array['insert', 'update', 'delete']) as op
+    from unnest(listener.captured()) as op
     left join pg_catalog.pg_trigger as t
       on t.tgrelid = to_regclass(a.table_name) and t.tgname = format('listener_%s_%s', op, a.id)
     where t.oid is null or t.tgenabled not in ('O', 'A') having count(*) > 0;

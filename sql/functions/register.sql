@@ -1,5 +1,6 @@
 -- register: makes a live process known. slots: {"queue": slots}. Answers, of each queue that it serves, what its
--- handler must know: [{"queue", "columns": [name], "result": name or null, "progress", "stages"}].
+-- handler must know: [{"queue", "columns": [name], "result": name or null, "tenant": name or null, "progress", "stages",
+-- "changes": [schema, table] where its rows are announced by Realtime's postgres_changes alone, or null}].
 create or replace function listener.register(worker text, host text, version text, slots jsonb) returns jsonb
 language plpgsql security definer set search_path = ''
 as $$
@@ -8,7 +9,8 @@ begin
   on conflict (id) do update set seen_at = clock_timestamp(), slots = excluded.slots;
   return (
     select coalesce(jsonb_agg(jsonb_build_object('queue', q.name, 'table', a.table_name, 'stages', a.stages,
-      'result', a.columns->'result'->>'name', 'columns', array(
+      'result', a.columns->'result'->>'name', 'tenant', a.columns->'tenant'->>'name', 'changes', listener.changes(a),
+      'columns', array(
         select c.attname from pg_catalog.pg_attribute as c
         where c.attrelid = to_regclass(a.table_name) and c.attnum > 0 and not c.attisdropped order by c.attnum))), '[]')
     from listener.queue as q join listener.attachment as a on a.id = q.attachment where register.slots ? q.name);
@@ -18,3 +20,13 @@ end $$;
 create or replace function listener.unregister(worker text) returns void
 language sql security definer set search_path = ''
 as $$ delete from listener.worker as w where w.id = unregister.worker $$;
+
+-- changes: the schema and name of a table that sends no messages through Realtime but is published to it, so that
+-- a service without a database connection can hear of new rows all the same. Else null.
+create or replace function listener.changes(a listener.attachment) returns jsonb
+language sql stable set search_path = ''
+as $$
+  select jsonb_build_array(p.schemaname, p.tablename) from pg_catalog.pg_publication_tables as p
+  where p.pubname = 'supabase_realtime' and format('%I.%I', p.schemaname, p.tablename) = a.table_name
+    and a.wake = 'notify'
+$$;

@@ -179,11 +179,11 @@ async def test_a_truncated_table_has_no_jobs(jobs: Table, db: asyncpg.Connection
     await jobs.add(1, 2)
     running = await jobs.claim_one()
     await db.execute("truncate jobs")
-
-    claim = await jobs.store.claim("w1", {"jobs": 10})
-    assert (claim.jobs, [miss.why for miss in claim.misses]) == ([], ["gone"])
-    assert (await jobs.settle("complete", running)).outcome == "lost"
     assert await db.fetchval("select count(*) from listener.delivery") == 0
+    assert await jobs.history(1) == await jobs.history(2) == ["cancelled"]
+    (lost,) = await jobs.store.heartbeat("w1", [(running.id, running.fence)])
+    assert lost.cancelled
+    assert (await jobs.settle("complete", running)).outcome == "lost"
 
 
 async def test_our_triggers_never_make_a_users_statement_fail(jobs: Table, db: asyncpg.Connection) -> None:

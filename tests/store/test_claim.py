@@ -100,7 +100,9 @@ async def test_a_row_that_somebody_has_locked_leaves_its_slot_to_the_next(
 
 async def test_rows_that_are_gone_leave_their_slots_to_the_next(jobs: Table, db: asyncpg.Connection) -> None:
     await jobs.add(*range(10))
-    await db.execute("truncate jobs")
+    await db.execute(
+        "alter table jobs disable trigger user; delete from jobs; alter table jobs enable trigger user"
+    )
     await jobs.add(11)
     claim = await jobs.store.claim("w1", {"jobs": 2})
     assert [job.key for job in claim.jobs] == ["job 11"]
@@ -143,7 +145,9 @@ async def test_a_claim_that_meets_many_rows_that_are_gone_ends_soon_and_says_so(
     jobs: Table, db: asyncpg.Connection
 ) -> None:
     await db.execute("insert into jobs (id) select n::text from generate_series(1, 3000) as n")
-    await db.execute("truncate jobs")
+    await db.execute(
+        "alter table jobs disable trigger user; delete from jobs; alter table jobs enable trigger user"
+    )
     calls = 0
     while (claim := await jobs.store.claim("w1", {"jobs": 2})).more:
         calls += 1

@@ -122,7 +122,11 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "queue with a slash": (PLAIN, {"queue": "a/b"}, "'a/b' is no name for a queue"),
     "queue without a name": (PLAIN, {"queue": ""}, "'' is no name for a queue"),
     "no attempts": (PLAIN, {"max_attempts": 0}, "max_attempts is 0, it must be from 1 to 1000"),
-    "wake by pigeon": (PLAIN, {"wake": "pigeon"}, "wake is 'pigeon', it must be 'notify' or 'none'"),
+    "wake by pigeon": (
+        PLAIN,
+        {"wake": "pigeon"},
+        "wake is 'pigeon', it must be 'notify', 'realtime', 'both' or 'none'",
+    ),
     "forced row-level security": (
         f"{PLAIN}; alter table t enable row level security, force row level security",
         {},
