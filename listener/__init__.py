@@ -1,5 +1,9 @@
 """Rows inserted into your own Postgres or Supabase tables become jobs: heard at once, done once, never stuck."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from listener.app import App
 from listener.errors import (
     ConfigError,
@@ -14,8 +18,12 @@ from listener.errors import (
 )
 from listener.job import Job
 
+if TYPE_CHECKING:
+    from listener.web.identity import Caller, caller
+
 __all__ = [
     "App",
+    "Caller",
     "ConfigError",
     "DatabaseError",
     "DatabaseUnavailable",
@@ -26,4 +34,14 @@ __all__ = [
     "Retry",
     "SchemaError",
     "Snooze",
+    "caller",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # FastAPI takes longer to import than all the rest, and only routes need it.
+    if name in {"Caller", "caller"}:
+        from listener.web import identity
+
+        return getattr(identity, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,16 +5,32 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints, is_typeddict
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, is_typeddict
 
 from listener.errors import ConfigError
 from listener.job import Job
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
 HandlerFunction = Callable[[Job], Any] | Callable[[Job], Awaitable[Any]]
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """What a process does now and then, beside its jobs.
+
+    Attributes:
+        function: called without arguments.
+        seconds: between two calls.
+    """
+
+    function: Callable[[], Awaitable[object]]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +56,27 @@ class Handler:
 
 
 class App:
-    """A set of handlers, one for each queue."""
+    """A set of handlers, one for each queue, and HTTP routes and chores beside them."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._routers: list[APIRouter] = []
+        self._chores: list[Chore] = []
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """Queue name -> handler."""
         return self._handlers
+
+    @property
+    def routers(self) -> Sequence[APIRouter]:
+        """The HTTP routes."""
+        return self._routers
+
+    @property
+    def chores(self) -> Sequence[Chore]:
+        """What is done now and then."""
+        return self._chores
 
     def handler(self, queue: str, *, concurrency: int = 1, timeout: float | None = None) -> Callable[[F], F]:
         """Register the decorated function for a queue.
@@ -80,14 +108,40 @@ class App:
 
         return register
 
+    def add_routes(self, router: APIRouter) -> None:
+        """Serve these routes on the service's port.
+
+        They run in a thread and an event loop of their own, and everybody can reach them: a route asks for its
+        caller by `Annotated[Caller, Depends(caller)]`, and decides what that one may do.
+        """
+        self._routers.append(router)
+
+    def every(self, seconds: float) -> Callable[[F], F]:
+        """Call the decorated `async def` without arguments every so many seconds, for the first time soon after the
+        start. Every process does so: it must do no harm when two do it at once. An error is logged, no more.
+
+        Raises:
+            ConfigError: the number makes no sense.
+        """
+        if not seconds > 0:
+            raise ConfigError(f"a chore is to be done every {seconds} s; it must be more than 0")
+
+        def register(function: F) -> F:
+            self._chores.append(Chore(function, seconds))
+            return function
+
+        return register
+
     def include(self, other: App) -> None:
-        """Take over all handlers of another app.
+        """Take over all handlers, routes and chores of another app.
 
         Raises:
             ConfigError: both have a handler for the same queue.
         """
         for handler in other.handlers.values():
             self._add(handler)
+        self._routers += other.routers
+        self._chores += other.chores
 
     def _add(self, handler: Handler) -> None:
         if handler.queue in self._handlers:

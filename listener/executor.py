@@ -12,7 +12,7 @@ import anyio
 from listener.app import Handler
 from listener.errors import Fail, LeaseLost, Retry, Snooze
 from listener.job import Job
-from listener.log import redact, summary, text_of
+from listener.log import summary, text_of
 from listener.metrics import QueueMetrics, RetryReason
 from listener.model import Answer, Delivery
 from listener.settlement import Settlement
@@ -115,7 +115,7 @@ class Attempt:
             return self._returned(returned)
         if self._stopped == "timeout":
             self._reason = "timeout"
-            return "retry", {"error": f"the handler took longer than its {self._timeout:g} s"}
+            return "retry", {"error": f"the handler took longer than its {self._timeout:g} s", "kind": "Timeout"}
         return "release", {}
 
     async def _call(self) -> Any:
@@ -132,17 +132,17 @@ class Attempt:
             case Snooze():
                 return "snooze", {"delay": max(SHORTEST_SNOOZE, _within_reason(error.delay))}
             case Fail():
-                return "fail", {"error": bounded(redact(text_of(error)))}
+                return "fail", {"error": bounded(text_of(error)), "kind": _kind(error)}
             case Retry():
                 self._reason = "asked"
                 delay = {} if error.delay is None else {"delay": _within_reason(error.delay)}
-                return "retry", {"error": bounded(redact(text_of(error))), **delay}
+                return "retry", {"error": bounded(text_of(error)), "kind": _kind(error), **delay}
             case LeaseLost():
                 return None, {}
             case _:
                 self._reason = "error"
                 self._job.log.warning("the handler raised", error=summary(error), exc_info=error)
-                return "retry", {"error": bounded(redact(summary(error)))}
+                return "retry", {"error": bounded(summary(error)), "kind": _kind(error)}
 
     def _returned(self, returned: Any) -> tuple[str | None, dict[str, Any]]:
         try:
@@ -189,6 +189,12 @@ class Attempt:
                 logger.debug("job snoozed", seconds=self._item["delay"])
             case verb, _:
                 logger.info("job given back", how=verb)
+
+
+def _kind(error: BaseException) -> str:
+    """What went wrong, by the name of its class; Fail and Retry only say what is to be done about it."""
+    cause = error.__cause__ if isinstance(error, Fail | Retry) else None
+    return type(cause or error).__name__
 
 
 def _within_reason(delay: float) -> float:

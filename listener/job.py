@@ -31,6 +31,7 @@ class Job:
         row: the user's row right after the claim, in JSON types; times are ISO 8601 texts.
         attempt: which attempt this is, from 1.
         max_attempts: how many there may be.
+        fence: the number of this attempt that no other has, higher than that of any earlier one.
         snoozes: how often the job has been snoozed.
         waited: seconds since the job was first due.
         reached: the stage that was reached, or None before the first `stage`.
@@ -52,6 +53,7 @@ class Job:
         self.row = delivery.row
         self.attempt = delivery.attempt
         self.max_attempts = delivery.max_attempts
+        self.fence = delivery.fence
         self.snoozes = delivery.snoozes
         self.waited = delivery.waited
         self.reached = delivery.reached

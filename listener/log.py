@@ -5,12 +5,15 @@ Loggers of structlog and of the standard library (uvicorn, asyncpg) come out ali
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TextIO
+from urllib.parse import quote
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
@@ -31,8 +34,22 @@ _SECRETS = [
 ]
 
 
+# What `hide` was told, the longest first: one secret may be the beginning of another.
+_known: list[str] = []
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Have `redact` replace these, whatever they look like. Those of less than 8 characters would hide words."""
+    said = {secret for secret in secrets if len(secret) >= 8}
+    forms = {form for secret in said for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
+    _known[:] = sorted(forms.union(_known), key=len, reverse=True)
+
+
 def redact(text: str) -> str:
-    """Replace what looks like a secret: tokens and keys, passwords in Postgres URLs, signatures in links."""
+    """Replace the secrets of the settings, and what looks like one: tokens and keys, passwords in Postgres URLs,
+    signatures in links."""
+    for secret in _known:
+        text = text.replace(secret, _HIDDEN)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

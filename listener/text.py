@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from listener.log import redact
+
 LONGEST_ERROR = 4000
 
 
@@ -21,8 +23,9 @@ def clean(text: str) -> str:
 
 
 def bounded(text: str, most: int = LONGEST_ERROR) -> str:
-    """A clean text of at most `most` characters; the middle of a longer one is left out."""
-    text = clean(text)
+    """A clean text without secrets, of at most `most` characters; the middle of a longer one is left out."""
+    # Before it is cut: half a secret would be no secret that anybody knows.
+    text = clean(redact(text))
     if len(text) <= most:
         return text
     half = (most - 5) // 2

@@ -10,4 +10,8 @@ begin
     execute format('revoke all on all tables in schema listener from %I', browser);
     execute format('revoke all on schema listener from %I', browser);
   end loop;
+  -- A function that was made anew has lost what the preset worker_role granted.
+  if to_regrole('listener_worker') is not null and has_schema_privilege('listener_worker', 'listener', 'usage') then
+    perform listener.grant_verbs('listener_worker');
+  end if;
 end $$;

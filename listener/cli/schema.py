@@ -120,8 +120,19 @@ def _summary(applied: list[str]) -> str:
 )
 @click.option(
     "--wake",
-    type=click.Choice(["notify", "none"]),
+    type=click.Choice(["notify", "realtime", "both", "none"]),
     help="How the service hears of rows; none leaves them to the sweep.",
+)
+@click.option(
+    "--guard/--no-guard",
+    default=None,
+    help="Let browsers insert, cancel and retry jobs, but write nothing that the service writes.",
+)
+@click.option(
+    "--guard-columns",
+    metavar="NAME,…",
+    callback=values.names,
+    help="Guard it, and these columns of the handler's, such as download_url.",
 )
 @click.option("--preset", metavar="NAME", help="Make and attach the table of a known system instead.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
@@ -131,6 +142,8 @@ def attach(
     *,
     table: str | None,
     queue: str | None,
+    guard: bool | None,
+    guard_columns: list[str] | None,
     preset: str | None,
     dry_run: bool,
     as_json: bool,
@@ -139,24 +152,37 @@ def attach(
 ) -> None:
     """Make the rows of a table jobs of a queue.
 
-    Columns that are not named are found by their usual names; an empty name means none. Adds three triggers
+    Columns that are not named are found by their usual names; an empty name means none. Adds four triggers
     to the table, and changes nothing else of it. Attaching again changes what was said before.
     """
     if preset is not None:
-        if table or queue or any(value is not None for value in options.values()):
+        if table or queue or any(value is not None for value in (guard, guard_columns, *options.values())):
             raise click.UsageError("--preset brings its own table, queue and options")
         anyio.run(_attach_preset, preset, dry_run, as_json, database_url)
         return
     if table is None or queue is None:
         raise click.UsageError("name a TABLE and a QUEUE, or a --preset")
-    anyio.run(_attach_table, table, queue, {**options, "dry_run": dry_run}, as_json, database_url)
+    if guard_columns is not None:
+        guard = True
+    options["dry_run"] = dry_run
+    anyio.run(_attach_table, table, queue, options, guard, guard_columns, as_json, database_url)
 
 
 async def _attach_table(
-    table: str, queue: str, options: dict[str, Any], as_json: bool, database_url: str | None
+    table: str,
+    queue: str,
+    options: dict[str, Any],
+    guard: bool | None,
+    guard_columns: list[str] | None,
+    as_json: bool,
+    database_url: str | None,
 ) -> None:
     async with connected(database_url) as database:
         report = await database.store.attach(table, queue, **options)
+        if guard and report["attached"]:
+            report["guard"] = await database.store.guard(queue, guard_columns)
+        elif guard is False and report["attached"]:
+            await database.store.unguard(queue)
     if as_json:
         print_json(report)
     else:
@@ -179,6 +205,12 @@ def _show_report(report: dict[str, Any]) -> None:
     for label, text in rows.items():
         if text:
             out.print(f"  {label:<8} {plain(text)}", soft_wrap=True)
+    if guard := report.get("guard"):
+        out.print(f"  guarded  {plain(', '.join(['status', *guard['columns']]))}", soft_wrap=True)
+        if not guard["row_security"]:
+            click.echo(
+                f"policies are not asked yet: alter table {report['table']} enable row level security;"
+            )
     if report["stuck"] and report["attached"]:
         click.echo(f"take the stuck ones over with: listener adopt {report['queue']} --older 10min")
 

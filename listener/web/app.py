@@ -13,7 +13,8 @@ from listener.config import Settings
 from listener.metrics import Metrics
 from listener.status import Status
 from listener.web import errors, health
-from listener.web.guard import Shield, TokenGuard
+from listener.web.guard import Shield
+from listener.web.identity import Identity, service
 
 # The page of /docs comes with FastAPI and loads its script from there.
 _DOCS_POLICY = (
@@ -37,8 +38,8 @@ def create_app(
         settings: decides who may ask.
         status: what the health routes read.
         metrics: what `/metrics` shows.
-        routers: further routes, which want the token like all but health.
-        open_routers: further routes that check their callers themselves, such as by signed URLs.
+        routers: further routes for the service's own callers, like all but health.
+        open_routers: further routes that check their callers themselves, by `identity.caller` or by signed URLs.
         refresh: awaited before metrics are shown, so that the fleet's numbers are fresh.
     """
     app = FastAPI(
@@ -49,10 +50,11 @@ def create_app(
         openapi_url=None,
     )
     errors.install(app)
+    app.state.identity = Identity(settings)
     app.add_middleware(Shield, settings=settings)
     for router in (health.routes(status), *open_routers):
         app.include_router(router)
-    guarded = [Depends(TokenGuard(settings))]
+    guarded = [Depends(service)]
     for router in (_metrics(metrics, refresh), _documentation(app), *routers):
         app.include_router(router, dependencies=guarded, responses={401: {"model": errors.Problem}})
     return app

@@ -1,21 +1,16 @@
-"""Who may ask: this machine freely, everybody else with the token."""
+"""What holds for every request: where it may come from, and what browsers are told of the answer."""
 
 from __future__ import annotations
 
 import ipaddress
-import secrets
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import Depends, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener.config import Settings
-
-_bearer = HTTPBearer(auto_error=False, description="The service's API_TOKEN; not needed on its own machine.")
 
 _HEADERS = {
     # Media may be opened in a tab of its own, which the browser shows in a page that this policy applies to.
@@ -25,28 +20,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-class TokenGuard:
-    """A dependency of every route that is not open: refuses callers from elsewhere without the token."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._loopback = settings.is_loopback
-        self._token = settings.api_token
-
-    async def __call__(
-        self,
-        request: Request,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    ) -> None:
-        """Raises 401 with a sentence that says what is missing."""
-        if self._loopback and _is_direct(request.headers):
-            return
-        if self._token is None:
-            raise _unauthorized("Set API_TOKEN for the service, and send it as `Authorization: Bearer …`.")
-        sent = credentials.credentials if credentials else ""
-        if not secrets.compare_digest(sent.encode(), self._token.get_secret_value().encode()):
-            raise _unauthorized("Send the service's API_TOKEN as `Authorization: Bearer …`.")
 
 
 class Shield:
@@ -69,8 +42,8 @@ class Shield:
                     headers.setdefault(name, value)
             await send(message)
 
-        headers = Headers(scope=scope)
-        if self._loopback and not _is_local(headers) and _host(headers) != self._public:
+        host = _host(Headers(scope=scope).get("host", ""))
+        if self._loopback and not _is_local(host) and host != self._public:
             sentence = "Only localhost is answered; set PUBLIC_URL where a proxy stands before the service."
             refusal = JSONResponse({"error": sentence}, status_code=421)
             await refusal(scope, receive, send_with_headers)
@@ -78,26 +51,29 @@ class Shield:
         await self._app(scope, receive, send_with_headers)
 
 
-def _host(headers: Headers) -> str | None:
-    """The name that the caller used, without the port."""
+def is_own_machine(request: Request) -> bool:
+    """Whether a request to a loopback address is this machine's own.
+
+    It is not where something shows that a proxy here passes on somebody else's, or that a page from elsewhere has
+    the browser of this machine's user send it: browsers name that page with everything that changes something.
+    """
+    headers = request.headers
+    passed_on = "forwarded" in headers or "x-forwarded-for" in headers
+    origin = headers.get("origin")
+    from_page = origin is not None and not _is_local(_host(origin.partition("://")[2]))
+    return _is_local(_host(headers.get("host", ""))) and not passed_on and not from_page
+
+
+def _host(authority: str) -> str | None:
+    """The name in `name:port`."""
     try:
-        return urlsplit(f"//{headers.get('host', '')}").hostname
+        return urlsplit(f"//{authority}").hostname
     except ValueError:
         return None
 
 
-def _is_local(headers: Headers) -> bool:
-    host = _host(headers)
+def _is_local(host: str | None) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def _is_direct(headers: Headers) -> bool:
-    """Whether nothing shows that a proxy on this machine passes somebody else's request on."""
-    return _is_local(headers) and not ("forwarded" in headers or "x-forwarded-for" in headers)
-
-
-def _unauthorized(sentence: str) -> HTTPException:
-    return HTTPException(401, sentence, headers={"WWW-Authenticate": "Bearer"})

@@ -27,8 +27,8 @@ class WebServer:
         settings: where to listen and who may ask.
         status: what the health routes read; this component beats it from the main loop.
         metrics: what `/metrics` shows.
-        routers: further routes, which want the token like all but health. They run in the HTTP thread's loop.
-        open_routers: further routes that check their callers themselves, such as by signed URLs.
+        routers: further routes for the service's own callers. They run in the HTTP thread's loop.
+        open_routers: further routes that check their callers themselves, by `identity.caller` or by signed URLs.
         refresh: awaited in the HTTP thread's loop before metrics are shown.
     """
 

@@ -34,7 +34,8 @@ begin
       else jsonb_build_object('status', a.failed, 'finished_at', true) end);
     perform listener.write_rows(a, (
       select jsonb_agg(jsonb_build_object('key', g.job_key, 'columns', coalesce(item->'columns', '{}') || painted
-        || case finish.outcome when 'failed' then listener.paint(a, jsonb_build_object('error', item->'error')) else '{}' end))
+        || case finish.outcome when 'failed' then listener.paint(a, jsonb_build_object('error', jsonb_build_object(
+             'stage', g.word, 'error', coalesce(item->>'kind', 'Fail'), 'message', item->'error', 'attempt', g.attempt))) else '{}' end))
       from jsonb_array_elements(batch) as item join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
       where g.standing = 'held' and g.attachment = a.id));
   end loop;

@@ -1,4 +1,6 @@
--- fail: ends attempts for good. Batch: [{"delivery", "fence", "error", "columns"?, "warnings"?}].
+-- fail: ends attempts for good. Batch: [{"delivery", "fence", "error", "kind"?, "columns"?, "warnings"?}], the kind being the
+-- name of the exception. An error column of jsonb gets {stage, error, message, attempt, time}: the running word that the
+-- row showed, the kind, the error, which attempt it was, and when.
 create or replace function listener.fail(batch jsonb) returns jsonb
 language sql security definer set search_path = '' set row_security = off
 as $$ select listener.settle('fail', batch) $$;

@@ -41,7 +41,7 @@ begin
 
   -- What is spent fails, row before delivery as ever; a row that is locked now is tried at the next rescue.
   select jsonb_agg(jsonb_build_object('delivery', d.id, 'fence', d.fence, 'queue', q.name, 'key', d.job_key, 'worker', d.worker,
-      'error', format('the worker died or lost its connection in the last of %s attempts', q.max_attempts)))
+      'kind', 'WorkerLost', 'error', format('the worker died or lost its connection in the last of %s attempts', q.max_attempts)))
     into spent from listener.delivery as d join listener.queue as q on q.id = d.queue
     where d.id = any(expired) and d.state = 'running' and d.attempt >= q.max_attempts and d.lease_until < clock_timestamp();
   if spent is not null then

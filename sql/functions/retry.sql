@@ -1,4 +1,4 @@
--- retry: gives jobs back after a failed attempt. Batch: [{"delivery", "fence", "error", "delay"?, "warnings"?}], the
+-- retry: gives jobs back after a failed attempt. Batch: [{"delivery", "fence", "error", "kind"?, "delay"?, "warnings"?}], the
 -- delay in seconds; without one it is the queue's exponential backoff with full jitter, at most ten minutes:
 -- a random share of backoff * 2^(attempt - 1). A job whose attempts are spent fails instead (outcome `spent`).
 -- The row shows the ready word again, or stays at the stage it had reached.

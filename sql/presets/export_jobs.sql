@@ -44,7 +44,7 @@ begin
     from (values
       ('export_jobs_select_policy', 'for select using (auth.uid() = user_id)'),
       ('export_jobs_insert_policy', 'for insert with check (auth.uid() = user_id)'),
-      ('export_jobs_update_policy', 'for update using (auth.uid() = user_id)'),
+      ('export_jobs_update_policy', 'for update using (auth.uid() = user_id) with check (auth.uid() = user_id)'),
       ('export_jobs_delete_policy', 'for delete using (auth.uid() = user_id)')
     ) as policy (name, rule)
     where not exists (

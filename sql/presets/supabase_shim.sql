@@ -5,7 +5,11 @@ do $$
 declare
   wanted record;
 begin
-  if to_regrole('supabase_auth_admin') is not null then
+  -- Not by the role alone: it belongs to the whole cluster, which may well hold plain databases, too.
+  if exists (
+    select from pg_catalog.pg_namespace as n
+    where n.nspname = 'auth' and n.nspowner::regrole::text = 'supabase_auth_admin'
+  ) then
     raise exception 'this is a Supabase project: it needs no shim';
   end if;
   for wanted in

@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from listener.kit import escape
 from tests.cli.conftest import Listener, Sql, Worker
 
 
@@ -31,7 +33,10 @@ def test_all_is_well(listener: Listener, worker: Worker) -> None:
     assert "✓ listen      a notification took" in result.output
     assert "✓ table       public.thumbs is heard as thumbs" in result.output
     assert "✓ queue       thumbs: 1 worker, 5 slots" in result.output
-    assert result.output.endswith("\nall is well\n")
+    # Not every kernel can confine ffmpeg; where it can't, that is worth a look.
+    possible = anyio.run(escape.ways)
+    assert ("✓ confinement ffmpeg has no network" in result.output) is not bool(possible)
+    assert result.output.endswith("\n0 to mend, 1 to look at\n" if possible else "\nall is well\n")
 
 
 def test_it_changes_nothing(listener: Listener, sql: Sql, thumbs: str) -> None:
@@ -80,6 +85,11 @@ def test_browsers_can_call_a_function(examine: Any, sql: Sql, thumbs: str) -> No
         ("alter table thumbs disable trigger user", "the insert trigger is disabled, the update", "enable trigger"),
         ("drop trigger listener_insert_1 on thumbs", "the insert trigger is missing on", "listener attach"),
         ("drop table thumbs", "public.thumbs of thumbs is gone", "listener detach thumbs"),
+        (
+            "alter table thumbs rename to pictures",
+            "public.thumbs of thumbs is called public.pictures now",
+            "listener attach public.pictures thumbs",
+        ),
         ("alter table thumbs rename progress to percent", "has lost progress", "listener attach"),
         ("alter table thumbs enable row level security, force row level security", "hides its rows", "no force"),
     ],

@@ -106,5 +106,5 @@ async def test_the_schema_describes_answers_errors_and_the_token(ask: Any) -> No
 
     assert {"/health", "/livez", "/readyz", "/metrics", "/jobs"} <= schema["paths"].keys()
     assert schema["paths"]["/readyz"]["get"]["responses"].keys() == {"200", "503"}
-    assert schema["paths"]["/metrics"]["get"]["security"] == [{"HTTPBearer": []}]
+    assert schema["paths"]["/metrics"]["get"]["security"] == [{"HTTPBearer": []}, {"APIKeyHeader": []}]
     assert "security" not in schema["paths"]["/health"]["get"]

@@ -120,7 +120,8 @@ async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Servi
     async def count(n: int) -> int:
         return n
 
-    async with serving(router) as url, httpx.AsyncClient() as client:
+    # Without our logging a traceback takes structlog its time.
+    async with serving(router) as url, httpx.AsyncClient(timeout=30) as client:
         failed = await client.get(f"{url}/broken")
         malformed = await client.get(f"{url}/count?n=many")
         unknown = await client.get(f"{url}/nowhere")

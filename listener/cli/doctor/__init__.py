@@ -12,6 +12,7 @@ from listener.cli.common import database_option, json_option, print_json
 from listener.cli.doctor.finding import Finding, bad, good
 from listener.cli.doctor.machine import check_machine
 from listener.cli.doctor.schema import check_schema
+from listener.cli.doctor.security import check_security
 from listener.cli.doctor.server import check_server
 from listener.cli.show import console, plain
 from listener.config import Settings
@@ -21,15 +22,16 @@ MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failure": ("✗", 
 
 
 @click.command()
+@click.option("--security", is_flag=True, help="Try instead what browsers should not be able to do.")
 @json_option
 @database_option
-def doctor(as_json: bool, database_url: str | None) -> None:
+def doctor(security: bool, as_json: bool, database_url: str | None) -> None:
     """Check everything, and say how to mend it.
 
     Changes nothing. The exit code is 1 when something keeps the service from working (✗); what only
-    deserves a look (!) leaves it 0.
+    deserves a look (!) leaves it 0. With --security, what is tried is rolled back.
     """
-    findings = anyio.run(_examine, database_url, not as_json)
+    findings = anyio.run(_examine, database_url, security, not as_json)
     failures = sum(finding.level == "failure" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
     if as_json:
@@ -40,16 +42,16 @@ def doctor(as_json: bool, database_url: str | None) -> None:
     click.get_current_context().exit(1 if failures else 0)
 
 
-async def _examine(given: str | None, show: bool) -> list[Finding]:
+async def _examine(given: str | None, security: bool, show: bool) -> list[Finding]:
     findings = []
-    async for finding in _findings(given):
+    async for finding in _findings(given, security):
         findings.append(finding)
         if show:
             _show(finding)
     return findings
 
 
-async def _findings(given: str | None) -> AsyncIterator[Finding]:
+async def _findings(given: str | None, security: bool) -> AsyncIterator[Finding]:
     try:
         settings = Settings.load(**{} if given is None else {"database_url": given})
         settings.require_database()
@@ -57,8 +59,9 @@ async def _findings(given: str | None) -> AsyncIterator[Finding]:
         yield bad("settings", str(error), "Every setting is described in docs/operations.md.")
         return
     yield good("settings", "read from the environment, .env and .env.local")
-    async for finding in check_machine(settings):
-        yield finding
+    if not security:
+        async for finding in check_machine(settings):
+            yield finding
     if settings.database_url is None:
         yield bad(
             "database",
@@ -67,6 +70,10 @@ async def _findings(given: str | None) -> AsyncIterator[Finding]:
         )
         return
     url = settings.database_url.get_secret_value()
+    if security:
+        async for finding in check_security(url):
+            yield finding
+        return
     reached = False
     async for finding in check_server(url):
         reached = reached or (finding.check == "database" and finding.level != "failure")

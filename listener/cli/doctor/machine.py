@@ -13,7 +13,7 @@ import anyio
 
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
 from listener.config import Settings
-from listener.kit import ffmpeg
+from listener.kit import escape, ffmpeg
 
 ENCODERS = ("libx264", "aac")
 LITTLE_SPACE = 2 * 1024**3  # bytes; a film needs a few times its size while it is rendered
@@ -22,6 +22,7 @@ LITTLE_SPACE = 2 * 1024**3  # bytes; a film needs a few times its size while it 
 async def check_machine(settings: Settings) -> AsyncIterator[Finding]:
     """Look at the programs and folders that handlers need."""
     yield await _check_ffmpeg()
+    yield await _check_confinement()
     scratch = settings.temp_dir or Path(tempfile.gettempdir())
     yield _check_folder("scratch", scratch, "TEMP_DIR")
     if settings.storage_dir:
@@ -46,6 +47,13 @@ async def _check_ffmpeg() -> Finding:
             "Install a full build, or `pip install imageio-ffmpeg` and take the other from the PATH.",
         )
     return good("ffmpeg", f"{version[1] if version else '?'} at {program}, with {' and '.join(ENCODERS)}")
+
+
+async def _check_confinement() -> Finding:
+    if not (ways := await escape.ways()):
+        return good("confinement", "ffmpeg has no network, and sees no files but its job's")
+    mend = "Run on Linux 6.7 or newer with Landlock, or let the service make network namespaces."
+    return doubtful("confinement", f"a hijacked ffmpeg could {' and '.join(ways)} of this machine", mend)
 
 
 def _check_folder(check: str, folder: Path, setting: str) -> Finding:

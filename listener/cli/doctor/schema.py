@@ -71,6 +71,11 @@ def _check_table(a: dict[str, Any]) -> Finding:
     table, queue, status = a["table"], a["name"], a["status"]
     again = f"listener attach {table} {queue}"
     problems = [
+        (
+            a["renamed"],
+            f"{table} of {queue} is called {a['renamed']} now",
+            f"Run: listener attach {a['renamed']} {queue}",
+        ),
         (not a["exists"], f"{table} of {queue} is gone", f"Run: listener detach {queue}"),
         (
             not a["owned"],

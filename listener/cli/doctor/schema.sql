@@ -25,13 +25,18 @@ select jsonb_build_object(
       'name', a.name,
       'table', a.table_name,
       'exists', c.oid is not null,
+      'renamed', (
+        select format('%I.%I', m.nspname, k.relname) from pg_catalog.pg_class as k
+        join pg_catalog.pg_namespace as m on m.oid = k.relnamespace
+        where c.oid is null and k.oid = a.relation
+      ),
       'rows', greatest(c.reltuples, 0),
       'status', a.status_column,
       'owned', c.oid is null or pg_has_role(n.nspowner, c.relowner, 'usage'),
       'hidden', c.relrowsecurity and c.relforcerowsecurity and not (o.rolsuper or o.rolbypassrls),
       'triggers', array(
         select format('the %s trigger is %s', op, case when t.oid is null then 'missing' else 'disabled' end)
-        from unnest(array['insert', 'update', 'delete']) as op
+        from unnest(listener.captured()) as op
         left join pg_catalog.pg_trigger as t on t.tgrelid = c.oid and t.tgname = format('listener_%s_%s', op, a.id)
         where t.oid is null or t.tgenabled not in ('O', 'A')
       ),

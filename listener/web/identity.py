@@ -1,0 +1,104 @@
+"""Who calls: the service's own callers, or a signed-in user. Routes ask by the dependency `caller`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
+
+from listener.config import Settings
+from listener.web.guard import is_own_machine
+from listener.web.tokens import KeysUnavailable, TokenRefused, UserTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        kind: `service` may do everything; a `user` only what concerns that user.
+        user_id: the user's id in Supabase's auth.users; None for the service.
+    """
+
+    kind: Literal["service", "user"]
+    user_id: str | None = None
+
+
+SERVICE = Caller("service")
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    description="API_TOKEN, the project's service key, or the token of a signed-in user; "
+    "not needed on the service's own machine.",
+)
+_apikey = APIKeyHeader(
+    name="apikey", auto_error=False, description="The service key, as Supabase's clients send it."
+)
+
+
+class Identity:
+    """Tells callers apart by what they send, and by where they are."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loopback = settings.is_loopback
+        self._keys = [key for key in (settings.api_token, settings.supabase_service_key) if key is not None]
+        self._tokens = UserTokens(settings) if settings.supabase_url else None
+
+    async def of(self, request: Request, sent: str) -> Caller:
+        """Who sends this request, with this key or token.
+
+        Raises:
+            HTTPException: 401 with a sentence that says what is missing or wrong, 503 where a token can't be checked.
+        """
+        if not sent:
+            if self._loopback and is_own_machine(request):
+                return SERVICE
+            raise _unauthorized(self._wanted())
+        if any(same(sent, key) for key in self._keys):
+            return SERVICE
+        if self._tokens is None or sent.count(".") != 2:
+            raise _unauthorized(f"That key is not valid here. {self._wanted()}")
+        try:
+            return Caller("user", await self._tokens.user(sent))
+        except TokenRefused as error:
+            raise _unauthorized(str(error)) from None
+        except KeysUnavailable as error:
+            raise HTTPException(503, str(error), headers={"Retry-After": "30"}) from None
+
+    def _wanted(self) -> str:
+        if self._tokens:
+            return "Send the token of a signed-in user, or the service's API_TOKEN, as `Authorization: Bearer …`."
+        if self._keys:
+            return "Send the service's API_TOKEN as `Authorization: Bearer …`."
+        return "Set API_TOKEN for the service, and send it as `Authorization: Bearer …`."
+
+
+async def caller(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    apikey: Annotated[str | None, Security(_apikey)],
+) -> Caller:
+    """A dependency of routes: who asks. Anybody who is neither the service nor a user is refused with 401."""
+    # Supabase's clients send both: the key names the project, the token the user.
+    sent = bearer.credentials if bearer else apikey or ""
+    identity: Identity = request.app.state.identity
+    return await identity.of(request, sent)
+
+
+async def service(who: Annotated[Caller, Depends(caller)]) -> None:
+    """A dependency of routes that are nobody's but the service's own: refuses users with 403."""
+    if who.kind != "service":
+        raise HTTPException(403, "Signed-in users may not see this; send the service's API_TOKEN.")
+
+
+def same(sent: str, secret: SecretStr) -> bool:
+    """Compare in constant time."""
+    return secrets.compare_digest(sent.encode(), secret.get_secret_value().encode())
+
+
+def _unauthorized(sentence: str) -> HTTPException:
+    return HTTPException(401, sentence, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,131 @@
+"""Tokens of signed-in users, as Supabase's auth server signs them.
+
+Its public keys stand at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`; an older project signs with a shared secret
+instead. See https://supabase.com/docs/guides/auth/jwts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import jwt
+import structlog
+
+from listener.config import Settings
+from listener.errors import ListenerError
+
+log = structlog.get_logger(__name__)
+
+AUDIENCE = "authenticated"
+LEEWAY = 30  # seconds by which clocks may differ
+FRESH = 600.0  # seconds that keys are kept, as the edge in front of them does
+PAUSE = 30.0  # seconds between two requests for keys, whatever callers send
+
+_KINDS = {("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
+
+
+class TokenRefused(ListenerError):
+    """The token is not one of this project's signed-in users, or has expired."""
+
+
+class KeysUnavailable(ListenerError):
+    """The project's public keys can't be had now."""
+
+
+class UserTokens:
+    """Checks tokens and answers whose they are.
+
+    Args:
+        settings: the project, and the shared secret of an older one.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._issuer = f"{settings.supabase_url}/auth/v1"
+        self._secret = settings.supabase_jwt_secret
+        self._keys = _Keys(f"{self._issuer}/.well-known/jwks.json", clock)
+
+    async def user(self, token: str) -> str:
+        """The id of the user whose token this is.
+
+        Raises:
+            TokenRefused: it is forged, expired, of another project, or of no user.
+            KeysUnavailable: it can't be checked now.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            # The header chooses among our keys; what algorithm goes with a key it has no say in.
+            if header.get("alg") == "HS256":
+                key, algorithm = self._shared_secret(), "HS256"
+            else:
+                key, algorithm = await self._keys.get(header.get("kid"))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                [algorithm],
+                audience=AUDIENCE,
+                issuer=self._issuer,
+                leeway=LEEWAY,
+                options={"require": ["exp", "aud", "iss", "sub"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise TokenRefused("The token has expired; sign in again.") from None
+        except jwt.PyJWTError as error:
+            log.debug("a token was refused", reason=str(error))
+            raise TokenRefused("The token is not valid for this project.") from None
+        if claims.get("role") != AUDIENCE or not claims["sub"]:
+            raise TokenRefused("The token belongs to no signed-in user.")
+        return str(claims["sub"])
+
+    def _shared_secret(self) -> str:
+        if self._secret is None:
+            raise jwt.InvalidKeyError("it is signed with a shared secret, and SUPABASE_JWT_SECRET is not set")
+        return self._secret.get_secret_value()
+
+
+class _Keys:
+    """The public keys at an address, by their ids, each with its algorithm."""
+
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+        self._url = url
+        self._clock = clock
+        self._keys: dict[Any, tuple[Any, str]] = {}
+        self._tried = -PAUSE
+        self._read: float | None = None
+        self._lock = anyio.Lock()
+
+    async def get(self, kid: Any) -> tuple[Any, str]:
+        """Raises jwt.InvalidKeyError for a key that isn't published, KeysUnavailable where none could be read."""
+        if not self._is_fresh(kid):
+            async with self._lock:
+                if not self._is_fresh(kid) and self._clock() - self._tried >= PAUSE:
+                    self._tried = self._clock()
+                    await self._refresh()
+        if kid in self._keys:
+            return self._keys[kid]
+        if self._read is None:
+            raise KeysUnavailable("The project's public keys can't be read now; try again in a minute.")
+        raise jwt.InvalidKeyError("it names a key that the project does not publish")
+
+    def _is_fresh(self, kid: Any) -> bool:
+        return kid in self._keys and self._read is not None and self._clock() - self._read < FRESH
+
+    async def _refresh(self) -> None:
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                answer = await client.get(self._url)
+                published = answer.raise_for_status().json()["keys"]
+            self._keys = {key["kid"]: made for key in published if (made := _made(key))}
+            self._read = self._tried
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            log.warning("the public keys of users' tokens can't be read", url=self._url, error=str(error))
+
+
+def _made(key: dict[str, Any]) -> tuple[Any, str] | None:
+    """A published key and the one algorithm that it is good for; None for kinds that Supabase doesn't sign with."""
+    algorithm = _KINDS.get((key["kty"], key.get("crv")))
+    return (jwt.PyJWK(key, algorithm).key, algorithm) if algorithm else None

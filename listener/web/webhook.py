@@ -1,0 +1,131 @@
+"""`POST /webhook/new-job`: a database that calls says that there may be work. It is believed in nothing else.
+
+Takes what `sql/presets/webhook.sql` sends, `{"job_id": …}`, and what Supabase's Database Webhooks send, `{"type",
+"table", "schema", "record", "old_record"}` (https://supabase.com/docs/guides/database/webhooks).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Request
+from pydantic import BaseModel, ValidationError
+
+from listener.config import Settings
+from listener.web.errors import Problem
+from listener.web.guard import is_own_machine
+from listener.web.identity import same
+
+MOST = 64 * 1024  # bytes of a body
+PAUSE = 1.0  # seconds between two wakes, however many calls there are
+
+
+class JobCall(BaseModel):
+    """Of a trigger of one's own."""
+
+    job_id: str | int
+
+
+class ChangeCall(BaseModel):
+    """Of a Database Webhook of Supabase."""
+
+    type: Literal["INSERT", "UPDATE", "DELETE"]
+    table: str
+    schema_: str | None = None
+    record: dict[str, Any] | None = None
+
+
+class Accepted(BaseModel):
+    """The service looks for jobs."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+class Doorbell:
+    """Rings at once, and then at most once in a while; a call in between rings at the end of it.
+
+    Args:
+        ring: what is to be done; it returns at once.
+        pause: seconds from one ring to the next.
+    """
+
+    def __init__(self, ring: Callable[[], None], pause: float = PAUSE) -> None:
+        self._ring = ring
+        self._pause = pause
+        self._free_at = 0.0
+        self._pending = False
+
+    def press(self) -> None:
+        """To be called from one event loop only."""
+        if not self._pending:
+            self._pending = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._free_at, loop.time()), self._sound, loop)
+
+    def _sound(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pending = False
+        self._free_at = loop.time() + self._pause
+        self._ring()
+
+
+def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:
+    """The route, which checks its callers itself.
+
+    Args:
+        settings: the secret; without one only this machine may call.
+        wake: tells the service to look for jobs.
+    """
+    router = APIRouter(tags=["webhook"])
+    bell = Doorbell(wake)
+
+    def known(
+        request: Request,
+        x_webhook_secret: Annotated[str, Header()] = "",
+        authorization: Annotated[str, Header(include_in_schema=False)] = "",
+    ) -> None:
+        secret = settings.webhook_secret
+        if secret is None:
+            if settings.is_loopback and is_own_machine(request):
+                return
+            raise HTTPException(503, "The service takes no webhooks; set WEBHOOK_SECRET for it.")
+        scheme, _, bearer = authorization.partition(" ")
+        sent = x_webhook_secret or (bearer if scheme.lower() == "bearer" else "")
+        if not same(sent, secret):
+            raise HTTPException(
+                401, "Send WEBHOOK_SECRET as `X-Webhook-Secret: …` or `Authorization: Bearer …`."
+            )
+
+    @router.post(
+        "/webhook/new-job",
+        status_code=202,
+        dependencies=[Depends(known)],
+        responses={status: {"model": Problem} for status in (401, 413, 422, 503)},
+    )
+    async def new_job(request: Request) -> Accepted:
+        """Look for jobs now. Which row the call names does not matter: what is ready is found in the database."""
+        _understand(await _body(request))
+        bell.press()
+        return Accepted()
+
+    return router
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST:
+            raise HTTPException(413, f"The body is larger than {MOST // 1024} kB; send the job's id only.")
+    return bytes(body)
+
+
+def _understand(body: bytes) -> None:
+    for shape in (JobCall, ChangeCall):
+        try:
+            shape.model_validate_json(body)
+        except ValidationError:
+            continue
+        return
+    raise HTTPException(422, 'Send {"job_id": …}, or what a Database Webhook of Supabase sends, as JSON.')
