@@ -1,5 +1,5 @@
-"""What every handler needs: running FFmpeg, probing media, object storage, and safe downloads.
+"""What every handler needs: running FFmpeg, probing media, object storage, rows of tables, and safe downloads.
 
-Import the module you use: `from listener.kit import ffmpeg, media, storage, fetch`. Nothing here knows of
-queues or databases, so handlers may be tried without a service.
+Import the module you use: `from listener.kit import ffmpeg, media, storage, tables, fetch`. Nothing here knows of
+queues, so handlers may be tried without a service.
 """

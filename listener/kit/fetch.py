@@ -6,13 +6,13 @@ address: a name that answers differently the second time gains nothing.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
@@ -26,10 +26,12 @@ CHUNK = 1024 * 1024
 PASSING = {408, 425, 429}  # 4xx answers that may be different later
 PORTS = {"http": 80, "https": 443}
 
-# ipaddress calls these global, but they reach IPv4 networks through a translator, or the host itself.
-TRANSLATED = [
+# Global unicast (RFC 4291); what lies outside is local, reserved, or IPv4 through a translator.
+UNICAST = ip_network("2000::/3")
+# ipaddress calls these global, but they are tunnels to IPv4 (6to4, Teredo) or the machines of a cloud's own.
+INNER = [
     ip_network(network)
-    for network in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "192.0.0.0/24")
+    for network in ("2002::/16", "2001::/32", "192.88.99.0/24", "192.0.0.0/24", "168.63.129.16/32")
 ]
 
 
@@ -45,17 +47,26 @@ class FetchError(ListenerError):
         self.permanent = permanent
 
 
+class TooLarge(FetchError):
+    """The content is larger than allowed; always permanent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, permanent=True)
+
+
 _trusted_hosts: Collection[str] = ()
+_only_trusted = False
 
 
-def trust(hosts: Collection[str]) -> None:
+def trust(hosts: Collection[str], *, only: bool = False) -> None:
     """Let `fetch` reach these hosts also where they are private or speak plain http, unless a call says otherwise.
 
     Args:
         hosts: each as `host` (usual ports) or `host:port`.
+        only: reach no other hosts.
     """
-    global _trusted_hosts  # noqa: PLW0603 - one service trusts the same hosts everywhere, chosen once at start
-    _trusted_hosts = tuple(hosts)
+    global _trusted_hosts, _only_trusted
+    _trusted_hosts, _only_trusted = tuple(hosts), only
 
 
 async def fetch(
@@ -86,7 +97,7 @@ async def fetch(
 
     Raises:
         FetchError: `permanent` for a refused address, a missing file (any status 4xx but 408, 425 and 429)
-            or one that is too large; not for timeouts, broken connections and server errors.
+            or one that is too large (`TooLarge`); not for timeouts, broken connections and server errors.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}")
     try:
@@ -102,45 +113,10 @@ async def fetch(
     return target
 
 
-def decode_data_url(url: str, target: Path, *, max_bytes: int) -> Path:
-    """Write the content of a `data:...;base64,...` address to `target`, slice by slice.
-
-    Args:
-        url: the whole address; drop it afterwards, it is a third larger than the file.
-        target: where to; an older file there is replaced.
-        max_bytes: largest content accepted.
-
-    Returns:
-        `target`.
-
-    Raises:
-        FetchError: not base64, damaged, or too large; always permanent.
-    """
-    comma = url.find(",", 0, 1024)
-    if comma < 0 or not url[:5].lower() == "data:" or not url[:comma].lower().endswith(";base64"):
-        raise FetchError("The address is not of the form data:<type>;base64,<content>.", permanent=True)
-    if (len(url) - comma - 1) * 3 // 4 > max_bytes + 2:
-        raise FetchError(f"The data: address holds more than {max_bytes} bytes.", permanent=True)
-    draft = target.with_name(f".{secrets.token_hex(8)}")
-    try:
-        with draft.open("xb") as file:
-            for start in range(comma + 1, len(url), CHUNK):
-                part = url[start : start + CHUNK]
-                file.write(base64.b64decode(part + "=" * (-len(part) % 4), validate=True))
-        draft.replace(target)
-    except ValueError:
-        raise FetchError("The data: address is damaged; it is not valid base64.", permanent=True) from None
-    except OSError as error:
-        raise FetchError(
-            f"A data: address could not be stored: {error.strerror}.", permanent=False
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-    return target
-
-
 async def _follow(url: str, draft: Path, max_bytes: int, idle: float, allow: Collection[str]) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=idle) as client:
+        # The client knows hosts by their number, which many may share: none must get the cookies of another.
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         address = _checked(url, allow)
         for _ in range(REDIRECTS + 1):
             async with _answer(client, address, idle, allow) as response:
@@ -162,6 +138,8 @@ def _checked(url: str, allow: Collection[str], base: httpx.URL | None = None) ->
         problem = "is not a valid address"
     elif address.userinfo:
         problem = "holds a user name or password; use a signed address instead"
+    elif _only_trusted and not trusted:
+        problem = "lies on a host that is not among those allowed here (MEDIA_HOSTS)"
     elif address.scheme != "https" and not (address.scheme == "http" and trusted):
         problem = "is not an https address"
     elif address.port and not trusted:
@@ -196,7 +174,9 @@ async def _resolve(address: httpx.URL, allow: Collection[str]) -> list[str]:
 def _public(number: IPv4Address | IPv6Address) -> bool:
     if isinstance(number, IPv6Address) and number.ipv4_mapped:
         number = number.ipv4_mapped
-    return number.is_global and not number.is_multicast and not any(number in net for net in TRANSLATED)
+    if isinstance(number, IPv6Address) and number not in UNICAST:
+        return False
+    return number.is_global and not number.is_multicast and not any(number in network for network in INNER)
 
 
 @asynccontextmanager
@@ -234,7 +214,7 @@ async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_b
         raise FetchError(f"{shown} answered with status {status}.", permanent=permanent)
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise FetchError(f"{shown} is sent compressed, though that was not asked for.", permanent=True)
-    too_large = FetchError(f"{shown} is larger than {max_bytes} bytes.", permanent=True)
+    too_large = TooLarge(f"{shown} is larger than {max_bytes} bytes.")
     if int(response.headers.get("Content-Length", 0)) > max_bytes:
         raise too_large
     size = 0

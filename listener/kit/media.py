@@ -1,7 +1,7 @@
 """What a media file holds, found by its content and never by its name.
 
-The file is read by PyAV in a process of its own with limits on time and memory: a hostile file may hang or
-crash that process, but never the service.
+The file is read by PyAV in a process of its own with limits on time and memory, without a network, and with no
+other file in its sight: a hostile file may hang or crash that process, but never the service.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import math
 import stat
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ import anyio
 
 from listener.errors import ListenerError
 from listener.kit import process
+from listener.kit.confinement import PYTHON, Confinement
 from listener.kit.ffmpeg import FORMATS, MAX_PIXELS
 
 PROBER = Path(__file__).with_name("prober.py")
@@ -101,7 +103,7 @@ async def probe(
     timeout: float = 15.0,  # noqa: ASYNC109 - a verdict on the file, not only on the wait
     max_pixels: int = MAX_PIXELS,
 ) -> Media:
-    """Read what `path` holds. About 0.1 s, most of it the start of the reading process.
+    """Read what `path` holds. About 0.1 s, most of it the start of the reading process; see `probe_all`.
 
     Args:
         path: a local file; its name and extension mean nothing.
@@ -114,42 +116,83 @@ async def probe(
         MediaError: missing, empty or not a file; no media, or of a format that is not on the list
             (playlists and documents are refused); too large a picture; crashed or hung the reader.
     """
-    path = _regular(path)
-    request = {"path": str(path), "formats": FORMATS, "max_pixels": max_pixels, "count_frames": count_frames}
-    command = [sys.executable, "-I", str(PROBER), json.dumps(request)]
-    limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": math.ceil(timeout) + 1, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
-    answer = b""
-    async with process.spawn(command, limits=limits) as child:
+    (found,) = await probe_all([path], count_frames=count_frames, timeout=timeout, max_pixels=max_pixels)
+    if isinstance(found, MediaError):
+        raise found
+    return found
+
+
+async def probe_all(
+    paths: Sequence[Path],
+    *,
+    count_frames: bool = False,
+    timeout: float = 15.0,  # noqa: ASYNC109 - as for `probe`
+    max_pixels: int = MAX_PIXELS,
+) -> list[Media | MediaError]:
+    """Read several files with one reading process; what one file does to it is charged to that file alone.
+
+    Args:
+        paths, count_frames, max_pixels: as for `probe`.
+        timeout: seconds for each file.
+
+    Returns:
+        For each path what `probe` would return or raise.
+    """
+    request = {"formats": FORMATS, "max_pixels": max_pixels, "count_frames": count_frames}
+    results = [_refusal(path) for path in paths]
+    waiting = [number for number, result in enumerate(results) if result is None]
+    while waiting:
+        files = [paths[number].absolute() for number in waiting]
+        answers, ending = await _read(files, json.dumps(request), timeout)
+        for number, answer in zip(waiting, answers, strict=False):
+            results[number] = _media(answer, paths[number].name)
+        del waiting[: len(answers)]
+        if waiting:  # the reader did not survive the first of them
+            number = waiting.pop(0)
+            results[number] = MediaError(f"{paths[number].name} {ending}.")
+    return [result for result in results if result is not None]
+
+
+async def _read(
+    files: list[Path],
+    request: str,
+    timeout: float,  # noqa: ASYNC109 - as above
+) -> tuple[list[dict[str, Any]], str]:
+    """The answers for the first files, all if it went well, and how the reader ended."""
+    command = [sys.executable, "-I", str(PROBER), request, *map(str, files)]
+    seconds = (math.ceil(timeout) + 1) * len(files)
+    limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": seconds, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
+    confined = Confinement(reads=(*map(Path, PYTHON), PROBER, *files))
+    answers: list[dict[str, Any]] = []
+    line = b""
+    async with process.spawn(command, limits=limits, confined=confined) as child:
         with anyio.move_on_after(timeout) as patience:
             async for chunk in child.stdout:
-                answer += chunk
+                *lines, line = (line + chunk).split(b"\n")
+                answers += map(json.loads, lines)
+                if lines:
+                    patience.deadline = anyio.current_time() + timeout
             await child.wait()
     if patience.cancelled_caught:
-        raise MediaError(f"{path.name} could not be read within {timeout:g} s.")
-    if child.returncode != 0:
-        *_, last = ["", *child.stderr.splitlines()]
-        raise MediaError(
-            f"{path.name} can't be read: the reader crashed on it ({child.returncode}) {last}".strip()
-        )
-    found = json.loads(answer)
-    if error := found.get("error"):
-        raise MediaError(f"{path.name} {error}.")
-    return _media(found)
+        return answers, f"could not be read within {timeout:g} s"
+    *_, last = ["", *child.stderr.splitlines()]
+    return answers, f"can't be read: the reader crashed on it ({child.returncode}) {last}".strip()
 
 
-def _regular(path: Path) -> Path:
+def _refusal(path: Path) -> Media | MediaError | None:
+    """What is wrong with a path before anybody reads the file; None where nothing is."""
     try:
         status = path.stat()
     except OSError as error:
-        raise MediaError(f"{path.name} can't be opened: {error.strerror}.") from error
+        return MediaError(f"{path.name} can't be opened: {error.strerror}.")
     if not stat.S_ISREG(status.st_mode):
-        raise MediaError(f"{path.name} is not a regular file.")
-    if status.st_size == 0:
-        raise MediaError(f"{path.name} is empty, not a media file.")
-    return path.absolute()
+        return MediaError(f"{path.name} is not a regular file.")
+    return None if status.st_size else MediaError(f"{path.name} is empty, not a media file.")
 
 
-def _media(found: dict[str, Any]) -> Media:
+def _media(found: dict[str, Any], name: str) -> Media | MediaError:
+    if error := found.get("error"):
+        return MediaError(f"{name} {error}.")
     video, audio = found["video"], found["audio"]
     if video:
         video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect")}

@@ -1,14 +1,15 @@
-"""The reading process of `media.probe`: one request as JSON in, one answer as JSON out.
+"""The reading process of `media.probe_all`: for each file one answer, a line of JSON.
 
-Run by path, `python -I prober.py REQUEST`, and therefore free of imports from this package.
+Run by path, `python -I prober.py REQUEST FILE...`, and therefore free of imports from this package. REQUEST is
+JSON with the arguments of `read` that all files share.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -29,10 +30,12 @@ class Unreadable(Exception):
 
 def read(path: str, formats: str, max_pixels: int, count_frames: bool) -> dict[str, Any]:
     """Everything that `media.Media` holds, with fractions as text."""
-    # Opened by descriptor: a name would let FFmpeg judge by the extension, or look for numbered siblings.
-    descriptor = os.open(path, os.O_RDONLY)
     options = {"protocol_whitelist": "file", "format_whitelist": formats, "max_pixels": str(max_pixels)}
-    with av.open(f"file:/dev/fd/{descriptor}", options=options) as container:
+    # Opened by descriptor: a name would let FFmpeg judge by the extension, or look for numbered siblings.
+    with (
+        Path(path).open("rb") as file,
+        av.open(f"file:/dev/fd/{file.fileno()}", options=options) as container,
+    ):
         pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         sounds = list(container.streams.audio)
         if not pictures and not sounds:
@@ -99,22 +102,25 @@ def _measure(container: InputContainer, stream: Stream) -> tuple[int, Fraction |
     return len(packets), (end - min(pts for pts, _ in packets)) * stream.time_base
 
 
+def answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
+    """What `read` found, or what was wrong as `error`, the end of the sentence `FILE ...`."""
+    try:
+        return read(path, **request)
+    except Unreadable as error:
+        return {"error": str(error)}
+    except av.FFmpegError as error:
+        told = str(error.log[-1]) if error.log else error.strerror
+        reason = told.partition(", see the documentation")[0].strip()
+        return {"error": f"is not a media file that can be read ({reason})"}
+    except MemoryError:
+        return {"error": "needs too much memory to be read"}
+
+
 def main() -> None:
     av.logging.set_level(av.logging.ERROR)  # the last line of the log says more than the error's code
-    try:
-        answer = read(**json.loads(sys.argv[1]))
-    except Unreadable as error:
-        answer = {"error": str(error)}
-    except av.FFmpegError as error:
-        reason = (
-            str(error.log[-1]).partition(", see the documentation")[0].strip()
-            if error.log
-            else error.strerror
-        )
-        answer = {"error": f"is not a media file that can be read ({reason})"}
-    except MemoryError:
-        answer = {"error": "needs too much memory to be read"}
-    sys.stdout.write(json.dumps(answer))
+    request, *paths = sys.argv[1:]
+    for path in paths:
+        print(json.dumps(answer(path, json.loads(request))), flush=True)  # noqa: T201 - read by the parent
 
 
 if __name__ == "__main__":

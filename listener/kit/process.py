@@ -14,6 +14,8 @@ from typing import cast
 import anyio
 from anyio.abc import ByteReceiveStream, Process
 
+from listener.kit.confinement import Confinement
+
 LEASH = Path(__file__).with_name("leash.py")
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 KEPT = 16 * 1024  # bytes of stderr
@@ -68,7 +70,11 @@ class Child:
 
 @asynccontextmanager
 async def spawn(
-    command: Sequence[str], *, cwd: Path | None = None, limits: Mapping[str, int] | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    limits: Mapping[str, int] | None = None,
+    confined: Confinement | None = None,
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block.
 
@@ -83,10 +89,13 @@ async def spawn(
         command: absolute path of a program, and its arguments. Never given to a shell.
         cwd: the child's working directory.
         limits: hard resource limits by name, e.g. `{"RLIMIT_AS": 2**30}` in bytes.
+        confined: the files that the child may open, and no network; None leaves it everything. The kernel may
+            not be able to (Linux before 5.13, containers that forbid it): `listener doctor` tells.
     """
+    words = confined.words() if confined else []
     bounds = ",".join(f"{name}={value}" for name, value in (limits or {}).items())
     process = await anyio.open_process(
-        [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), bounds, *command],
+        [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), bounds, *words, "--", *command],
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,

@@ -1,102 +1,51 @@
 """Where files live: buckets of objects, named by keys like `user/job/film.mp4`.
 
-One `Storage` is chosen at start with `use`; handlers call the functions of this module. `LocalStorage` keeps
-objects in a folder and hands out signed, expiring addresses that `storage_http.routes` serves.
+One `Storage` is chosen at start with `use`; handlers call the functions of this module. There is a `LocalStorage`,
+and beside it `supabase_storage` and `s3_storage`.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import hmac
-import os
 import re
-import secrets
-import time
-import unicodedata
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import quote, unquote
+from typing import Any
 
+import structlog
 from anyio import from_thread, to_thread
 
-from listener.errors import ListenerError
+from listener.kit.local_storage import LocalStorage
+from listener.kit.storage_base import (
+    CHUNK,
+    BadKey,
+    BadSignature,
+    ObjectNotFound,
+    Refused,
+    Storage,
+    StorageError,
+)
 
-WEEK = timedelta(days=7)
-CHUNK = 1024 * 1024
-KEY_BYTES = 1024
-SEGMENT_BYTES = 255  # what file systems take
-
-
-class StorageError(ListenerError):
-    """The storage could not do it; trying again may help."""
-
-
-class ObjectNotFound(StorageError):
-    """There is no such object (yet)."""
-
-
-class BadKey(StorageError):
-    """A bucket or key that is never valid; trying again won't help."""
-
-
-class BadSignature(StorageError):
-    """A signed address was altered, or has expired."""
-
-
-class Storage(Protocol):
-    """What every storage does. No method ever holds a whole object in memory."""
-
-    async def download(self, bucket: str, key: str, folder: Path) -> Path:
-        """Copy an object into `folder` and return the new file.
-
-        The file's name is made by us; of the key it keeps only a plain suffix such as `.mp4`.
-
-        Raises:
-            ObjectNotFound: there is no such object.
-            BadKey: the bucket or key is invalid.
-            StorageError: anything else, e.g. a full disk.
-        """
-        ...
-
-    async def upload(self, bucket: str, path: Path, key: str, *, content_type: str | None = None) -> None:
-        """Store the file at `path` as `key`; whole or not at all, in place of an older object.
-
-        Args:
-            bucket: made when it is missing.
-            path: a local file.
-            key: name in the bucket.
-            content_type: media type, or None to go by the key's suffix.
-
-        Raises:
-            BadKey: the bucket or key is invalid.
-            StorageError: anything else.
-        """
-        ...
-
-    async def url(self, bucket: str, key: str, *, expires: timedelta = WEEK) -> str:
-        """An address that lets anybody read the object until it expires.
-
-        Raises:
-            BadKey: the bucket or key is invalid.
-        """
-        ...
-
-    async def remove(self, bucket: str, key: str) -> None:
-        """Remove an object, if it is there.
-
-        Raises:
-            BadKey: the bucket or key is invalid.
-        """
-        ...
-
+__all__ = [
+    "BadKey",
+    "BadSignature",
+    "LocalStorage",
+    "ObjectNotFound",
+    "Refused",
+    "Storage",
+    "StorageError",
+    "current",
+    "download",
+    "publish",
+    "upload",
+    "use",
+]
 
 _current: Storage | None = None
 
 
 def use(storage: Storage) -> None:
-    """Choose the storage that `download` and `upload` of this module work with."""
+    """Choose the storage that the functions of this module work with."""
     global _current  # noqa: PLW0603 - one service has one storage, chosen once at start
     _current = storage
 
@@ -109,7 +58,7 @@ def current() -> Storage:
     """
     if _current is None:
         raise StorageError(
-            "No storage is configured; set STORAGE_DIR, or call listener.kit.storage.use(...)."
+            "No storage is configured; set STORAGE_DIR, S3_ENDPOINT, or SUPABASE_URL with SUPABASE_SERVICE_KEY."
         )
     return _current
 
@@ -133,134 +82,96 @@ async def upload(bucket: str, path: Path, key: str | None = None) -> str:
     return await current().url(bucket, key)
 
 
-def check(bucket: str, key: str) -> None:
-    """Refuse every bucket and key that could mean another object than it seems to.
+async def publish(
+    bucket: str,
+    path: Path,
+    key: str,
+    *,
+    fence: int,
+    saved: Any = None,
+    remember: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
+) -> str:
+    """Store what an attempt made, as an object of its own, and return an address to read it, valid for seven days.
 
-    Raises:
-        BadKey: the text says which rule was broken.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", bucket):
-        raise BadKey(f"{bucket!r} is not a bucket name; use letters, digits, '_', '-' and '.'.")
-    if problem := _problem(key):
-        raise BadKey(f"{key[:100]!r} is not a valid object key: it {problem}.")
+    With the fence 17, `user/job/film.mp4` is stored as `user/job/film-17.mp4`. No storage can check a fence, and a
+    worker that was thought dead may still be uploading; so attempts share no name, and which of them counts is
+    decided where fences are checked, in the transaction that completes the row with this address. Nothing is moved
+    to a plain name afterwards: a move has no fence either, and caches would go on serving what was there before.
 
-
-def _problem(key: str) -> str | None:
-    rules = {
-        "has an empty, '.' or '..' segment": bool({"", ".", ".."} & set(key.split("/"))),
-        "contains a control character": any(unicodedata.category(char) in {"Cc", "Cs"} for char in key),
-        "contains a backslash": "\\" in key,
-        "contains a percent escape": unquote(key) != key,
-        "is not in Unicode normal form NFKC": not unicodedata.is_normalized("NFKC", key),
-        f"is longer than {KEY_BYTES} bytes": len(key.encode(errors="surrogatepass")) > KEY_BYTES,
-    }
-    return next((problem for problem, broken in rules.items() if broken), None)
-
-
-class LocalStorage:
-    """Objects as files `root/bucket/key`.
+    Afterwards what attempts with lower fences left beside it is removed, so that no attempt removes what a later one
+    made. A job that is done once more thereby loses its former file a moment before its row shows the new one.
 
     Args:
-        root: made when missing.
-        base_url: where `storage_http.routes` is served, such as `http://127.0.0.1:3001`; may be set later.
-        secret: signs addresses; None keeps one in `root/.secret`, so that they survive a restart.
+        bucket: where to.
+        path: a local file.
+        key: its name without the fence, in a folder of the job's own.
+        fence: the attempt's, higher than that of any earlier attempt.
+        saved: what an earlier attempt gave to `remember`. If the file is the same, to the byte, its upload goes on.
+        remember: keeps a JSON object for the next attempt, and raises where this one has lost its lease.
 
-    Attributes:
-        base_url: as above.
+    Raises:
+        BadKey, Refused, StorageError: as `Storage.upload`.
     """
+    own = _fenced(key, fence)
+    memo: dict[str, Any] = {"bucket": bucket, "key": own, "upload": None}
+    if remember:
+        memo["digest"] = await to_thread.run_sync(_digest, path)
+        if _is_same(saved, memo, key):
+            memo = dict(saved)
+        # Also where nothing can be resumed: an attempt that has lost its lease gets no further than this.
+        await remember(memo)
 
-    def __init__(self, root: Path, base_url: str, secret: bytes | None = None) -> None:
-        self.base_url = base_url
-        self._incoming = root / ".incoming"  # no bucket can have that name
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        self._root = root.resolve()
-        self._secret = secret if secret is not None else _kept_secret(root / ".secret")
+    async def begun(word: str) -> None:
+        if remember:
+            await remember({**memo, "upload": word})
 
-    async def download(self, bucket: str, key: str, folder: Path) -> Path:
-        """See `Storage.download`. The same object always gets the same name in `folder`."""
-        source = self._find(bucket, key)
-        suffix = re.search(r"\.[a-z0-9]{1,8}$", key.lower())
-        name = hashlib.blake2s(f"{bucket}/{key}".encode(), digest_size=8).hexdigest()
-        target = folder / (name + (suffix[0] if suffix else ""))
-        await to_thread.run_sync(_copy, source, target, folder / f".{secrets.token_hex(8)}")
-        return target
-
-    async def upload(self, bucket: str, path: Path, key: str, *, content_type: str | None = None) -> None:
-        """See `Storage.upload`. The content type isn't kept: the served one goes by the key's suffix."""
-        target = self._place(bucket, key)
-        await to_thread.run_sync(_copy, path, target, self._incoming / secrets.token_hex(8))
-
-    async def url(self, bucket: str, key: str, *, expires: timedelta = WEEK) -> str:
-        """See `Storage.url`."""
-        check(bucket, key)
-        until = int(time.time() + expires.total_seconds())
-        address = f"{self.base_url.rstrip('/')}/storage/{bucket}/{quote(key)}"
-        return f"{address}?expires={until}&signature={self._sign(bucket, key, until)}"
-
-    async def remove(self, bucket: str, key: str) -> None:
-        """See `Storage.remove`. Emptied folders stay."""
-        self._place(bucket, key).unlink(missing_ok=True)
-
-    def open_signed(self, bucket: str, key: str, expires: int, signature: str) -> Path:
-        """The file behind an address made by `url`.
-
-        Raises:
-            BadSignature: the address was altered, or has expired.
-            ObjectNotFound, BadKey: there is no such object.
-        """
-        if not hmac.compare_digest(self._sign(bucket, key, expires).encode(), signature.encode()):
-            raise BadSignature("The address of this file is not valid; ask for a new one.")
-        if expires < time.time():
-            raise BadSignature("The address of this file has expired; ask for a new one.")
-        return self._find(bucket, key)
-
-    def _sign(self, bucket: str, key: str, expires: int) -> str:
-        message = f"{bucket}\n{key}\n{expires}".encode()
-        return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
-
-    def _place(self, bucket: str, key: str) -> Path:
-        """Where an object is or would be; a symbolic link must not lead out of its bucket."""
-        check(bucket, key)
-        if any(len(segment.encode()) > SEGMENT_BYTES for segment in key.split("/")):
-            raise BadKey(f"{key[:100]!r} can't be a file: a segment is longer than {SEGMENT_BYTES} bytes.")
-        place = self._root / bucket / key
-        if not place.resolve().is_relative_to(self._root / bucket):
-            raise BadKey(f"{key[:100]!r} is not a valid object key: it leads out of its bucket.")
-        return place
-
-    def _find(self, bucket: str, key: str) -> Path:
-        place = self._place(bucket, key)
-        if not place.is_file():
-            raise ObjectNotFound(f"There is no object {key!r} in bucket {bucket!r}.")
-        return place
+    stored = memo["key"]
+    await current().upload(bucket, path, stored, resume=memo["upload"], remember=begun)
+    url = await current().url(bucket, stored)
+    await _remove_older(bucket, key, stored, fence)
+    return url
 
 
-def _copy(source: Path, target: Path, temporary: Path) -> None:
-    """Copy by way of `temporary`, so that `target` is never half written; runs in a worker thread."""
+def _fenced(key: str, fence: int | str) -> str:
+    stem, dot, suffix = key.rpartition(".")
+    return f"{stem}-{fence}.{suffix}" if dot and "/" not in suffix else f"{key}-{fence}"
+
+
+def _fence_of(stored: str, key: str) -> int | None:
+    """The fence in a name that `_fenced` made of `key`."""
+    found = re.search(r"-(\d{1,19})(?:\.[^./]*)?$", stored)
+    return int(found[1]) if found and _fenced(key, found[1]) == stored else None
+
+
+def _is_same(saved: Any, memo: Mapping[str, Any], key: str) -> bool:
+    return (
+        isinstance(saved, dict)
+        and saved.keys() == memo.keys()
+        and (saved["bucket"], saved["digest"]) == (memo["bucket"], memo["digest"])
+        and _fence_of(str(saved["key"]), key) is not None
+    )
+
+
+async def _remove_older(bucket: str, key: str, stored: str, fence: int) -> None:
     try:
-        with source.open("rb") as reader, temporary.open("xb") as writer:
-            while chunk := reader.read(CHUNK):
+        for other in await current().keys(bucket, key.rpartition("/")[0]):
+            older = _fence_of(other, key)
+            if older is not None and older < fence and other != stored:
+                await current().remove(bucket, other)
+    except StorageError as error:  # what is left over takes room, and no more
+        structlog.get_logger("listener.kit.storage").warning(
+            "leftovers stay in the storage", error=str(error)
+        )
+
+
+def _digest(path: Path) -> str:
+    """A fingerprint of a file's content; runs in a worker thread."""
+    digest = hashlib.blake2b(digest_size=32)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
                 from_thread.check_cancelled()
-                writer.write(chunk)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.replace(target)
+                digest.update(chunk)
     except OSError as error:
-        reason = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror
-        raise StorageError(f"{source.name} could not be stored: {reason}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _kept_secret(path: Path) -> bytes:
-    """The secret in `path`, made by the first process that asks; `os.link` lets only one of two win."""
-    if not path.exists():
-        draft = path.with_name(f".secret-{secrets.token_hex(8)}")
-        draft.touch(0o600)
-        draft.write_bytes(secrets.token_bytes(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_bytes()
+        raise StorageError(f"{path.name} could not be read: {error.strerror}.") from error
+    return digest.hexdigest()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mimetypes
-
 from anyio import to_thread
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from listener.kit.storage import BadKey, BadSignature, LocalStorage, ObjectNotFound
+from listener.kit.local_storage import LocalStorage
+from listener.kit.storage_base import BadKey, BadSignature, ObjectNotFound, media_type
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -35,7 +34,7 @@ def routes(storage: LocalStorage) -> APIRouter:
             return JSONResponse({"error": str(error)}, status_code=404)
         return FileResponse(
             path,
-            media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+            media_type=media_type(path.name),
             filename=path.name,
             content_disposition_type="inline",
             headers=HEADERS,

@@ -6,7 +6,7 @@ import base64
 import gzip
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import pytest
 from anyio.abc import SocketStream
 
 from listener.kit import fetch as fetch_module
-from listener.kit.fetch import FetchError, decode_data_url, fetch
+from listener.kit.data_url import decode_data_url
+from listener.kit.fetch import FetchError, fetch
 
 from .conftest import names
 
@@ -41,6 +42,10 @@ REFUSED = [
     "https://172.16.0.1/",
     "https://192.168.0.1/",
     "https://192.0.0.192/",
+    "https://192.88.99.1/",
+    "https://168.63.129.16/machine/",
+    "https://198.18.0.1/",
+    "https://240.0.0.1/",
     "https://100.64.0.1/",
     "https://169.254.169.254/latest/meta-data/",
     "https://224.0.0.1/",
@@ -61,6 +66,26 @@ REFUSED = [
     "https://[fe80::1]/",
     "https://[ff02::1]/",
     "https://[not-an-address/",
+    "https://[::ffff:0:7f00:1]/",
+    "https://[64:ff9b:1::a00:1]/",
+    "https://[fec0::1]/",
+    "https://[fe80::1%25lo]/",
+    "https://[2001:db8::1]/",
+    "https://[fd00:ec2::254]/latest/meta-data/",
+    "https://ⓛocalhost/",
+    "https://127。0。0。1/",
+    "https://127.0.0.1#@93.184.216.34/",
+    "https://93.184.216.34@127.0.0.1/",
+    "https:\\\\127.0.0.1/",
+    "https://127.0.0.1:443/",
+    "https://93.184.216.34:80/",
+    "https://93.184.216.34:99999/",
+    "https://0/",
+    "HTTP://93.184.216.34/",
+    "gopher://93.184.216.34/",
+    "blob:https://app.test/1",
+    " https://127.0.0.1/",
+    "https://127.0.0.1\r\nHost: x/",
 ]
 
 Answer = Callable[[bytes, SocketStream], Any]
@@ -132,6 +157,47 @@ async def test_hosts_that_the_service_trusts_need_no_word_of_the_caller(
         assert target.read_bytes() == b"picture"
         target.unlink()
         assert (await refused(f"http://127.0.0.1:{port}/a.png", tmp_path / "in1", allow=[])).permanent
+
+
+async def test_only_the_trusted_hosts_where_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch_module, "_trusted_hosts", ())
+    monkeypatch.setattr(fetch_module, "_only_trusted", False)
+    async with server(redirect("https://93.184.216.34/film.mp4?token=1")) as (port, requests):
+        fetch_module.trust([f"127.0.0.1:{port}"], only=True)
+        for url in ("https://93.184.216.34/film.mp4?token=1", f"http://127.0.0.1:{port}/"):
+            error = await refused(url, tmp_path / "in0")
+            assert str(error) == (
+                "https://93.184.216.34/film.mp4 lies on a host that is not among those allowed here (MEDIA_HOSTS)."
+            )
+    assert len(requests) == 1
+
+
+async def test_hosts_that_share_a_number_share_neither_cookies_nor_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+
+    async def answer(request: bytes, stream: SocketStream) -> None:
+        if b"Host: one.test" in request:
+            head = (
+                f"HTTP/1.1 302 Found\r\nLocation: http://two.test:{port}/\r\nSet-Cookie: token=1; Path=/\r\n"
+            )
+            await stream.send(head.encode() + b"Content-Length: 0\r\n\r\n")
+            with suppress(anyio.EndOfStream):  # on this connection nothing else may come
+                requests.append(await stream.receive())
+        else:
+            await stream.send(ok(b"x"))
+
+    async with server(answer) as (port, requests):
+        allow = [f"one.test:{port}", f"two.test:{port}"]
+        with anyio.fail_after(5):
+            await fetch(f"http://one.test:{port}/", tmp_path / "in0", max_bytes=9, allow=allow)
+    first, second = requests
+    assert (b"Host: one.test" in first, b"Host: two.test" in second) == (True, True)
+    assert b"cookie" not in second.lower()
 
 
 @pytest.mark.parametrize("url", REFUSED)
@@ -229,6 +295,14 @@ async def test_a_redirect_is_held_to_the_same_rules(location: str, tmp_path: Pat
         (HEAD + b"Content-Length: 100\r\n\r\nshort", "could not be read", False),
         (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nshort", "could not be read", False),
         (ok(gzip.compress(bytes(10**6)), "Content-Encoding: gzip"), "is sent compressed", True),
+        (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "could not be read", False),
+        (
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n",
+            "is larger than 1000 bytes",
+            True,
+        ),
+        (HEAD + b"Content-Length: -1\r\n\r\n", "could not be read", False),
+        (HEAD + b"X: " + b"x" * 200_000 + b"\r\n\r\n", "could not be read", False),
         (b"SSH-2.0-OpenSSH\r\n", "could not be read", False),
         (b"", "could not be read", False),
     ],

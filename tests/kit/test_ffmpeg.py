@@ -169,6 +169,32 @@ async def test_a_playable_but_truncated_film_does_not_count(tmp_path: Path, numb
     assert [error.reason for error in caught] == ["killed"]
 
 
+async def test_a_run_that_needs_too_much_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ffmpeg, "_memory", ffmpeg.MEMORY)
+    ffmpeg.limit_memory(256 * 1024**2)
+    huge = ["-f", "lavfi", "-i", "color=s=640x360:d=3", "-vf", "scale=16000:8000", "-f", "null", "-"]
+    with pytest.raises(FfmpegError, match=r"more memory than the 256 MB .* \(FFMPEG_MEMORY_MB\)") as caught:
+        await ffmpeg.run(huge)
+    assert caught.value.reason == "memory"
+
+
+async def test_a_file_that_grows_too_large_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(FfmpegError, match="grew larger than allowed") as caught:
+        await ffmpeg.run(
+            ["-f", "lavfi", "-i", "sine=d=60", "-f", "wav", tmp_path / "out.wav"], max_bytes=100_000
+        )
+    assert caught.value.reason == "size"
+    assert (tmp_path / "out.wav").stat().st_size <= 100_000
+
+
+async def test_a_run_that_takes_too_much_processor_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ffmpeg, "CPU_SECONDS", 1)
+    endless = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25", "-f", "null", "-"]
+    with pytest.raises(FfmpegError, match="more processor time than allowed") as caught:
+        await ffmpeg.run(endless)
+    assert caught.value.reason == "cpu"
+
+
 async def test_a_good_exit_code_alone_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hasty = tmp_path / "hasty"
     hasty.write_text("#!/bin/sh\nprintf 'frame=3\\nprogress=continue\\n'\n")

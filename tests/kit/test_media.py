@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 import zlib
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import anyio
 import psutil
 import pytest
 from PIL import Image
 
 from listener.kit import media
-from listener.kit.media import Audio, MediaError, Video
+from listener.kit.media import Audio, Media, MediaError, Video
 
-from .conftest import copy, make
+from .conftest import copy, make, until
 
 
 async def test_a_film(film: Path) -> None:
@@ -162,6 +165,66 @@ async def test_a_reader_that_crashes_takes_nobody_along(film: Path, monkeypatch:
     monkeypatch.setattr(media, "MEMORY", 20 * 1024**2)  # not even Python starts in that
     with pytest.raises(MediaError, match="the reader crashed on it"):
         await media.probe(film)
+
+
+async def test_several_files_are_read_by_one_process_each_for_itself(
+    media_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.mp4").write_text("just some text")
+    (tmp_path / "empty.mp4").touch()
+    names = ["film.mp4", "picture.png", "sound.mp3"]
+    good = [media_folder / name for name in names]
+    paths = [tmp_path / "empty.mp4", good[0], tmp_path / "text.mp4", good[1], tmp_path / "gone.mp4", good[2]]
+    started: set[int] = set()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_watch_readers, started)
+        found = await media.probe_all(paths)
+        tasks.cancel_scope.cancel()
+    assert [found[1], found[3], found[5]] == [await media.probe(path) for path in good]
+    assert [str(found[number]).split(" (")[0] for number in (0, 2, 4)] == [
+        "empty.mp4 is empty, not a media file.",
+        "text.mp4 is not a media file that can be read",
+        "gone.mp4 can't be opened: No such file or directory.",
+    ]
+    assert len(started) == 1
+    assert await media.probe_all([]) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [(signal.SIGKILL, "the reader crashed on it (-9)"), (signal.SIGSTOP, "could not be read within 1 s")],
+)
+async def test_what_a_file_does_to_the_reader_is_charged_to_that_file(
+    number: signal.Signals, problem: str, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listener.kit.process.GRACE", 0.1)
+    found: list[Media | MediaError] = []
+
+    async def probe() -> None:
+        found.extend(await media.probe_all([film] * 5, timeout=1))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(probe)
+        await until(lambda: len(readers()) == 1)
+        readers()[0].send_signal(number)
+    assert [isinstance(one, MediaError) for one in found] == [True, False, False, False, False]
+    assert problem in str(found[0])
+
+
+def readers() -> list[psutil.Process]:
+    """The reading processes that are at work."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if str(media.PROBER) in child.cmdline():
+                found.append(child)
+    return found
+
+
+async def _watch_readers(started: set[int]) -> None:
+    while True:
+        started |= {reader.pid for reader in readers()}
+        await anyio.sleep(0.005)
 
 
 def _turned_clockwise(film: Path, target: Path) -> Path:
