@@ -7,6 +7,7 @@ picture are pixels of the film, colours are 8-bit sRGB with straight alpha.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -41,16 +42,98 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A point of a curve.
+
+    Attributes:
+        time: seconds from the clip's start; may lie outside of the clip.
+        value: what the curve is there.
+        hold: it stays so until the next key, instead of moving to it in a straight line.
+    """
+
+    time: Fraction
+    value: float
+    hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A value that may change while a clip lasts: `keys` by ascending time, at least one."""
+
+    keys: tuple[Key, ...]
+
+    @staticmethod
+    def fixed(value: float) -> Curve:
+        return Curve((Key(Fraction(0), value),))
+
+    @property
+    def constant(self) -> float | None:
+        """The value, where it never changes."""
+        values = {key.value for key in self.keys}
+        return values.pop() if len(values) == 1 else None
+
+    @property
+    def largest(self) -> float:
+        return max(key.value for key in self.keys)
+
+    def at(self, time: Fraction) -> float:
+        """The value at `time`: the first key's before it, the last key's after it."""
+        index = bisect_right(self.keys, time, key=lambda key: key.time)
+        if index == 0:
+            return self.keys[0].value
+        key = self.keys[index - 1]
+        if key.hold or index == len(self.keys):
+            return key.value
+        following = self.keys[index]
+        share = float((time - key.time) / (following.time - key.time))
+        return key.value + (following.value - key.value) * share
+
+
+ZERO, ONE = Curve.fixed(0.0), Curve.fixed(1.0)
+Blend = Literal["normal", "multiply", "screen", "overlay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and how a clip is drawn. Whatever moves, and every transition, is a curve of these.
+
+    Attributes:
+        x, y: from the centre of the film to the centre of the clip, in pixels, to the right and down.
+        scale_x, scale_y: multiples of the size that the clip has by itself; negative ones mirror it.
+        rotation: degrees clockwise about its centre.
+        opacity: 0..1.
+        reveal: the share of its width that is seen, from its left edge on, 0..1; a wipe moves it.
+        blend: how its colours meet those beneath it.
+    """
+
+    x: Curve = ZERO
+    y: Curve = ZERO
+    scale_x: Curve = ONE
+    scale_y: Curve = ONE
+    rotation: Curve = ZERO
+    opacity: Curve = ONE
+    reveal: Curve = ONE
+    blend: Blend = "normal"
+
+
+@dataclass(frozen=True, slots=True)
 class Picture(Clip):
-    """A video or a still image, as large as fits into the film (contain), in its middle.
+    """A video or a still image; by itself as large as fits into the film, in its middle.
 
     Attributes:
         source: id of the media that it shows.
         offset: seconds into the source at the clip's start; a source that ends early holds its last frame.
+        rate: seconds of the source that pass in a second of the film; 0 freezes the frame at `offset`.
+        fit: `contain` shows all of it, `cover` fills the film and crops what stands out.
+        blur: radius (sigma) of a Gaussian blur, in pixels of the film.
     """
 
     source: str
     offset: Fraction = Fraction(0)
+    rate: Fraction = Fraction(1)
+    placement: Placement = Placement()
+    fit: Literal["contain", "cover"] = "contain"
+    blur: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +142,14 @@ class Style:
 
     Attributes:
         size: of the font, in pixels.
+        letter_spacing: added after each letter, in pixels.
         line_height: distance of two baselines, as a multiple of `size`.
+        box: colour of the box behind the lines.
         padding: between the lines and the edge of the box, horizontally and vertically.
-        rotation: degrees clockwise about the centre of the box.
-        opacity: of text and box together, 0..1.
+        radius: of the corners of the box, in pixels.
+        roundness: of the corners of the box too, as a share of half its shorter side, 0..1: 1 makes a pill. The
+            larger of the two counts.
+        box_offset: how far the box is moved against the lines, in pixels, to the right and down.
     """
 
     family: str
@@ -74,29 +161,45 @@ class Style:
     underline: bool = False
     strike: bool = False
     align: Literal["left", "center", "right"] = "left"
+    letter_spacing: float = 0.0
     line_height: float = 1.5
     padding: tuple[float, float] = (0.0, 0.0)
     radius: float = 0.0
-    rotation: float = 0.0
-    opacity: float = 1.0
+    roundness: float = 0.0
+    box_offset: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Text(Clip):
-    """Lines of text in a box whose centre lies at (x, y) from the centre of the film."""
+    """Lines of text.
+
+    Attributes:
+        anchor: the share of the lines' width that lies left of the clip's centre, about which it also turns:
+            0.5 for the middle of the lines, 0 where their left edge is the centre of the clip.
+    """
 
     content: str
     style: Style
-    x: float = 0.0
-    y: float = 0.0
+    placement: Placement = Placement()
+    anchor: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Sound(Clip):
-    """The sound of a media, at its own level; silent where its source has none."""
+    """The sound of a media; silent where its source has none.
+
+    Attributes:
+        offset: seconds into the source at the clip's start.
+        rate: seconds of the source that pass in a second of the film.
+        keep_pitch: another rate leaves voices as high as they are.
+        gain: multiple of the source's own amplitude; fades are part of it.
+    """
 
     source: str
     offset: Fraction = Fraction(0)
+    rate: Fraction = Fraction(1)
+    keep_pitch: bool = True
+    gain: Curve = ONE
 
 
 @dataclass(frozen=True, slots=True)

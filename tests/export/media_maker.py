@@ -59,3 +59,44 @@ def disc(path: Path) -> Path:
 def still(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (320, 180)) -> Path:
     Image.new("RGB", size, colour).save(path, quality=95)
     return path
+
+
+QUARTERS = ((220, 40, 40), (40, 200, 60), (50, 60, 220), (230, 220, 60))
+"""Colours of the quarters of a quartered picture: upper left, upper right, lower left, lower right."""
+
+
+def quartered(path: Path, size: tuple[int, int] = (320, 180)) -> Path:
+    """A picture of four colours, so that it is seen how it is turned and mirrored."""
+    width, height = size
+    picture = Image.new("RGB", size)
+    pen = ImageDraw.Draw(picture)
+    for index, colour in enumerate(QUARTERS):
+        x, y = index % 2 * (width // 2), index // 2 * (height // 2)
+        pen.rectangle((x, y, x + width // 2 - 1, y + height // 2 - 1), fill=colour)
+    picture.save(path)
+    return path
+
+
+async def quartered_video(path: Path, *, seconds: float = 1) -> Path:
+    """The same as a video, tagged bt709."""
+    still = quartered(path.with_suffix(".png"))
+    convert = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+    tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    await ffmpeg.run(
+        [
+            "-loop",
+            "1",
+            "-framerate",
+            "30",
+            "-i",
+            still,
+            "-vf",
+            convert,
+            *_X264,
+            *tags,
+            "-t",
+            str(seconds),
+            path,
+        ]
+    )
+    return path

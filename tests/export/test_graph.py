@@ -14,7 +14,6 @@ import pytest
 from handlers.export.graph import Source, arguments
 from handlers.export.model import Film, FilmError, Picture, Sound, Style, Text
 from handlers.export.text import Raster
-from handlers.export.typeface import Face
 from listener.kit.ffmpeg import input_options
 from listener.kit.media import Audio, Media, Video
 
@@ -84,7 +83,7 @@ def test_gap_bars_title_and_badge() -> None:
     tall = Picture("tall", seconds("1"), seconds("2"), "tall")
     badge = Picture("badge", seconds("0.5"), seconds("2"), "badge")
     title = Text("title", seconds("0"), seconds("3"), "never in the graph", Style("any", 20))
-    raster = Raster(Path("text0.png"), 10, 20, Face(Path("font.ttf"), "any", False, False))
+    raster = Raster(Path("text0.png"), (300, 60), 300, 60)
 
     check(
         "layers",

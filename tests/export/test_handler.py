@@ -185,6 +185,13 @@ async def test_a_bad_row_fails_with_a_sentence(
             "The disk of the renderer",
         ),
         (FfmpegError("x.", reason="exit"), Fail, "The film could not be rendered: x."),
+        (FfmpegError("x.", reason="cpu"), Fail, "The film could not be rendered: x."),
+        (
+            FfmpegError("x.", reason="size"),
+            Fail,
+            r"The film would be too large; the limit is 8192 MB \(EXPORT_MAX_OUTPUT_MB\)\.",
+        ),
+        (FfmpegError("x.", reason="memory"), Retry, "The film could not be rendered: x."),
         (FfmpegError("x.", reason="killed"), Retry, "The film could not be rendered: x."),
         (FfmpegError("x.", reason="stalled"), Retry, "The film could not be rendered: x."),
         (FetchError("gone.", permanent=True), Fail, "gone."),

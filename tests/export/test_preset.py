@@ -121,8 +121,10 @@ async def test_where_there_is_storage_there_are_buckets_and_their_policies(
 
 async def test_the_shim_keeps_away_from_a_real_supabase(database: asyncpg.Connection) -> None:
     async with database.transaction():
-        await database.execute("create role supabase_auth_admin")
+        await database.execute(
+            "create role supabase_auth_admin; alter schema auth owner to supabase_auth_admin"
+        )
         with pytest.raises(asyncpg.RaiseError, match="it needs no shim"):
             async with database.transaction():
                 await database.execute(migrate.preset("supabase_shim"))
-        await database.execute("drop role supabase_auth_admin")
+        await database.execute("alter schema auth owner to current_user; drop role supabase_auth_admin")

@@ -228,10 +228,3 @@ async def test_progress_rises_to_the_end(shelf: dict[str, Path], tmp_path: Path)
 
     assert steps == sorted(steps)
     assert steps[-1] == 100
-
-
-async def test_too_many_clips_for_one_film_are_refused(make: Render) -> None:
-    titles = [text("x", number, 1) for number in range(251)]
-
-    with pytest.raises(FilmError, match="251 clips and 0 sounds; together at most 250"):
-        await make(timeline(track("text", *titles)))

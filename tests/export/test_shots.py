@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from handlers.export.model import Film, Picture, Style, Text
-from handlers.export.shots import Overlay, Shot, compose
+from handlers.export.shots import Composition, Overlay, Shot, compose
 
 
 def picture(name: str, first: int, end: int) -> Picture:
@@ -16,7 +16,7 @@ def title(name: str, first: int, end: int) -> Text:
     return Text(name, Fraction(first), Fraction(end - first), name, Style("any", 10))
 
 
-def composed(*clips: Picture | Text, length: int) -> tuple[list[Shot], list[Overlay]]:
+def whole(*clips: Picture | Text, length: int) -> Composition:
     """Names in capitals fill the frame, `letterbox` has bars beside it, all others have alpha."""
     film = Film(16, 16, Fraction(1), Fraction(length), (0, 0, 0), clips, ())
     return compose(
@@ -24,6 +24,11 @@ def composed(*clips: Picture | Text, length: int) -> tuple[list[Shot], list[Over
         fills=lambda clip: clip.source.isupper(),
         grounds=lambda clip: clip.source.isupper() or clip.source == "letterbox",
     )
+
+
+def composed(*clips: Picture | Text, length: int) -> tuple[list[Shot], list[Overlay]]:
+    made = whole(*clips, length=length)
+    return list(made.shots), list(made.overlays)
 
 
 def test_clips_in_a_row_need_no_overlay() -> None:
@@ -74,3 +79,14 @@ def test_clips_that_are_shorter_than_a_frame_or_come_too_late_are_not_seen() -> 
     blink = Picture("BLINK", Fraction(1), Fraction(1, 4), "BLINK")
 
     assert composed(blink, picture("LATE", 7, 9), length=3) == ([Shot(None, 0, 3)], [])
+
+
+def test_a_part_shows_what_the_whole_shows_in_these_frames() -> None:
+    a, logo, b = picture("A", 0, 9), picture("logo", 1, 8), picture("B", 3, 5)
+    made = whole(a, logo, b, length=9)
+    part = made.part(4, 7)
+
+    assert made.cuts == [0, 1, 3, 5, 8, 9]
+    assert part.shots == (Shot(b, 4, 5), Shot(a, 5, 7))
+    assert part.overlays == (Overlay(logo, ((5, 7),)),)
+    assert made.part(8, 9).overlays == ()

@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from handlers.export import typeface
-from handlers.export.model import Film, FilmError, Style, Text
-from handlers.export.text import draw
+from handlers.export.model import Style
 
-FILM = Film(400, 200, Fraction(30), Fraction(1), (0, 0, 0), (), ())
-PLAIN = Style("DejaVu Sans", 20)
+from .calligraphy import PLAIN, drawn, ink, inked, ramp, raster, title, width
 
 
-def drawn(content: str, path: Path, style: Style = PLAIN, x: float = 0, y: float = 0) -> Image.Image:
-    """The film's canvas, clear but for the text."""
-    canvas = Image.new("RGBA", (FILM.width, FILM.height))
-    raster = draw(Text("title", Fraction(0), Fraction(1), content, style, x, y), FILM, path / "text.png")
-    if raster:
-        with Image.open(raster.path) as picture:
-            canvas.alpha_composite(picture, (raster.x, raster.y))
-    return canvas
-
-
-def inked(picture: Image.Image) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what is not clear."""
-    box = picture.getchannel("A").getbbox()
-    assert box
-    return box
-
-
-def test_the_middle_of_the_box_lies_at_its_position(tmp_path: Path) -> None:
+def test_the_middle_of_the_box_is_the_centre_of_the_clip(tmp_path: Path) -> None:
     boxed = replace(PLAIN, box=(255, 0, 0, 255), padding=(8, 4))
-    left, top, right, bottom = inked(drawn("Hello", tmp_path, boxed, x=60, y=-40))
+    left, top, right, bottom = inked(drawn("Hello", tmp_path, boxed))
 
-    assert (left + right) / 2 == pytest.approx(260, abs=1)
-    assert (top + bottom) / 2 == pytest.approx(60, abs=1)
+    assert (left + right) / 2 == pytest.approx(200, abs=1)
+    assert (top + bottom) / 2 == 100
     assert bottom - top == 38  # one line of 30, and the padding
 
 
+def test_the_box_moves_without_the_lines(tmp_path: Path) -> None:
+    style = replace(PLAIN, colour=(0, 0, 255, 255), box=(255, 0, 0, 255), box_offset=(30, 20), padding=(4, 4))
+    still, moved = (drawn("██", tmp_path, each) for each in (replace(style, box_offset=(0, 0)), style))
+
+    def seen(picture: Image.Image, band: str) -> tuple[int, ...]:
+        return picture.getchannel(band).point(lambda value: 255 * (value > 128)).getbbox() or ()
+
+    assert seen(moved, "B") == seen(still, "B")
+    left, top, right, bottom = seen(still, "R")
+    assert seen(moved, "R") == (left + 30, top + 20, right + 30, bottom + 20)
+
+
+def test_round_corners_are_smooth(tmp_path: Path) -> None:
+    style = replace(PLAIN, box=(255, 0, 0, 255), padding=(10, 10), radius=10)
+    picture = drawn("MMM", tmp_path, style)
+    left, top, _, _ = inked(picture)
+    corner = picture.getchannel("A").crop((left, top, left + 10, top + 10))
+
+    assert corner.getpixel((0, 0)) == 0
+    assert corner.getpixel((9, 9)) == 255
+    assert any(0 < alpha < 255 for alpha in corner.tobytes())
+
+
+def test_a_round_box_ends_in_half_circles(tmp_path: Path) -> None:
+    picture = drawn("MMMMMM", tmp_path, replace(PLAIN, box=(255, 0, 0, 255), roundness=1))
+    left, top, _, bottom = inked(picture)
+    tip = inked(picture.crop((left, top, left + 1, bottom)))
+
+    assert tip[1] + tip[3] == pytest.approx(bottom - top, abs=1)
+    assert tip[3] - tip[1] < (bottom - top) / 2
+
+
 def test_each_line_takes_its_own_height(tmp_path: Path) -> None:
-    _, top, _, bottom = inked(drawn("H\nH\nH", tmp_path))
+    _, top, _, bottom = inked(drawn("H\r\nH\nH", tmp_path))
     _, first, _, last = inked(drawn("H", tmp_path))
 
     assert bottom - top == pytest.approx(last - first + 60, abs=1)
@@ -59,15 +71,43 @@ def test_short_lines_stand_where_the_alignment_says(align: str, spare: float, tm
     assert (narrow + end) / 2 == pytest.approx(left + (right - left) * spare, abs=6)
 
 
-def test_bold_is_heavier(tmp_path: Path) -> None:
-    def ink(style: Style) -> int:
-        return sum(drawn("Heavy", tmp_path, style).getchannel("A").tobytes())
+@pytest.mark.parametrize("anchor", [0, 0.25, 1])
+def test_the_anchor_is_the_share_of_the_lines_left_of_the_centre(anchor: float, tmp_path: Path) -> None:
+    left, _, right, _ = inked(drawn("████", tmp_path, anchor=anchor))
 
-    assert ink(replace(PLAIN, bold=True)) > 1.2 * ink(PLAIN)
+    assert 200 - left == pytest.approx(anchor * (right - left), abs=2)
+
+
+def test_letters_stand_as_far_apart_as_they_should(tmp_path: Path) -> None:
+    assert (
+        width(drawn("ab|", tmp_path, replace(PLAIN, letter_spacing=10))) == width(drawn("ab|", tmp_path)) + 20
+    )
+
+
+def test_bold_is_heavier_and_italic_leans(tmp_path: Path) -> None:
+    def lean(style: Style) -> float:
+        picture = drawn("ll", tmp_path, style)
+        _, top, _, bottom = inked(picture)
+        upper, lower = (picture.crop((0, y, 400, y + 4)) for y in (top, bottom - 4))
+        return inked(upper)[0] - inked(lower)[0]
+
+    assert ink(drawn("Heavy", tmp_path, replace(PLAIN, bold=True))) > 1.2 * ink(drawn("Heavy", tmp_path))
+    assert lean(replace(PLAIN, italic=True)) >= 2 > lean(PLAIN)
+
+
+def test_a_face_without_bold_and_italic_is_given_them(tmp_path: Path) -> None:
+    thai = replace(PLAIN, family="Noto Sans Thai")
+    plain, bold, italic = (
+        drawn("กรุงเทพ", tmp_path, style)
+        for style in (thai, replace(thai, bold=True), replace(thai, italic=True))
+    )
+
+    assert ink(bold) > 1.15 * ink(plain)
+    assert italic.tobytes() != plain.tobytes()
 
 
 def test_colour_opacity_and_clean_edges(tmp_path: Path) -> None:
-    picture = drawn("█", tmp_path, replace(PLAIN, colour=(10, 200, 30, 255), opacity=0.5))
+    picture = drawn("█", tmp_path, replace(PLAIN, colour=(10, 200, 30, 128)))
 
     assert {pixel[:3] for _, pixel in picture.getcolors() or [] if pixel[3]} == {(10, 200, 30)}
     assert max(picture.getchannel("A").tobytes()) == 128
@@ -82,37 +122,34 @@ def test_lines_under_and_through_the_text(tmp_path: Path) -> None:
     assert inked(struck)[3] - inked(struck)[1] == 1
 
 
-def test_a_quarter_turn_swaps_width_and_height(tmp_path: Path) -> None:
-    left, top, right, bottom = inked(drawn("Hello", tmp_path))
-    turned = inked(drawn("Hello", tmp_path, replace(PLAIN, rotation=90)))
+def test_what_reaches_out_of_its_line_is_not_cut_off(tmp_path: Path) -> None:
+    low = drawn("Åg", tmp_path, replace(PLAIN, line_height=0.5))
 
-    assert turned[2] - turned[0] == pytest.approx(bottom - top, abs=2)
-    assert turned[3] - turned[1] == pytest.approx(right - left, abs=2)
+    assert inked(low)[3] - inked(low)[1] == inked(drawn("Åg", tmp_path))[3] - inked(drawn("Åg", tmp_path))[1]
 
 
-def test_only_what_lies_within_the_film_is_drawn(tmp_path: Path) -> None:
-    assert inked(drawn("████", tmp_path, x=200))[2] == 400
-    assert drawn("MMMM", tmp_path, x=900).getbbox() is None
-    assert drawn("", tmp_path).getbbox() is None
+def test_a_larger_scale_draws_more_pixels_of_the_same_size(tmp_path: Path) -> None:
+    style = replace(PLAIN, box=(255, 0, 0, 255), padding=(8, 4), radius=4)
+    once, twice = raster(title("Hello", style), tmp_path), raster(title("Hello", style), tmp_path, 2)
+
+    assert once
+    assert twice
+    assert twice.pixels == pytest.approx([2 * length for length in once.pixels], abs=2)
+    assert (twice.width, twice.height) == pytest.approx((once.width, once.height), abs=1)
+    assert all(length % 2 == 0 for length in twice.pixels)
 
 
-def test_control_characters_and_broken_surrogates_are_left_out(tmp_path: Path) -> None:
-    assert drawn("a\x00b\x1b\ud800c", tmp_path).tobytes() == drawn("abc", tmp_path).tobytes()
+def test_what_never_comes_into_the_picture_is_not_drawn(tmp_path: Path) -> None:
+    long = "M" * 500
+    clips = title(long), title(long, x=ramp(-900, 900)), title(long, rotation=ramp(30))
+    still, sliding, turned = (raster(clip, tmp_path) for clip in clips)
 
-
-def test_a_text_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FilmError, match="“title” is too large"):
-        drawn("M" * 5000, tmp_path, replace(PLAIN, size=2000))
-
-
-def test_characters_that_the_font_lacks_are_told(tmp_path: Path) -> None:
-    title = Text("title", Fraction(0), Fraction(1), "naïve 日本 – ok", PLAIN)
-    raster = draw(title, FILM, tmp_path / "text.png")
-
-    assert raster
-    assert raster.lacking == "日本"
-
-
-def test_an_unknown_family_falls_back_and_says_so(tmp_path: Path) -> None:
-    assert typeface.find("No Such Font", bold=True).path.name == "DejaVuSans-Bold.ttf"
-    assert str(typeface.find('"No Such Font", DejaVu Sans')) == "DejaVu Sans"
+    assert still
+    assert sliding
+    assert turned
+    assert (still.width, sliding.width) == (400, 400 + 2 * 900)
+    assert turned.width == pytest.approx(math.hypot(400, 200), abs=2)
+    assert raster(title("MMMM", x=ramp(900)), tmp_path) is None
+    assert raster(title("MMMM", x=ramp(900, 100)), tmp_path)
+    assert raster(title("MMMM", y=ramp(-110), rotation=ramp(90)), tmp_path)
+    assert raster(title(""), tmp_path) is None

@@ -1,0 +1,51 @@
+"""Read what OpenCut's editors send or save: three formats, told apart by their shape.
+
+`timeline.py`: `{project, tracks, mediaItems}`. `scenes.py`: a project with scenes, in seconds. `ticks.py`: the same
+in ticks. All end in the same model, which knows nothing of any format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from handlers.export.model import FilmError
+from handlers.export.opencut.reader import MediaItem, Timeline, Wanted
+from handlers.export.opencut.scenes import ScenesReader
+from handlers.export.opencut.schema import members
+from handlers.export.opencut.ticks import TicksReader, in_ticks
+from handlers.export.opencut.timeline import TimelineReader
+
+__all__ = ["MediaItem", "Timeline", "read"]
+
+
+def read(
+    document: Mapping[str, Any],
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    fps: int | Fraction | None = None,
+) -> Timeline:
+    """Turns a parsed document into a film.
+
+    Args:
+        document: a timeline, a project, or `{project, mediaItems}`.
+        width, height: pixels of the film, rounded down to even numbers; the project's where they are None.
+        fps: frames a second; the project's where it is None.
+
+    Raises:
+        FilmError: with a sentence that names the element, or the limit, that stands against it.
+    """
+    wanted = Wanted(width, height, None if fps is None else Fraction(fps))
+    if isinstance(document.get("tracks"), list):
+        return TimelineReader(document, wanted).read()
+    nested = members(document.get("project"))
+    project = nested if nested.get("scenes") else document
+    if not (isinstance(project.get("scenes"), list) and project["scenes"]):
+        raise FilmError(
+            "The timeline has no list 'tracks' and no 'scenes': "
+            "send {project, tracks, mediaItems}, or a project with its scenes and 'mediaItems'."
+        )
+    reader = TicksReader if in_ticks(project) else ScenesReader
+    return reader(project, document, wanted).read()

@@ -1,0 +1,163 @@
+"""Keyframes, in the three ways that the versions of the editor wrote them, as curves by the path of a property.
+
+1. `{channels: {path: {keyframes: [{time, value, interpolation}]}}}`; the value of a position may be `{x, y}`.
+2. From version 22: `{bindings: {path: {components: [{key, channelId}]}}, channels: {channelId: {keys}}}`.
+3. From version 30: `{path: {keys}}`, or `{path: {component: {keys}}}`; what 2 left behind may stand beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from handlers.export.model import Curve, FilmError, Key
+from handlers.export.opencut.schema import Clock, Model, Moment, check, members
+
+MAX_KEYS = 500  # of one property of one element
+
+_STEPS = 12  # straight pieces for a Bézier curve
+_FINE = 4096  # parts of the time between two keyframes, for the ends of these pieces
+_NAMES = {  # of older versions
+    "transform.position.x": ("transform.positionX",),
+    "transform.position.y": ("transform.positionY",),
+    "transform.position:x": ("transform.positionX",),
+    "transform.position:y": ("transform.positionY",),
+    "transform.scale": ("transform.scaleX", "transform.scaleY"),
+}
+
+Value = Annotated[float, Field(strict=True, ge=-1_000_000, le=1_000_000)]
+
+
+class Handle(Model):
+    """Leads from a keyframe to the point that bends the curve: `dt` in time, `dv` in value."""
+
+    dt: Moment = Fraction(0)
+    dv: Value = 0
+
+
+class Keyframe(Model):
+    time: Moment
+    value: Value
+    interpolation: str = "linear"
+    segmentToNext: str | None = None
+    leftHandle: Handle | None = None
+    rightHandle: Handle | None = None
+
+    @property
+    def leads(self) -> str:
+        """How the value gets to the next keyframe: `hold`, `linear` or `bezier`."""
+        way = self.segmentToNext or self.interpolation
+        return "hold" if way == "step" else way
+
+
+@dataclass(frozen=True, slots=True)
+class Animation:
+    """How an element changes.
+
+    Attributes:
+        curves: numbers, by the path of the property.
+        others: paths of what changes in a way that is not a number.
+        keys: how many keyframes there are.
+    """
+
+    curves: Mapping[str, Curve]
+    others: tuple[str, ...]
+    keys: int
+
+
+def read(raw: object, where: str, clock: Clock) -> Animation:
+    """The animation of an element.
+
+    Raises:
+        FilmError: a keyframe is malformed, or there are too many.
+    """
+    curves: dict[str, Curve] = {}
+    others: list[str] = []
+    total = 0
+    for path, keyframes in _channels(members(raw)):
+        if not keyframes:
+            continue
+        if len(keyframes) > MAX_KEYS:
+            raise FilmError(
+                f"The {path[:40]} of {where} has {len(keyframes)} keyframes; the limit is {MAX_KEYS}."
+            )
+        if not all(isinstance(members(frame).get("value"), int | float) for frame in keyframes):
+            others.append(path)
+            continue
+        keys = [
+            check(Keyframe, frame, f"a keyframe of the {path[:40]} of {where}", clock) for frame in keyframes
+        ]
+        total += len(keys)
+        curve = _curve(sorted(keys, key=lambda key: key.time))
+        for name in _NAMES.get(path, (path,)):
+            curves[name] = curve
+    return Animation(curves, tuple(dict.fromkeys(others)), total)
+
+
+def _channels(animations: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Each channel's path and its keyframes, as they were written."""
+    names = {
+        str(members(part).get("channelId")): _path(path, str(members(part).get("key")))
+        for path, binding in members(animations.get("bindings")).items()
+        for part in _list(members(binding).get("components"))
+    }
+    for key, channel in members(animations.get("channels")).items():
+        keyframes = _list(members(channel).get("keyframes")) or _list(members(channel).get("keys"))
+        path = names.get(key, key.removesuffix(":value"))
+        if any(isinstance(members(frame).get("value"), dict) for frame in keyframes):
+            for axis in ("x", "y"):
+                yield f"{path}:{axis}", [_component(frame, axis) for frame in keyframes]
+        else:
+            yield path, keyframes
+    for path, channel in animations.items():
+        if path in {"bindings", "channels"}:
+            continue
+        if "keys" in members(channel):
+            yield path, _list(channel["keys"])
+        else:
+            for part, component in members(channel).items():
+                yield _path(path, part), _list(members(component).get("keys"))
+
+
+def _path(path: str, part: str) -> str:
+    return path if part == "value" else f"{path}:{part}"
+
+
+def _component(frame: object, axis: str) -> dict[str, Any]:
+    return {**members(frame), "value": members(members(frame).get("value")).get(axis)}
+
+
+def _list(raw: object) -> list[Any]:
+    return raw if isinstance(raw, list) else []
+
+
+def _curve(frames: list[Keyframe]) -> Curve:
+    keys: list[Key] = []
+    for frame, following in pairwise(frames):
+        keys.append(Key(frame.time, frame.value, frame.leads == "hold"))
+        if frame.leads == "bezier" and frame.time < following.time:
+            keys += _bend(frame, following)
+    keys.append(Key(frames[-1].time, frames[-1].value))
+    return Curve(tuple(keys))
+
+
+def _bend(first: Keyframe, last: Keyframe) -> Iterator[Key]:
+    """The points between two keyframes on a cubic Bézier curve; a handle that is missing makes it straight."""
+    span, rise = last.time - first.time, last.value - first.value
+    if first.rightHandle is None and last.leftHandle is None:
+        return
+    right = first.rightHandle or Handle.model_construct(dt=span / 3, dv=rise / 3)
+    left = last.leftHandle or Handle.model_construct(dt=-span / 3, dv=-rise / 3)
+    leaves = min(1.0, max(0.0, float(right.dt / span)))
+    arrives = 1 + max(-1.0, min(0.0, float(left.dt / span)))
+    for step in range(1, _STEPS):
+        share = step / _STEPS
+        away, home = 3 * (1 - share) ** 2 * share, 3 * (1 - share) * share**2
+        time = away * leaves + home * arrives + share**3
+        value = away * right.dv + home * (rise + left.dv) + share**3 * rise
+        yield Key(first.time + span * Fraction(round(time * _FINE), _FINE), first.value + value)

@@ -1,0 +1,212 @@
+"""What the readers of all formats share: they collect clips, sounds, media and warnings, one element at a time."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Literal
+
+from handlers.export.model import Colour, Film, FilmError, Picture, Sound, Text
+from handlers.export.opencut import schema
+from handlers.export.opencut.curves import delayed
+from handlers.export.settings import check_elements
+
+MAX_WIDTH, MAX_HEIGHT = 7680, 4320
+MAX_FPS = 120
+
+BOLD = {"bold", "bolder", "600", "700", "800", "900"}
+ALIGNS: dict[str, Literal["left", "center", "right"]] = {"left": "left", "center": "center", "right": "right"}
+
+_CANVAS = schema.Canvas(width=1920, height=1080)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaItem:
+    """A media file that the film needs, and where it lies.
+
+    Attributes:
+        url: an https or data URL, a key in the storage, or the name of a file that was written into the document.
+    """
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What a document asks for.
+
+    Attributes:
+        media: by the ids that the film's clips name; only what is seen or heard.
+        warnings: a sentence for each thing that the film won't show as the editor does.
+    """
+
+    film: Film
+    media: Mapping[str, MediaItem]
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The film that is asked for; the project decides what is None."""
+
+    width: int | None
+    height: int | None
+    fps: Fraction | None
+
+
+class Reader:
+    """A film in the making; each format has a reader derived from this.
+
+    Attributes:
+        scale: pixels of the film for a pixel of the project's canvas.
+    """
+
+    def __init__(
+        self, items: Mapping[str, object], wanted: Wanted, canvas: schema.Canvas | None, fps: Fraction
+    ) -> None:
+        default = canvas or _CANVAS
+        width = int(default.width) if wanted.width is None else wanted.width
+        height = int(default.height) if wanted.height is None else wanted.height
+        if not (2 <= width <= MAX_WIDTH and 2 <= height <= MAX_HEIGHT):
+            raise FilmError(
+                f"A film of {width} × {height} pixels can't be made; "
+                f"the limits are 2 × 2 and {MAX_WIDTH} × {MAX_HEIGHT}."
+            )
+        self.fps = fps if wanted.fps is None else wanted.fps
+        if not 1 <= self.fps <= MAX_FPS:
+            raise FilmError(
+                f"A film of {float(self.fps):g} frames a second can't be made; the limits are 1 and {MAX_FPS}."
+            )
+        self.width, self.height = width // 2 * 2, height // 2 * 2
+        self.scale = min(width / canvas.width, height / canvas.height) if canvas else 1.0
+        self.items = items
+        self.elements = 0
+        self.media: dict[str, MediaItem] = {}
+        self.warnings: dict[str, None] = {}
+        self.clips: list[Picture | Text] = []
+        self.sounds: list[Sound] = []
+        self.end = Fraction(0)
+
+    def timeline(self, background: str, backdrop: Iterable[Picture] = ()) -> Timeline:
+        """The film of all that was collected.
+
+        Args:
+            background: a CSS colour.
+            backdrop: blurred pictures for behind everything; of those at the same time only the first is drawn.
+
+        Raises:
+            FilmError: there is nothing.
+        """
+        if self.end == 0:
+            raise FilmError(" ".join(["The timeline has nothing to show or play.", *self.warnings]))
+        film = Film(
+            width=self.width,
+            height=self.height,
+            fps=self.fps,
+            duration=self.end,
+            background=self.colour(background, (0, 0, 0, 255), "the background")[:3],
+            clips=(*_in_turn(backdrop), *self.clips),
+            sounds=tuple(self.sounds),
+        )
+        return Timeline(film, self.media, list(self.warnings))
+
+    def warn(self, sentence: str) -> None:
+        self.warnings[sentence] = None
+
+    def count(self, elements: int) -> None:
+        """Notes that so many more elements will be read.
+
+        Raises:
+            FilmError: they are too many.
+        """
+        self.elements += elements
+        check_elements(self.elements)
+
+    def lasts(self, start: Fraction, length: Fraction, name: str) -> bool:
+        """Whether anything of an element is seen; then the film lasts at least until its end."""
+        if length <= 0:
+            self.warn(f"“{name}” is left out: nothing of it remains after trimming.")
+            return False
+        self.end = max(self.end, start + length)
+        return True
+
+    def need(self, media_id: str, name: str) -> Literal["image", "video", "audio"] | None:
+        """Notes that an element uses a media; answers the media's type.
+
+        Raises:
+            FilmError: there is no such media, or it can't be fetched.
+        """
+        if media_id not in self.items:
+            raise FilmError(f"“{name}” uses the media “{media_id[:80]}”, which is not in 'mediaItems'.")
+        raw = self.items[media_id]
+        if isinstance(raw, str):
+            raw = {"url": raw}
+        item = schema.check(schema.MediaItem, raw, f"the media “{media_id[:80]}”")
+        self.use(media_id, item.name or media_id, item.url)
+        return item.type
+
+    def use(self, media_id: str, name: str, url: str) -> None:
+        """Notes that the film needs what lies at `url`."""
+        title = name[:80]
+        if url.startswith("blob:"):
+            raise FilmError(
+                f"The media “{title}” was never uploaded: "
+                "its address (blob:…) exists only in the browser that made it."
+            )
+        self.media[media_id] = MediaItem(title, url)
+
+    def align(self, css: str, name: str) -> Literal["left", "center", "right"]:
+        if css not in ALIGNS:
+            self.warn(f"“{name}” is aligned left: “{css[:40]}” is not supported.")
+        return ALIGNS.get(css, "left")
+
+    def colour(self, css: str, default: Colour, where: str) -> Colour:
+        try:
+            return schema.colour(css)
+        except ValueError:
+            self.warn(f"The colour “{css[:40]}” of {where} is not known; the default is used.")
+            return default
+
+
+def media_of(*holders: Mapping[str, Any]) -> Mapping[str, object]:
+    """The media map of a document: under `mediaItems` or `media`, by id, or a list of items that have an id."""
+    for holder in holders:
+        for key in ("mediaItems", "media"):
+            raw = holder.get(key)
+            if isinstance(raw, list):  # an older project lists bare ids here
+                raw = {str(item.get("id")): item for item in raw if isinstance(item, dict)}
+            if isinstance(raw, dict) and raw:
+                return raw
+    return {}
+
+
+def _in_turn(pictures: Iterable[Picture]) -> list[Picture]:
+    """The pictures, each cut to the times that those before it leave free."""
+    taken: list[Picture] = []  # in the order of time
+    for picture in pictures:
+        start = picture.start
+        at = bisect_right(taken, start, key=lambda other: other.end)
+        while start < picture.end:
+            end = min(picture.end, taken[at].start) if at < len(taken) else picture.end
+            if start < end:
+                taken.insert(at, _part(picture, start, end))
+                at += 1
+            if at == len(taken):
+                break
+            start = taken[at].end
+            at += 1
+    return taken
+
+
+def _part(picture: Picture, start: Fraction, end: Fraction) -> Picture:
+    late = start - picture.start
+    return replace(
+        picture,
+        start=start,
+        length=end - start,
+        offset=picture.offset + late * picture.rate,
+        placement=delayed(picture.placement, late),
+    )

@@ -1,0 +1,167 @@
+"""The format *scenes*: a project whose scenes have a list of tracks, in float seconds (versions 1 to 22)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from handlers.export.model import Curve, FilmError, Picture, Placement
+from handlers.export.opencut import schema, transitions
+from handlers.export.opencut.appearance import ElementsReader, Item, visible
+from handlers.export.opencut.curves import mapped
+from handlers.export.opencut.elements import TextLook, Track
+from handlers.export.opencut.reader import Timeline, Wanted, media_of
+from handlers.export.opencut.schema import Model, check
+
+_DRAWN = {"video", "image", "audio", "media", "text"}
+_LEFT_OUT = {"sticker": "stickers", "graphic": "shapes", "effect": "effects over other tracks"}
+_OLD_ZOOM = 1.4  # of the blurred background, which was a copy of the whole picture before version 21
+
+
+class Background(Model):
+    type: str = "color"
+    color: str = "#000000"
+    blurIntensity: schema.Blurred | None = None
+
+
+class Settings(Model):
+    fps: schema.Rate = Fraction(30)
+    canvasSize: schema.Canvas | None = None
+    background: Background = Background()
+
+
+class Scene(Model):
+    id: str = ""
+    isMain: bool = False
+    tracks: Any = None
+
+
+class Project(Model):
+    version: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    settings: Settings = Settings()
+    scenes: list[Scene]
+    currentSceneId: str = ""
+
+
+class ScenesReader(ElementsReader):
+    """Also the base of the reader of *ticks*."""
+
+    version = 10.0  # where the project doesn't say
+
+    def __init__(self, project: Mapping[str, Any], document: Mapping[str, Any], wanted: Wanted) -> None:
+        self.project = check(Project, project, "the project")
+        settings = self.project.settings
+        super().__init__(media_of(document, project), wanted, settings.canvasSize, settings.fps)
+        if self.project.version is not None:
+            self.version = self.project.version
+        self.lines = settings.canvasSize.height if settings.canvasSize else self.height
+        self.main: list[Picture] = []
+
+    def read(self) -> Timeline:
+        tracks = self._tracks()
+        self.count(sum(len(track.elements) for track in tracks))
+        for track in tracks:
+            if not track.hidden:
+                self._track(track)
+        background = self.project.settings.background
+        if background.type not in {"color", "blur"}:
+            self.warn(
+                f"The background of type “{background.type[:40]}” is not drawn; the background colour is."
+            )
+        color = "#000000" if background.color == "transparent" else background.color
+        return self.timeline(color, self._backdrop() if background.type == "blur" else ())
+
+    def _scene(self) -> Scene:
+        """The scene that was open when the project was saved: the editor exports that one."""
+        scenes = self.project.scenes
+        if len(scenes) > 1:
+            self.warn("Only one of the project's scenes is drawn: the one that is open in the editor.")
+        current = [scene for scene in scenes if scene.id == self.project.currentSceneId]
+        return (current or [scene for scene in scenes if scene.isMain] or scenes)[0]
+
+    def _tracks(self) -> list[Track]:
+        """The tracks from the bottom to the top; the main track lies below all, wherever it stands."""
+        return self._from_list(self._scene().tracks)
+
+    def _from_list(self, raw: object) -> list[Track]:
+        tracks = self._checked(raw, "track")
+        pictures = [track for track in tracks if track.type in {"video", "media"}]
+        main = next((track for track in pictures if track.isMain), pictures[0] if pictures else None)
+        for track in tracks:
+            track.isMain = track is main
+        tracks.reverse()
+        return sorted(tracks, key=lambda track: not track.isMain)
+
+    def _checked(self, raw: object, where: str) -> list[Track]:
+        if not isinstance(raw, list):
+            raise FilmError("The scene has no 'tracks'.")
+        return [check(Track, track, f"{where} {number}", self.clock) for number, track in enumerate(raw, 1)]
+
+    def _track(self, track: Track) -> None:
+        items = [
+            self.item(raw, name)
+            for number, raw in enumerate(track.elements, 1)
+            if self._drawn(raw, name := _name(raw, number, track))
+        ]
+        row: list[transitions.Drawn] = []
+        for item in sorted(items, key=lambda item: (item.timing.startTime, item.timing.id)):
+            if self.lasts(item.timing.startTime, item.timing.duration, item.name):
+                self._item(item, track, row)
+        pictures = transitions.apply(
+            [drawn.picture for drawn in row], transitions.find(track, row, self.warn), self.width, self.height
+        )
+        self.clips += [picture for picture in pictures if visible(picture.placement)]
+        if track.isMain:
+            self.main = [drawn.picture for drawn in row]
+
+    def _item(self, item: Item, track: Track, row: list[transitions.Drawn]) -> None:
+        if isinstance(item.look, TextLook):
+            text = self.text(item, item.look)
+            if visible(text.placement):
+                self.clips.append(text)
+        elif picture := self.picture(item, track):
+            row.append(transitions.Drawn(item.timing, picture))
+
+    def _drawn(self, raw: Mapping[str, Any], name: str) -> bool:
+        kind = str(raw.get("type"))
+        if raw.get("hidden") is True or kind in _DRAWN:
+            return raw.get("hidden") is not True
+        if kind in _LEFT_OUT:
+            self.warn(f"“{name}” is left out: {_LEFT_OUT[kind]} are not drawn.")
+        else:
+            self.warn(f"“{name}” is left out: elements of type “{kind[:40]}” are unknown.")
+        return False
+
+    def _backdrop(self) -> list[Picture]:
+        """The pictures of the main track, blurred; those that begin later lie above."""
+        intensity = self.project.settings.background.blurIntensity
+        if self.version >= 21:
+            area = (self.width * self.height / (1920 * 1080)) ** 0.5
+            blur = (10 if intensity is None else intensity) / 5 * area
+            return [
+                replace(clip, fit="cover", blur=blur, placement=Placement()) for clip in reversed(self.main)
+            ]
+        blur = (8 if intensity is None else intensity) * self.scale
+        return [replace(clip, blur=blur, placement=_zoomed(clip.placement)) for clip in reversed(self.main)]
+
+
+def _name(raw: Mapping[str, Any], number: int, track: Track) -> str:
+    return str(raw.get("name") or f"element {number} of track {track.name or track.type}")[:80]
+
+
+def _zoomed(placement: Placement) -> Placement:
+    def zoom(curve: Curve) -> Curve:
+        return mapped(curve, lambda value: value * _OLD_ZOOM)
+
+    return replace(
+        placement,
+        x=zoom(placement.x),
+        y=zoom(placement.y),
+        scale_x=zoom(placement.scale_x),
+        scale_y=zoom(placement.scale_y),
+        blend="normal",
+    )

@@ -1,0 +1,215 @@
+"""Transitions between two clips of a track, as curves of their placements.
+
+Two families exist. One stands at the clip that comes (`transitionIn`) and begins at the cut: the clip that goes is
+frozen meanwhile. The other stands at the track (`transitions`) or at the clip that goes (`transitionOut`) and has
+the cut in its middle: first the clip that comes is frozen on its first picture, then the other one on its last.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from handlers.export.model import Curve, Key, Picture, Placement
+from handlers.export.opencut.curves import combined, still
+from handlers.export.opencut.elements import Element, Track
+
+Ramp = tuple[tuple[float, float], ...]
+"""Values by progress, 0..1; between them it goes in straight lines."""
+
+RISE: Ramp = ((0, 0), (1, 1))
+FALL: Ramp = ((0, 1), (1, 0))
+SMOOTH: Ramp = tuple((step / 8, (step / 8) ** 2 * (3 - step / 4)) for step in range(9))
+_GAP = Fraction(1, 1000)  # seconds between two clips that the editors take for none
+
+ALWAYS: Ramp = ((0, 1),)
+NEVER: Ramp = ((0, 0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a transition does to one of its clips.
+
+    Attributes:
+        opacity, scale, reveal: factors.
+        x, y: widths and heights of the film, added.
+    """
+
+    opacity: Ramp = ALWAYS
+    scale: Ramp = ALWAYS
+    reveal: Ramp = ALWAYS
+    x: Ramp = NEVER
+    y: Ramp = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of transition; the clip that comes lies above the other one, unless it is `beneath`."""
+
+    coming: Move
+    going: Move = Move()
+    beneath: bool = False
+
+
+def _slide(x: int, y: int) -> Kind:
+    """Both clips move on by a film's width or height, to the right and down."""
+    return Kind(Move(x=((0, -x), (1, 0)), y=((0, -y), (1, 0))), Move(x=((0, 0), (1, x)), y=((0, 0), (1, y))))
+
+
+KINDS = {
+    "crossfade": Kind(Move(opacity=RISE)),
+    "fade": Kind(Move(opacity=RISE)),
+    "dissolve": Kind(Move(opacity=SMOOTH)),
+    "fade-through-black": Kind(
+        Move(opacity=((0, 0), (0.5, 0), (1, 1))), Move(opacity=((0, 1), (0.5, 0), (1, 0)))
+    ),
+    "slide": _slide(-1, 0),
+    "slide-left": _slide(-1, 0),
+    "slide-right": _slide(1, 0),
+    "slide-up": _slide(0, -1),
+    "slide-down": _slide(0, 1),
+    "wipe": Kind(Move(reveal=RISE)),
+    "wipe-right": Kind(Move(reveal=RISE)),
+    "wipe-left": Kind(Move(), Move(reveal=FALL), beneath=True),
+    "zoom": Kind(Move(opacity=RISE, scale=((0, 0.8), (1, 1))), Move(opacity=FALL, scale=((0, 1), (1, 1.15)))),
+    "zoom-in": Kind(Move(opacity=RISE), Move(opacity=FALL, scale=((0, 1), (1, 1.5)))),
+    "zoom-out": Kind(Move(opacity=RISE, scale=((0, 1), (1, 0.5))), Move(opacity=FALL)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A transition between the clips `going` and `going + 1` of a row.
+
+    Attributes:
+        start: seconds from the beginning of the film.
+        length: seconds, greater than 0.
+    """
+
+    going: int
+    kind: Kind
+    start: Fraction
+    length: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An element of a track, and what is seen of it by itself."""
+
+    element: Element
+    picture: Picture
+
+
+def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> list[Transition]:
+    """The transitions of a track.
+
+    Args:
+        row: what is seen of the track, by its start.
+        warn: is told of what can't be done.
+    """
+    listed = {(change.fromElementId, change.toElementId): change for change in track.transitions}
+    found = []
+    for index, drawn in enumerate(row):
+        coming, before = drawn.element, row[index - 1].element if index else None
+        change = before and (before.transitionOut or listed.get((before.id, coming.id)))
+        centred = change is not None
+        change = change or coming.transitionIn
+        if change is None:
+            continue
+        name = drawn.picture.name
+        named = centred or change.fromElementId in {"", before.id if before else ""}
+        if before is None or not named or abs(coming.startTime - before.end) > _GAP:
+            warn(f"The transition to “{name}” is left out: no other clip ends where it begins.")
+            continue
+        kind = KINDS.get(change.type)
+        if kind is None:
+            warn(f"The transition “{change.type[:40]}” to “{name}” is drawn as a crossfade.")
+        before_cut = coming.startTime - before.startTime
+        room = 2 * min(before_cut, coming.duration) if centred else coming.duration
+        length = min(change.duration, room)
+        start = coming.startTime - (length / 2 if centred else 0)
+        if length > 0:
+            found.append(Transition(index - 1, kind or KINDS["crossfade"], start, length))
+    return found
+
+
+def apply(
+    row: Sequence[Picture], transitions: Sequence[Transition], width: int, height: int
+) -> list[Picture]:
+    """The clips of a track with their transitions, from the bottom to the top.
+
+    Args:
+        row: by their starts.
+        transitions: at most one for each pair of neighbours.
+        width, height: of the film.
+    """
+    moved = list(row)
+    below: dict[int, list[Picture]] = {}  # frozen pictures, by the clip that they lie directly beneath
+    above: dict[int, list[Picture]] = {}
+    for transition in transitions:
+        going, coming = transition.going, transition.going + 1
+        kind, cut, end = transition.kind, row[coming].start, transition.start + transition.length
+
+        def move(picture: Picture, by: Move, transition: Transition = transition) -> Picture:
+            return _moved(picture, by, transition, width, height)
+
+        if transition.start < cut:
+            moved[going] = move(moved[going], kind.going)
+            first = move(_frozen(row[coming], cut, transition.start, cut), kind.coming)
+            (below if kind.beneath else above).setdefault(going, []).append(first)
+        if cut < end:
+            moved[coming] = move(moved[coming], kind.coming)
+            last = move(_frozen(row[going], row[going].end - _LAST, cut, end), kind.going)
+            (above if kind.beneath else below).setdefault(coming, []).append(last)
+    return [
+        picture
+        for index, clip in enumerate(moved)
+        for picture in (*below.get(index, ()), clip, *above.get(index, ()))
+    ]
+
+
+_LAST = Fraction(1, 120_000)  # a tick: what is on the screen so shortly before its end is the last picture
+
+
+def _frozen(picture: Picture, moment: Fraction, start: Fraction, end: Fraction) -> Picture:
+    """What a picture shows at one moment of the film, from `start` to `end`."""
+    into = moment - picture.start
+    return replace(
+        picture,
+        start=start,
+        length=end - start,
+        offset=picture.offset + into * picture.rate,
+        rate=Fraction(0),
+        placement=still(picture.placement, into),
+    )
+
+
+def _moved(picture: Picture, by: Move, transition: Transition, width: int, height: int) -> Picture:
+    begin = transition.start - picture.start
+
+    def ramp(points: Ramp, unit: int) -> Curve:
+        return Curve(
+            tuple(Key(begin + transition.length * Fraction(at), value * unit) for at, value in points)
+        )
+
+    def change(
+        curve: Curve, points: Ramp, join: Callable[[float, float], float] = operator.mul, unit: int = 1
+    ) -> Curve:
+        return curve if points in (ALWAYS, NEVER) else combined(curve, ramp(points, unit), join)
+
+    place = picture.placement
+    return replace(
+        picture,
+        placement=Placement(
+            x=change(place.x, by.x, operator.add, width),
+            y=change(place.y, by.y, operator.add, height),
+            scale_x=change(place.scale_x, by.scale),
+            scale_y=change(place.scale_y, by.scale),
+            rotation=place.rotation,
+            opacity=change(place.opacity, by.opacity),
+            reveal=change(place.reveal, by.reveal),
+            blend=place.blend,
+        ),
+    )

@@ -1,0 +1,269 @@
+"""Where each clip is drawn, how it is turned, wiped, faded and blended: against plain arithmetic, pixel by pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import anyio
+import pytest
+from PIL import Image
+
+from handlers.export.encoding import Output
+from handlers.export.graph import Source
+from handlers.export.model import Curve, Film, Key, Picture, Placement
+from handlers.export.render import Rendered, render
+from listener.kit import media
+
+from . import media_maker
+from .media_maker import QUARTERS
+from .viewer import Colour, colour, look, near
+
+WIDTH, HEIGHT, FPS = 320, 180, Fraction(30)
+BACKGROUND = (20, 30, 40)
+LIGHT = {c: Image.new("RGB", (1, 1), c).convert("L").tobytes()[0] for c in (BACKGROUND, *QUARTERS)}
+Show = Callable[..., Awaitable[dict[int, Image.Image]]]
+
+
+@pytest.fixture(scope="module")
+def quarters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
+    """Four colours as a still, a video, and a still with an alpha channel; and one colour to lie beneath."""
+    return anyio.run(_made, tmp_path_factory.mktemp("quarters"))
+
+
+async def _made(folder: Path) -> dict[str, Source]:
+    still = media_maker.quartered(folder / "still.png")
+    video = await media_maker.quartered_video(folder / "video.mp4")
+    clear = folder / "alpha.png"
+    Image.open(still).convert("RGBA").save(clear)
+    red = media_maker.still(folder / "base.png", (180, 90, 40))
+    paths = {"still": still, "video": video, "alpha": clear, "base": red}
+    return {name: Source(path, await media.probe(path)) for name, path in paths.items()}
+
+
+@pytest.fixture
+def show(quarters: dict[str, Source], tmp_path: Path) -> Show:
+    """The frames with these numbers of a film of these clips."""
+
+    async def show(clips: Sequence[Picture], frames: Sequence[int]) -> dict[int, Image.Image]:
+        end = max(clip.end for clip in clips)
+        film = Film(WIDTH, HEIGHT, FPS, end, BACKGROUND, tuple(clips), ())
+        made: Rendered = await render(
+            film, quarters, tmp_path / "film.mp4", workdir=tmp_path, output=Output(quality="very_high")
+        )
+        return await look(made.path, frames)
+
+    return show
+
+
+def fixed(**values: float) -> Placement:
+    return Placement(**{name: Curve.fixed(value) for name, value in values.items()})
+
+
+def line(*keys: tuple[float, float]) -> Curve:
+    return Curve(tuple(Key(Fraction(time).limit_denominator(1000), value) for time, value in keys))
+
+
+def at(curve: Curve, frame: int) -> float:
+    return curve.at(frame / FPS)
+
+
+def expected(placement: Placement, frame: int, x: int, y: int, margin: float) -> Colour | None:
+    """The colour of the pixel (x, y) under an opaque placed picture; None within `margin` pixels of an edge."""
+    dx = x + 0.5 - WIDTH / 2 - at(placement.x, frame)
+    dy = y + 0.5 - HEIGHT / 2 - at(placement.y, frame)
+    angle = math.radians(-at(placement.rotation, frame))
+    scale_x, scale_y = at(placement.scale_x, frame), at(placement.scale_y, frame)
+    right = (dx * math.cos(angle) - dy * math.sin(angle)) / scale_x
+    down = (dx * math.sin(angle) + dy * math.cos(angle)) / scale_y
+    for distance, scale in ((right, scale_x), (down, scale_y)):
+        extent = WIDTH / 2 if distance is right else HEIGHT / 2
+        if min(abs(distance), abs(abs(distance) - extent)) * abs(scale) < margin:
+            return None
+    if abs(right) > WIDTH / 2 or abs(down) > HEIGHT / 2:
+        return BACKGROUND
+    return QUARTERS[(right > 0) + 2 * (down > 0)]
+
+
+def assert_drawn(picture: Image.Image, placement: Placement, frame: int, name: str = "") -> None:
+    """Light is sharp to the pixel; colour, of which a film has half as many samples, spreads a little."""
+    light = picture.convert("L")
+    wrong: list[tuple[object, ...]] = []
+    for y in range(1, HEIGHT, 5):
+        for x in range(1, WIDTH, 5):
+            if wanted := expected(placement, frame, x, y, 2):
+                seen = light.getpixel((x, y))
+                if abs(seen - Image.new("RGB", (1, 1), wanted).convert("L").getpixel((0, 0))) > 16:
+                    wrong.append((x, y, seen, wanted))
+            if wanted := expected(placement, frame, x, y, 6):
+                seen = picture.getpixel((x, y))
+                if not near(seen, wanted, 18):
+                    wrong.append((x, y, seen, wanted))
+    assert not wrong, f"{name}, frame {frame}: {len(wrong)} points, the first is {wrong[0]}"
+
+
+STATIC = {
+    "smaller, at odd pixels": fixed(scale_x=0.5, scale_y=0.5, x=41, y=-21),
+    "larger": fixed(scale_x=2, scale_y=2, x=60.5, y=30),
+    "stretched": fixed(scale_x=0.53, scale_y=1.25),
+    "mirrored": fixed(scale_x=-0.7, scale_y=0.7),
+    "upside down": fixed(scale_x=-0.7, scale_y=-0.7, x=20),
+    "a quarter turned": fixed(rotation=90),
+    "turned": fixed(rotation=-30, scale_x=0.6, scale_y=0.6, x=-50, y=10),
+    "turned and mirrored": fixed(rotation=40, scale_x=-0.6, scale_y=0.8),
+    "a detail": fixed(scale_x=12, scale_y=12, x=300, y=-400),
+    "partly outside": fixed(scale_x=0.8, scale_y=0.8, x=-171, y=95),
+}
+
+
+def in_a_row(places: Iterable[Placement], source: str, length: Fraction) -> list[Picture]:
+    return [Picture("clip", n * length, length, source, placement=place) for n, place in enumerate(places)]
+
+
+@pytest.mark.parametrize("source", ["still", "video", "alpha"])
+async def test_a_placed_picture_lies_where_it_should(source: str, show: Show) -> None:
+    seen = await show(in_a_row(STATIC.values(), source, Fraction(1, 10)), range(1, 3 * len(STATIC), 3))
+
+    for number, (name, place) in enumerate(STATIC.items()):
+        assert_drawn(seen[3 * number + 1], place, 1, name)
+
+
+async def test_a_picture_that_lies_outside_is_not_seen(show: Show) -> None:
+    places = [
+        fixed(x=400),
+        fixed(x=-5000, rotation=20),
+        fixed(y=1e9),
+        fixed(scale_x=0.0, scale_y=0.0, rotation=3),
+    ]
+    clips = [Picture("clip", Fraction(0), Fraction(1, 10), "video", placement=place) for place in places]
+    seen = await show(clips, [1])
+
+    assert near(colour(seen[1], 100, 100, 40), BACKGROUND)
+
+
+MOVING = {
+    "slides": Placement(x=line((0, -150), (1, 150)), scale_x=Curve.fixed(0.4), scale_y=Curve.fixed(0.4)),
+    "zooms": Placement(
+        scale_x=line((0, 0.2), (0.5, 1.4), (1, 0.6)), scale_y=line((0, 0.2), (0.5, 1.4), (1, 0.6))
+    ),
+    "turns": Placement(rotation=line((0, 0), (1, 360)), scale_x=Curve.fixed(0.5), scale_y=Curve.fixed(0.5)),
+    "all at once": Placement(
+        x=line((0.2, -60), (0.8, 60)),
+        y=line((0, 30), (1, -30)),
+        scale_x=line((0, 0.9), (1, 0.3)),
+        scale_y=line((0, 0.3), (1, 0.9)),
+        rotation=line((0.1, -45), (0.9, 200)),
+    ),
+    "jumps": Placement(
+        x=Curve((Key(Fraction(0), -60.0, hold=True), Key(Fraction(1, 2), 61.0, hold=True))),
+        scale_x=Curve.fixed(0.4),
+        scale_y=Curve.fixed(0.4),
+    ),
+}
+
+
+@pytest.mark.parametrize("source", ["still", "video", "alpha"])
+async def test_a_moving_picture_is_in_each_frame_where_it_should(source: str, show: Show) -> None:
+    inside = [0, 1, 14, 15, 29]
+    frames = [30 * number + frame for number in range(len(MOVING)) for frame in inside]
+    seen = await show(in_a_row(MOVING.values(), source, Fraction(1)), frames)
+
+    for number, (name, place) in enumerate(MOVING.items()):
+        for frame in inside:
+            assert_drawn(seen[30 * number + frame], place, frame, name)
+
+
+async def test_motion_counts_from_the_clips_own_start(show: Show) -> None:
+    place = MOVING["slides"]
+    seen = await show([Picture("clip", Fraction(1, 3), Fraction(1), "video", placement=place)], [9, 10, 25])
+
+    assert near(colour(seen[9], 160, 90, 100), BACKGROUND)
+    assert_drawn(seen[10], place, 0)
+    assert_drawn(seen[25], place, 15)
+
+
+@pytest.mark.parametrize("source", ["still", "video"])
+@pytest.mark.parametrize("turned", [0, 10])
+async def test_opacity_follows_its_curve_frame_by_frame(source: str, turned: int, show: Show) -> None:
+    keys = (Key(Fraction(0), 0.0), Key(Fraction(1, 2), 1.0, hold=True), Key(Fraction(4, 5), 0.25))
+    place = Placement(opacity=Curve(keys), rotation=Curve.fixed(turned))
+    frames = [0, 1, 5, 14, 15, 23, 24, 29]
+    seen = await show([Picture("clip", Fraction(0), Fraction(1), source, placement=place)], frames)
+
+    for frame in frames:
+        share = at(place.opacity, frame)
+        wanted = [round(b + (c - b) * share) for b, c in zip(BACKGROUND, QUARTERS[0], strict=True)]
+        assert near(colour(seen[frame], 100, 50), (wanted[0], wanted[1], wanted[2])), frame
+
+
+@pytest.mark.parametrize("source", ["still", "video", "alpha"])
+async def test_a_wipe_reveals_from_the_left(source: str, show: Show) -> None:
+    place = Placement(reveal=line((0, 0), (1, 1)))
+    frames = [0, 1, 6, 15, 21, 29]
+    seen = await show([Picture("clip", Fraction(0), Fraction(1), source, placement=place)], frames)
+
+    for frame in frames:
+        edge = frame / 30 * WIDTH
+        for x in range(2, WIDTH, 5):
+            if abs(x - edge) > 3 and abs(x - WIDTH / 2) > 3:
+                wanted = QUARTERS[x > WIDTH / 2] if x < edge else BACKGROUND
+                assert near(colour(seen[frame], x, 40, 2), wanted, 6), (frame, x)
+
+
+def mixed(blend: str, base: Colour, colour_: Colour, opacity: float) -> Colour:
+    """By the formulas of CSS compositing."""
+
+    def one(below: float, above: float) -> float:
+        if blend == "multiply":
+            return below * above
+        if blend == "screen":
+            return below + above - below * above
+        return 2 * below * above if below <= 0.5 else 1 - 2 * (1 - below) * (1 - above)
+
+    channels = [
+        round(255 * ((1 - opacity) * b / 255 + opacity * one(b / 255, c / 255)))
+        for b, c in zip(base, colour_, strict=True)
+    ]
+    return channels[0], channels[1], channels[2]
+
+
+@pytest.mark.parametrize("blend", ["multiply", "screen", "overlay"])
+@pytest.mark.parametrize("opacity", [1.0, 0.5])
+async def test_colours_blend_as_in_a_browser(blend: str, opacity: float, show: Show) -> None:
+    place = replace(fixed(scale_x=0.5, scale_y=0.5, opacity=opacity), blend=blend)
+    base = Picture("base", Fraction(0), Fraction(1), "base")
+    above = Picture("clip", Fraction(1, 3), Fraction(1, 3), "still", placement=place)
+    seen = await show([base, above], [9, 10, 19, 20])
+
+    for index, quarter in enumerate(QUARTERS):
+        x, y = 120 + index % 2 * 80, 68 + index // 2 * 44
+        wanted = mixed(blend, (180, 90, 40), quarter, opacity)
+        assert near(colour(seen[10], x, y), wanted, 5)
+        assert near(colour(seen[19], x, y), wanted, 5)
+    assert near(colour(seen[10], 30, 30), (180, 90, 40))
+    assert near(colour(seen[9], 160, 90), (180, 90, 40))
+    assert near(colour(seen[20], 160, 90), (180, 90, 40))
+
+
+async def test_cover_fills_the_film_and_crops(show: Show, quarters: dict[str, Source]) -> None:
+    tall = media_maker.quartered(quarters["still"].path.with_name("tall.png"), (90, 160))
+    quarters["tall"] = Source(tall, await media.probe(tall))
+    seen = await show([Picture("clip", Fraction(0), Fraction(1), "tall", fit="cover")], [1])
+
+    points = [(10, 10), (310, 10), (10, 170), (310, 170)]
+    assert all(near(colour(seen[1], x, y), QUARTERS[index]) for index, (x, y) in enumerate(points))
+
+
+async def test_blur_softens_edges_and_keeps_colours(show: Show) -> None:
+    place = fixed(scale_x=1.1, scale_y=1.1)
+    clip = Picture("clip", Fraction(0), Fraction(1, 10), "video", fit="cover", blur=12.0, placement=place)
+    seen = await show([clip], [1])
+
+    left, middle, right = (colour(seen[1], x, 40, 4) for x in (60, 160, 260))
+    assert near(left, QUARTERS[0])
+    assert near(right, QUARTERS[1])
+    between = [(a + b) // 2 for a, b in zip(QUARTERS[0], QUARTERS[1], strict=True)]
+    assert near(middle, (between[0], between[1], between[2]), 14)
