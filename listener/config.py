@@ -7,10 +7,11 @@ import difflib
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +26,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from listener.errors import ConfigError
+from listener.log import hide
 
 
 def _milliseconds(value: object) -> object:
@@ -71,8 +73,16 @@ Token = Annotated[SecretStr, AfterValidator(_long)]
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)]
 
 
-def _setting(default: object, about: str, form: str, *names: str, **rules: Any) -> Any:
-    """A field; of several variables that set it, the first one wins."""
+def setting(default: object, about: str, form: str, *names: str, **rules: Any) -> Any:
+    """A field of an `Environment`.
+
+    Args:
+        default: where nothing is set.
+        about: its meaning, for the documentation.
+        form: what may be written, for the error.
+        names: the variables that set it; the first one wins.
+        rules: as for pydantic's `Field`.
+    """
     return Field(
         default,
         validation_alias=AliasChoices(*names),
@@ -86,8 +96,8 @@ _PORT_FORM = "a whole number from 0 to 65535"
 _LONG_FORM = "at least 16 characters, such as `openssl rand -hex 32` prints"
 
 
-class Settings(BaseSettings):
-    """What the service is told from outside. Durations are seconds here, whatever the environment counts in.
+class Environment(BaseSettings):
+    """A group of settings, read from the environment and `.env` files; an application may have its own beside ours.
 
     `.env.local` wins over `.env`, and the real environment wins over both; empty values count as unset.
     """
@@ -101,75 +111,6 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
     )
-
-    # One setting a paragraph: its default and meaning, what may be written, its variables.
-    # fmt: off
-    database_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = _setting(
-        None, "The Postgres database, by a direct or session-pooled connection.",
-        "a URL that starts with postgresql://, special characters of the password percent-encoded", "DATABASE_URL")
-    supabase_url: Url | None = _setting(
-        None, "The Supabase project.",
-        "a URL such as https://abc.supabase.co", "SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL")
-    supabase_service_key: SecretStr | None = _setting(
-        None, "The project's secret key, which bypasses row-level security.",
-        "the service_role or secret key of the project's API settings",
-        "SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY")
-    supabase_anon_key: SecretStr | None = _setting(
-        None, "The project's public key. The service can't run on it alone.",
-        "the anon or publishable key of the project's API settings",
-        "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY")
-    poll_interval: Milliseconds = _setting(
-        30.0, "Milliseconds between sweeps, the safety net below the events.",
-        "milliseconds, at least 100, such as 30000", "POLL_INTERVAL", ge=0.1)
-    max_concurrent_jobs: int | None = _setting(
-        None, "Jobs that run at once in this process; unset: as many as its handlers ask for together.",
-        "a whole number from 1 up", "MAX_CONCURRENT_JOBS", ge=1)
-    job_timeout: Milliseconds | None = _setting(
-        None, "Milliseconds that an attempt may take where its handler sets no timeout of its own.",
-        "milliseconds, at least 1000, such as 300000", "JOB_TIMEOUT", ge=1)
-    lease: float = _setting(
-        20.0, "Seconds without a heartbeat after which a job is given to another worker.",
-        "seconds above 0, such as 20", "LEASE", gt=0)
-    heartbeat: float = _setting(
-        5.0, "Seconds between heartbeats; a lease must outlast more than two of them.",
-        "seconds above 0, such as 5", "HEARTBEAT", gt=0)
-    shutdown_grace: float = _setting(
-        25.0, "Seconds that running jobs get to finish at shutdown, before they are handed on.",
-        "seconds from 0 up, such as 25", "SHUTDOWN_GRACE", ge=0)
-    temp_dir: Path | None = _setting(
-        None, "Where the scratch folders of jobs are made; unset: the system's temporary folder.",
-        "the path of a folder", "TEMP_DIR")
-    storage_dir: Path | None = _setting(
-        None, "The folder of the local storage, which the service serves by signed URLs.",
-        "the path of a folder", "STORAGE_DIR")
-    media_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = _setting(
-        (), "Hosts from which media may be fetched although they are private or speak plain http.",
-        "host names with commas between, such as media.local,10.0.0.7:8080", "MEDIA_HOSTS")
-    log_level: Level = _setting(
-        "info", "The least severe log lines to write.",
-        "debug, info, warning or error", "LOG_LEVEL")
-    enable_health_check: bool = _setting(
-        True, "Whether the service answers HTTP at all.",
-        "true or false", "ENABLE_HEALTH_CHECK")
-    host: Annotated[str, AfterValidator(_address)] | None = _setting(
-        None, "The address to listen on; unset: 127.0.0.1, or 0.0.0.0 where PORT is set.",
-        "an IP address or localhost", "HOST")
-    port: int | None = _setting(
-        None, "The HTTP port, as hosts such as Railway set it; wins over HEALTH_CHECK_PORT.",
-        _PORT_FORM, "PORT", ge=0, le=65535)
-    health_check_port: int = _setting(
-        3001, "The HTTP port; 0 takes any free one.",
-        _PORT_FORM, "HEALTH_CHECK_PORT", ge=0, le=65535)
-    public_url: Url | None = _setting(
-        None, "How browsers reach this service; the links that it gives out start with it.",
-        "a URL such as https://jobs.example.com", "PUBLIC_URL")
-    api_token: Token | None = _setting(
-        None, "What callers from elsewhere send as `Authorization: Bearer …`.",
-        _LONG_FORM, "API_TOKEN")
-    webhook_secret: Token | None = _setting(
-        None, "What the database's webhooks prove themselves with.",
-        _LONG_FORM, "WEBHOOK_SECRET")
-    # fmt: on
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
@@ -189,10 +130,127 @@ class Settings(BaseSettings):
             raise ConfigError(f"A .env file can't be read ({error}); make it UTF-8 text.") from None
         _refuse_lookalikes(cls, environment)
         try:
-            return cls(**overrides)
+            settings = cls(**overrides)
         except ValidationError as error:
             where = error.errors(include_url=False)[0]["loc"][0]
             raise ConfigError(_sentence(cls, where, overrides, environment)) from None
+        hide(settings.secrets())
+        return settings
+
+    def secrets(self) -> Iterator[str]:
+        """What must never be shown; of a URL only its password, unless it is no more than the user's name."""
+        for name in type(self).model_fields:
+            if isinstance(secret := getattr(self, name), SecretStr):
+                value = secret.get_secret_value()
+                if url := re.search(r"://([^:/?#]*):(.*)@", value):
+                    value = "" if url[1] == url[2] else url[2]
+                yield from (value, unquote(value))
+
+    @classmethod
+    def table(cls) -> str:
+        """All settings as a Markdown table, for the documentation."""
+        rows = ["| Variable | Default | Allowed | Meaning |", "| --- | --- | --- | --- |"]
+        for field in cls.model_fields.values():
+            names = " or ".join(f"`{name}`" for name in _names(field))
+            rows.append(f"| {names} | {_default(field)} | {_form(field)} | {field.description} |")
+        return "\n".join(rows) + "\n"
+
+
+class Settings(Environment):
+    """What the service is told from outside. Durations are seconds here, whatever the environment counts in."""
+
+    # One setting a paragraph: its default and meaning, what may be written, its variables.
+    # fmt: off
+    database_url: Annotated[SecretStr, AfterValidator(_postgres_url)] | None = setting(
+        None, "The Postgres database, by a direct or session-pooled connection.",
+        "a URL that starts with postgresql://, special characters of the password percent-encoded", "DATABASE_URL")
+    supabase_url: Url | None = setting(
+        None, "The Supabase project.",
+        "a URL such as https://abc.supabase.co", "SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL")
+    supabase_service_key: SecretStr | None = setting(
+        None, "The project's secret key, which bypasses row-level security.",
+        "the service_role or secret key of the project's API settings",
+        "SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY")
+    supabase_anon_key: SecretStr | None = setting(
+        None, "The project's public key. The service can't run on it alone.",
+        "the anon or publishable key of the project's API settings",
+        "SUPABASE_ANON_KEY", "NEXT_PUBLIC_SUPABASE_ANON_KEY")
+    supabase_jwt_secret: SecretStr | None = setting(
+        None, "The shared secret that an older project signs its users' tokens with; newer ones publish their keys.",
+        "the JWT secret of the project's API settings", "SUPABASE_JWT_SECRET")
+    poll_interval: Milliseconds = setting(
+        30.0, "Milliseconds between sweeps, the safety net below the events.",
+        "milliseconds, at least 100, such as 30000", "POLL_INTERVAL", ge=0.1)
+    max_concurrent_jobs: int | None = setting(
+        None, "Jobs that run at once in this process; unset: as many as its handlers ask for together.",
+        "a whole number from 1 up", "MAX_CONCURRENT_JOBS", ge=1)
+    job_timeout: Milliseconds | None = setting(
+        None, "Milliseconds that an attempt may take where its handler sets no timeout of its own.",
+        "milliseconds, at least 1000, such as 300000", "JOB_TIMEOUT", ge=1)
+    lease: float = setting(
+        20.0, "Seconds without a heartbeat after which a job is given to another worker.",
+        "seconds above 0, such as 20", "LEASE", gt=0)
+    heartbeat: float = setting(
+        5.0, "Seconds between heartbeats; a lease must outlast more than two of them.",
+        "seconds above 0, such as 5", "HEARTBEAT", gt=0)
+    shutdown_grace: float = setting(
+        25.0, "Seconds that running jobs get to finish at shutdown, before they are handed on.",
+        "seconds from 0 up, such as 25", "SHUTDOWN_GRACE", ge=0)
+    temp_dir: Path | None = setting(
+        None, "Where the scratch folders of jobs are made; unset: the system's temporary folder.",
+        "the path of a folder", "TEMP_DIR")
+    storage_dir: Path | None = setting(
+        None, "The folder of the local storage, which the service serves by signed URLs.",
+        "the path of a folder", "STORAGE_DIR")
+    s3_endpoint: Url | None = setting(
+        None, "An S3 storage to use in place of Supabase Storage; needs the extra `s3`.",
+        "a URL such as https://s3.eu-central-1.amazonaws.com", "S3_ENDPOINT")
+    s3_access_key_id: str | None = setting(
+        None, "The name of the key to the S3 storage.",
+        "the access key id that the provider shows", "S3_ACCESS_KEY_ID")
+    s3_secret_access_key: SecretStr | None = setting(
+        None, "The key to the S3 storage.",
+        "the secret access key that the provider showed once", "S3_SECRET_ACCESS_KEY")
+    s3_region: str = setting(
+        "us-east-1", "The region of the S3 storage.",
+        "a name such as eu-central-1", "S3_REGION")
+    media_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = setting(
+        (), "Hosts from which media may be fetched although they are private or speak plain http.",
+        "host names with commas between, such as media.local,10.0.0.7:8080", "MEDIA_HOSTS")
+    media_hosts_only: bool = setting(
+        False, "Whether media may be fetched from these hosts and that of SUPABASE_URL only.",
+        "true or false", "MEDIA_HOSTS_ONLY")
+    ffmpeg_memory_mb: int = setting(
+        4096, "Megabytes of memory that one run of ffmpeg may use.",
+        "megabytes, at least 256, such as 4096", "FFMPEG_MEMORY_MB", ge=256)
+    progress_broadcast: int = setting(
+        0, "Realtime messages a second, at most, that tell users of their jobs' progress beside their rows; 0: none.",
+        "a whole number from 0 up, such as 20", "PROGRESS_BROADCAST", ge=0)
+    log_level: Level = setting(
+        "info", "The least severe log lines to write.",
+        "debug, info, warning or error", "LOG_LEVEL")
+    enable_health_check: bool = setting(
+        True, "Whether the service answers HTTP at all.",
+        "true or false", "ENABLE_HEALTH_CHECK")
+    host: Annotated[str, AfterValidator(_address)] | None = setting(
+        None, "The address to listen on; unset: 127.0.0.1, or 0.0.0.0 where PORT is set.",
+        "an IP address or localhost", "HOST")
+    port: int | None = setting(
+        None, "The HTTP port, as hosts such as Railway set it; wins over HEALTH_CHECK_PORT.",
+        _PORT_FORM, "PORT", ge=0, le=65535)
+    health_check_port: int = setting(
+        3001, "The HTTP port; 0 takes any free one.",
+        _PORT_FORM, "HEALTH_CHECK_PORT", ge=0, le=65535)
+    public_url: Url | None = setting(
+        None, "How browsers reach this service; the links that it gives out start with it.",
+        "a URL such as https://jobs.example.com", "PUBLIC_URL")
+    api_token: Token | None = setting(
+        None, "What callers from elsewhere send as `Authorization: Bearer …`.",
+        _LONG_FORM, "API_TOKEN")
+    webhook_secret: Token | None = setting(
+        None, "What the database's webhooks prove themselves with.",
+        _LONG_FORM, "WEBHOOK_SECRET")
+    # fmt: on
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -200,6 +258,10 @@ class Settings(BaseSettings):
             raise ConfigError(
                 f"LEASE ({self.lease:g} s) must be more than twice HEARTBEAT ({self.heartbeat:g} s), "
                 "or one late beat would cost a job; raise LEASE or lower HEARTBEAT."
+            )
+        if self.progress_broadcast and not (self.supabase_url and self.supabase_service_key):
+            raise ConfigError(
+                "PROGRESS_BROADCAST needs SUPABASE_URL and SUPABASE_SERVICE_KEY; set them, too."
             )
         if self.supabase_service_key and _is_public(self.supabase_service_key.get_secret_value()):
             raise ConfigError(
@@ -224,6 +286,11 @@ class Settings(BaseSettings):
         raise ConfigError(f"{problem}; set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_KEY.")
 
     @property
+    def trusted_hosts(self) -> list[str]:
+        """Where media may be fetched from whatever their addresses are: MEDIA_HOSTS, and that of SUPABASE_URL."""
+        return [*self.media_hosts, *([urlsplit(self.supabase_url).netloc] if self.supabase_url else [])]
+
+    @property
     def bind_port(self) -> int:
         """The port to listen on; 0 is any free one."""
         return self.health_check_port if self.port is None else self.port
@@ -240,23 +307,14 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the service."""
         return ipaddress.ip_address(self.bind_host).is_loopback
 
-    @classmethod
-    def table(cls) -> str:
-        """All settings as a Markdown table, for the documentation."""
-        rows = ["| Variable | Default | Allowed | Meaning |", "| --- | --- | --- | --- |"]
-        for field in cls.model_fields.values():
-            names = " or ".join(f"`{name}`" for name in _names(field))
-            rows.append(f"| {names} | {_default(field)} | {_form(field)} | {field.description} |")
-        return "\n".join(rows) + "\n"
-
 
 def _names(field: FieldInfo) -> list[str]:
-    assert isinstance(field.validation_alias, AliasChoices)  # noqa: S101 - _setting makes no other
+    assert isinstance(field.validation_alias, AliasChoices)  # noqa: S101 - setting makes no other
     return [str(choice) for choice in field.validation_alias.choices]
 
 
 def _form(field: FieldInfo) -> str:
-    assert isinstance(field.json_schema_extra, dict)  # noqa: S101 - _setting makes no other
+    assert isinstance(field.json_schema_extra, dict)  # noqa: S101 - setting makes no other
     return str(field.json_schema_extra["form"])
 
 
@@ -273,7 +331,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _sentence(
-    settings: type[Settings], where: object, overrides: Mapping[str, Any], environment: Mapping[str, Any]
+    settings: type[Environment], where: object, overrides: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> str:
     """Name the variable as the person spelled it, what is there unless it is secret, and what may be."""
     given = {**environment, **overrides}
@@ -283,7 +341,7 @@ def _sentence(
     return f"{variable} {problem}; it takes {_form(field)}."
 
 
-def _refuse_lookalikes(settings: type[Settings], environment: Mapping[str, Any]) -> None:
+def _refuse_lookalikes(settings: type[Environment], environment: Mapping[str, Any]) -> None:
     """Raise for a variable that is one of ours but for a slip of the hand."""
     ours = [name for field in settings.model_fields.values() for name in _names(field)]
     for name in sorted(environment.keys() - set(ours)):

@@ -18,6 +18,8 @@ from fastapi import APIRouter
 
 from listener.app import App, Handler
 from listener.backoff import delays
+from listener.broadcast import Broadcast
+from listener.chores import Chores
 from listener.config import Settings
 from listener.dispatcher import Dispatcher
 from listener.errors import ConfigError, DatabaseUnavailable
@@ -28,13 +30,13 @@ from listener.maintenance import Maintenance
 from listener.metrics import Metrics
 from listener.model import Delivery, Served
 from listener.scratch import scratch_folder
-from listener.settlement import Settlement
+from listener.settlement import Settlement, tell_nobody
 from listener.source import PostgresSource
 from listener.status import Status
 from listener.store import Store
 from listener.transport import PostgresTransport
 from listener.watchdog import Watchdog
-from listener.web import WebServer
+from listener.web import WebServer, webhook
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +54,7 @@ class Engine:
     Args:
         app: the handlers.
         settings: where the database is, and how to run.
-        routers: further HTTP routes, which want the token when they are reached from elsewhere.
+        routers: further HTTP routes for the service's own callers.
         open_routers: further HTTP routes that check their callers themselves.
         signals: whether SIGTERM and SIGINT shut the service down.
 
@@ -78,6 +80,7 @@ class Engine:
             raise ConfigError("the app has no handlers; register one with @app.handler(queue)")
         dsn = settings.database_url.get_secret_value()
         self._handlers = app.handlers
+        self._chores = Chores(app.chores)
         self._settings = settings
         self._signals = signals
         self.worker_id = new_worker_id()
@@ -96,7 +99,9 @@ class Engine:
         self._leases = Leases(
             self._store, self.worker_id, self.metrics, beat=settings.heartbeat, on_lost=self._lost
         )
-        self._settlement = Settlement(self._store, self.metrics, on_lost=self._lost)
+        self._broadcast = self._broadcast_of(settings)
+        tell = self._broadcast.tell if self._broadcast else tell_nobody
+        self._settlement = Settlement(self._store, self.metrics, on_lost=self._lost, tell=tell)
         self._source = PostgresSource(dsn, self, self.metrics)
         self._dispatcher = Dispatcher(
             self._store,
@@ -120,7 +125,10 @@ class Engine:
             register=self._register,
             found=lambda: self._dispatcher.wake(None, "sweep"),
         )
-        self._web = WebServer(settings, self.status, self.metrics, routers, open_routers, self._refresh)
+        own = webhook.routes(settings, self._called)
+        self._web = WebServer(
+            settings, self.status, self.metrics, routers, [own, *app.routers, *open_routers], self._refresh
+        )
         slots = sum(handler.concurrency for handler in self._handlers.values())
         self._threads = anyio.CapacityLimiter(slots)
 
@@ -142,6 +150,11 @@ class Engine:
         """The source hears again: look for what it missed."""
         self._dispatcher.sweep_soon()
         self._maintenance.reconcile_soon()
+
+    def _called(self) -> None:
+        """From the HTTP thread: a webhook said that there may be work."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._dispatcher.wake, None, "webhook")
 
     def _forgotten(self) -> None:
         """The database no longer knows this process: reconciling registers it again."""
@@ -186,6 +199,8 @@ class Engine:
             if await self._meet_database():
                 for component in (self._leases, self._settlement):
                     services.start_soon(component.run)
+                if self._broadcast:
+                    services.start_soon(self._broadcast.run)
                 await self._serve(task_status, port)
                 await self._say_goodbye()
             services.cancel_scope.cancel()
@@ -212,7 +227,7 @@ class Engine:
     async def _serve(self, task_status: TaskStatus[int | None], port: int | None) -> None:
         async with anyio.create_task_group() as self._running:
             async with anyio.create_task_group() as hearing:
-                for component in (self._source, self._dispatcher, self._maintenance):
+                for component in (self._source, self._dispatcher, self._maintenance, self._chores):
                     hearing.start_soon(component.run)
                 task_status.started(port)
                 await self._shutdown.wait()
@@ -270,6 +285,21 @@ class Engine:
             for queue, served in self._served.items()
             if (problem := _misfit(self._handlers[queue], served)) is not None
         ]
+
+    def _broadcast_of(self, settings: Settings) -> Broadcast | None:
+        if not settings.progress_broadcast or not settings.supabase_url or not settings.supabase_service_key:
+            return None
+
+        def tenant_column(queue: str) -> str | None:
+            served = self._served.get(queue)
+            return served.tenant if served else None
+
+        return Broadcast(
+            settings.supabase_url,
+            settings.supabase_service_key.get_secret_value(),
+            rate=settings.progress_broadcast,
+            tenant_column=tenant_column,
+        )
 
     async def _refresh(self) -> None:
         """From the HTTP thread: have the main loop read the fleet's numbers, but don't wait for a hung one."""

@@ -206,6 +206,11 @@ def test_a_host_that_sets_the_port_gets_all_interfaces(environment: Environment)
     assert Settings.load().is_loopback
 
 
+def test_media_may_come_from_the_project_and_the_hosts_that_are_named(environment: Environment) -> None:
+    environment.set(MEDIA_HOSTS="media.local, 10.0.0.7:8080", SUPABASE_URL="http://127.0.0.1:54321/")
+    assert Settings.load().trusted_hosts == ["media.local", "10.0.0.7:8080", "127.0.0.1:54321"]
+
+
 def test_secrets_do_not_show_when_settings_are_printed(environment: Environment) -> None:
     environment.set(
         DATABASE_URL="postgresql://me:canary@host/db", SUPABASE_SERVICE_KEY="canary", API_TOKEN="canary" * 3

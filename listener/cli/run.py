@@ -10,10 +10,11 @@ import click
 from listener import log
 from listener.app import App, load
 from listener.cli.common import database_option
+from listener.cli.storage import configured_storage
+from listener.cli.tables import configured_tables
 from listener.config import Settings
 from listener.engine import Engine
-from listener.errors import ConfigError
-from listener.kit import fetch, storage
+from listener.kit import fetch, ffmpeg, storage, tables
 from listener.kit.storage_http import routes
 
 
@@ -42,10 +43,13 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
         settings: where the database is, and how to run; with STORAGE_DIR the local storage is served, too.
         announce: called once it listens for events, with the address of its HTTP routes or None without HTTP.
     """
-    local = _local_storage(settings)
-    if local:
-        storage.use(local)
-    fetch.trust(settings.media_hosts)
+    if files := configured_storage(settings):
+        storage.use(files)
+    if rows := configured_tables(settings):
+        tables.use(rows)
+    local = files if isinstance(files, storage.LocalStorage) else None
+    fetch.trust(settings.trusted_hosts, only=settings.media_hosts_only)
+    ffmpeg.limit_memory(settings.ffmpeg_memory_mb * 1024**2)
 
     def started(port: int | None) -> None:
         address = None if port is None else f"http://{_browsable(settings.bind_host)}:{port}"
@@ -55,18 +59,11 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
             announce(address)
 
     engine = Engine(app, settings, open_routers=[routes(local)] if local else [])
-    await engine.run(task_status=_Started(started))
-
-
-def _local_storage(settings: Settings) -> storage.LocalStorage | None:
-    if settings.storage_dir is None:
-        return None
     try:
-        return storage.LocalStorage(settings.storage_dir, settings.public_url or "")
-    except OSError as error:
-        raise ConfigError(
-            f"STORAGE_DIR can't be written to ({error.strerror}); name a folder that can."
-        ) from None
+        await engine.run(task_status=_Started(started))
+    finally:
+        if rows:
+            await rows.close()
 
 
 class _Started:

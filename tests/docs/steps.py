@@ -38,7 +38,7 @@ def javascript(file: Path) -> None:
     if node := shutil.which("node"):
         subprocess.run([node, "--check", file.rename(file.with_suffix(".mjs"))], check=True)
     inserts = re.findall(r"from\('(\w+)'\)\s*\.insert\(\{(.*?)\}\)", source, re.DOTALL)
-    assert inserts, "it inserts nothing that could be checked"
+    assert inserts or ".insert(" not in source, "it inserts what can't be read"
     for table, row in inserts:
         given = set(re.findall(r"(?:^|,)\s*(\w+)", row))
         columns = asyncio.run(_call("fetch", COLUMNS, table))

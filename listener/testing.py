@@ -1,0 +1,102 @@
+"""A service with everything on board, for demonstrations and for the tests of one's own handlers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import asyncpg
+
+from listener import migrate
+from listener.app import App
+from listener.config import Settings
+from listener.embedded import Postgres
+from listener.engine import Engine
+from listener.kit import storage, tables
+from listener.kit.storage_http import routes
+from listener.kit.tables_postgres import PostgresTables
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running service and ways to it.
+
+    Attributes:
+        url: of its database.
+        address: of its HTTP routes, such as `http://127.0.0.1:40123`.
+        files: its storage.
+        connection: as the owner of the database; yours to use.
+    """
+
+    url: str
+    address: str
+    files: storage.LocalStorage
+    connection: asyncpg.Connection
+
+    @asynccontextmanager
+    async def acting_as(self, user: str) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction in which the connection is a browser's: the role `authenticated`, and this user's claims.
+
+        Args:
+            user: a uuid; made known in `auth.users` if it is new.
+        """
+        await self.connection.execute(
+            "insert into auth.users (id, email) values ($1, $2) on conflict do nothing",
+            user,
+            f"{user}@example.com",
+        )
+        async with self.connection.transaction():
+            claims = json.dumps({"sub": user, "role": "authenticated"})
+            await self.connection.execute("select set_config('request.jwt.claims', $1, true)", claims)
+            await self.connection.execute("set local role authenticated")
+            yield self.connection
+
+
+@asynccontextmanager
+async def stage(
+    app: App, folder: Path, *, presets: Iterable[str] = (), url: str | None = None, **settings: Any
+) -> AsyncIterator[Stage]:
+    """Serve `app` for the length of the block, on a Postgres of its own.
+
+    Args:
+        folder: where the storage keeps its files.
+        presets: run first, in this order, such as `supabase_shim` and `export_jobs`.
+        url: of a database of its own that is there already, instead of a Postgres that is thrown away afterwards.
+        settings: fields of `Settings` that differ from their defaults.
+    """
+    if url is None:
+        with Postgres() as server:
+            async with stage(app, folder, presets=presets, url=server.url, **settings) as made:
+                yield made
+        return
+    connection = await asyncpg.connect(url)
+    try:
+        await migrate.migrate(connection)
+        for preset in presets:
+            await connection.execute(migrate.preset(preset))
+        files = storage.LocalStorage(folder, "")
+        storage.use(files)
+        rows = PostgresTables(url)
+        tables.use(rows)
+        chosen = Settings.load(**{"database_url": url, "host": "127.0.0.1", "port": 0, **settings})
+        engine = Engine(app, chosen, open_routers=[routes(files)], signals=False)
+        async with anyio.create_task_group() as service:
+            port = await service.start(engine.run)
+            files.base_url = f"http://127.0.0.1:{port}"
+            try:
+                yield Stage(url, files.base_url, files, connection)
+            finally:
+                # While the loop of the routes still turns, which has connections of its own.
+                with anyio.CancelScope(shield=True):
+                    await rows.close()
+            engine.shut_down(at_once=True)
+    except ExceptionGroup as group:
+        # The task group is nobody's business: what the block raised leaves as it was.
+        raise group.exceptions[0] if len(group.exceptions) == 1 else group from None
+    finally:
+        await connection.close()

@@ -1,0 +1,165 @@
+"""Operations as a queue: done by handlers, driven by hand beside them, shown to frontends, cleaned up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import asyncpg
+import httpx
+import pytest
+from engine.harness import until
+
+from handlers import operations
+from handlers.operations import AsyncOperationStore, handler
+from handlers.operations.news import PostgresNews
+from listener import App, Fail, Job
+from listener.kit.tables_postgres import PostgresTables
+from listener.testing import Stage, stage
+
+go = anyio.Event()
+
+
+def make_app() -> App:
+    app = App()
+
+    @app.handler("operations/video_generation")
+    async def video(job: Job) -> dict[str, object]:
+        async with operations.fresh(job):
+            job.progress(30, "drawing")
+            if job.row["metadata"].get("bad"):
+                raise Fail("The prompt was refused.")
+            await go.wait()
+            return {"result": {"url": "https://example.com/a.mp4"}}
+
+    app.include(handler.app)
+    return app
+
+
+@dataclass
+class Scene:
+    stage: Stage
+    store: AsyncOperationStore
+    browser: httpx.AsyncClient
+
+
+Scenery = Callable[[], AbstractAsyncContextManager[Scene]]
+
+
+@pytest.fixture
+def scenery(tmp_path: Path, database: str) -> Scenery:
+    @asynccontextmanager
+    async def scene() -> AsyncIterator[Scene]:
+        global go  # noqa: PLW0603
+        go = anyio.Event()
+        async with (
+            stage(make_app(), tmp_path, presets=("supabase_shim", "operations"), url=database) as made,
+            httpx.AsyncClient(base_url=made.address, trust_env=False) as browser,
+        ):
+            store = AsyncOperationStore(PostgresTables(made.url), PostgresNews(made.url))
+            try:
+                yield Scene(made, store, browser)
+            finally:
+                await store.close()
+
+    return scene
+
+
+async def test_the_type_picks_the_handler(scenery: Scenery) -> None:
+    async with scenery() as made:
+        operation = await made.store.create(metadata={"type": "video_generation"})
+        seen = []
+        async for one in made.store.subscribe(operation.id):
+            seen.append((one.status, one.message))
+            if one.message == "drawing":
+                go.set()
+        assert ("processing", "drawing") in seen
+        ended = await made.store.get(operation.id)
+        assert ended is not None
+        assert (ended.status, ended.progress, ended.result) == (
+            "complete",
+            100,
+            {"url": "https://example.com/a.mp4"},
+        )
+
+
+async def test_a_failure_is_a_sentence_in_the_row(scenery: Scenery) -> None:
+    async with scenery() as made:
+        operation = await made.store.create(metadata={"type": "video_generation", "bad": True})
+        last = [one async for one in made.store.subscribe(operation.id)][-1]
+        assert (last.status, last.error) == ("error", "The prompt was refused.")
+
+
+async def test_an_operation_without_a_handler_is_driven_by_hand(scenery: Scenery) -> None:
+    async with scenery() as made:
+        operation = await made.store.create(metadata={"type": "upload"})
+        await made.store.update(operation.id, progress=50)
+        assert (await made.store.complete(operation.id, {"ok": True})).result == {"ok": True}
+        assert await made.stage.connection.fetchval("select count(*) from listener.delivery") == 0
+
+
+async def test_the_service_keeps_off_an_operation_that_somebody_drives(scenery: Scenery) -> None:
+    async with scenery() as made:
+        async with made.stage.connection.transaction():
+            await made.stage.connection.execute(
+                "insert into operations (id, status, metadata) values ('mine', 'processing', $1)",
+                json.dumps({"type": "video_generation"}),
+            )
+        go.set()
+        assert (await made.store.complete("mine", 1)).result == 1
+        assert await made.stage.connection.fetchval("select count(*) from listener.attempt") == 0
+
+
+async def test_a_frontend_asks_for_its_own_operations(scenery: Scenery) -> None:
+    async with scenery() as made:
+        await made.store.create("a/b c", metadata={"user_id": "u"})
+        answer = await made.browser.get("/api/operations/a%2Fb%20c")
+        assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+        missing = await made.browser.get("/api/operations/none")
+        assert (missing.status_code, missing.json()) == (404, {"error": "There is no operation 'none'."})
+
+
+async def test_a_browser_sees_only_what_names_its_user_and_changes_nothing(scenery: Scenery) -> None:
+    async with scenery() as made:
+        user = str(uuid4())
+        await made.store.create("mine", metadata={"user_id": user})
+        await made.store.create("theirs", metadata={"user_id": str(uuid4())})
+        await made.store.create("nobody's")
+        async with made.stage.acting_as(user) as browser:
+            assert [row["id"] for row in await browser.fetch("select id from operations")] == ["mine"]
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await browser.execute("update operations set status = 'complete'")
+
+
+async def test_what_runs_is_not_cleaned_up(scenery: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scenery() as made:
+        monkeypatch.setattr(handler, "TOUCH_EVERY", 0.05)
+        await made.store.create("forgotten")
+        operation = await made.store.create(metadata={"type": "video_generation"})
+        db = made.stage.connection
+        await until(
+            lambda: db.fetchval("select message = 'drawing' from operations where id = $1", operation.id)
+        )
+        # An hour goes by for both of them.
+        await db.execute(
+            "alter table operations disable trigger operations_touch;"
+            " update operations set updated_at = updated_at - 4000000;"
+            " alter table operations enable trigger operations_touch"
+        )
+        alive = "select updated_at > (extract(epoch from now()) - 60) * 1000 from operations where id = $1"
+        await until(lambda: db.fetchval(alive, operation.id))
+        await handler.clean_up()
+        assert await made.store.get("forgotten") is None
+        assert await made.store.get(operation.id) is not None
+        go.set()
+
+
+async def test_a_database_that_is_away_is_not_a_missing_operation(scenery: Scenery) -> None:
+    async with scenery() as made:
+        handler.tables.use(PostgresTables("postgresql://nobody@127.0.0.1:1/none"))
+        assert (await made.browser.get("/api/operations/any")).status_code == 503

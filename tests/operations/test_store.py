@@ -1,0 +1,186 @@
+"""The store of operations, over each way that they may be kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import structlog.testing
+from engine.harness import until
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from standin import realtime
+from standin.stack import running
+
+from handlers.operations import (
+    AsyncOperationStore,
+    OperationError,
+    OperationNotFound,
+    OperationOver,
+    OperationStore,
+)
+from handlers.operations.memory import Memory
+from handlers.operations.news import PostgresNews, RealtimeNews
+from listener import migrate
+from listener.embedded import Postgres
+from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables_rest import RestTables
+
+
+@pytest.fixture
+async def installed(postgres: Postgres, db: asyncpg.Connection, database: str) -> str:
+    superuser = await asyncpg.connect(postgres.database_url(urlsplit(database).path.removeprefix("/")))
+    await superuser.execute(realtime.SQL)
+    await superuser.close()
+    for preset in ("supabase_shim", "operations", "operations"):
+        await db.execute(migrate.preset(preset))
+    return database
+
+
+@pytest.fixture(params=["postgres", "rest", "memory"])
+async def store(request: pytest.FixtureRequest, installed: str) -> AsyncIterator[AsyncOperationStore]:
+    match request.param:
+        case "postgres":
+            made = AsyncOperationStore(PostgresTables(installed), PostgresNews(installed))
+            yield made
+            await made.close()
+        case "rest":
+            async with running(installed) as project:
+                key = project.secret_key
+                made = AsyncOperationStore(RestTables(project.url, key), RealtimeNews(project.url, key))
+                yield made
+                await made.close()
+        case _:
+            memory = Memory()
+            yield AsyncOperationStore(memory, memory)
+
+
+async def test_an_operation_lives_from_pending_to_complete(store: AsyncOperationStore) -> None:
+    made = await store.create("op 1", message="waiting", metadata={"user_id": "u"})
+    assert (made.status, made.progress, made.message, made.metadata) == (
+        "pending",
+        0,
+        "waiting",
+        {"user_id": "u"},
+    )
+    moved = await store.update("op 1", progress=41.7, message="half way")
+    assert (moved.status, moved.progress, moved.message) == ("processing", 41, "half way")
+    done = await store.complete("op 1", {"url": "https://example.com/a.mp4"})
+    assert (done.status, done.progress, done.result) == (
+        "complete",
+        100,
+        {"url": "https://example.com/a.mp4"},
+    )
+    assert done.created_at <= moved.updated_at <= done.updated_at
+    assert await store.get("op 1") == done
+    assert await store.list() == await store.list(status="complete") == [done]
+    assert await store.list(status="error") == []
+
+
+async def test_an_operation_ends_once(store: AsyncOperationStore) -> None:
+    await store.create("op")
+    failed = await store.fail("op", "the provider refused")
+    for late in (store.update("op", progress=50), store.complete("op", 1), store.fail("op", "again")):
+        with pytest.raises(OperationOver, match="has ended: it is error"):
+            await late
+    assert await store.get("op") == failed
+
+
+async def test_what_makes_no_sense_is_refused(store: AsyncOperationStore) -> None:
+    made = await store.create("op")
+    with pytest.raises(OperationError, match="already"):
+        await store.create("op")
+    with pytest.raises(OperationError, match="150 makes no sense"):
+        await store.update("op", progress=150)
+    for name in ("", "x" * 201, "a\nb"):
+        with pytest.raises(OperationError, match="1 to 200"):
+            await store.create(name)
+    with pytest.raises(OperationNotFound, match="no operation 'another'"):
+        await store.update("another", progress=1)
+    assert await store.get("op") == made
+    assert await store.get("another") is None
+
+
+async def test_followers_hear_each_change_and_the_end(store: AsyncOperationStore) -> None:
+    operation = await store.create()
+    heard: list[tuple[str, int]] = []
+    moved = asyncio.Event()
+
+    async def follow() -> None:
+        async for one in store.subscribe(operation.id):
+            heard.append((one.status, one.progress))
+            moved.set()
+
+    following = asyncio.create_task(follow())
+    await asyncio.wait_for(moved.wait(), 5)
+    moved.clear()
+    await store.update(operation.id, progress=50)
+    await asyncio.wait_for(moved.wait(), 10)
+    await store.complete(operation.id)
+    await asyncio.wait_for(following, 10)
+    assert heard == [("pending", 0), ("processing", 50), ("complete", 100)]
+    with pytest.raises(OperationNotFound):
+        async for _ in store.subscribe("never made"):
+            pass
+
+
+async def test_a_follower_outlives_its_connection(
+    installed: str, connect: object, db: asyncpg.Connection
+) -> None:
+    store = AsyncOperationStore(PostgresTables(installed), PostgresNews(installed))
+    operation = await store.create()
+    changes = store.subscribe(operation.id)
+    assert (await anext(changes)).status == "pending"
+    listening = (
+        "select pid from pg_stat_activity where query ilike 'listen %' and datname = current_database()"
+    )
+    pid = await until(lambda: db.fetchval(listening))
+    await db.execute("select pg_terminate_backend($1)", pid)
+    await store.update(operation.id, progress=7)
+    assert (await asyncio.wait_for(anext(changes), 10)).progress == 7
+    await changes.aclose()
+    await store.close()
+
+
+def test_without_a_database_it_warns_once_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with structlog.testing.capture_logs() as logs, OperationStore() as store:
+        operation = store.create(message="alone")
+        store.update(operation.id, progress=10)
+        assert [one.progress for one in store.list()] == [10]
+        changes = store.subscribe(operation.id)
+        assert next(changes).progress == 10
+        store.complete(operation.id)
+        assert [one.status for one in changes] == ["complete"]
+    (warning,) = logs
+    assert warning["event"].startswith("operations are kept in memory")
+    assert "No database is configured" in warning["reason"]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["update", "complete", "fail"]), max_size=6))
+def test_nothing_follows_an_end(steps: list[str]) -> None:
+    async def live() -> None:
+        memory = Memory()
+        store = AsyncOperationStore(memory, memory)
+        await store.create("op")
+        over = False
+        for step in steps:
+            act = {
+                "update": lambda: store.update("op", progress=1),
+                "complete": lambda: store.complete("op"),
+                "fail": lambda: store.fail("op", "no"),
+            }[step]
+            if over:
+                with pytest.raises(OperationOver):
+                    await act()
+            else:
+                over = (await act()).is_over
+
+    asyncio.run(live())
