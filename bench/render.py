@@ -11,12 +11,14 @@ import subprocess
 import time
 import uuid
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
 import anyio
 import asyncpg
 
+from bench import clips
 from bench.report import Figure, at_most, paired
 from bench.setting import connected, setting, wait_for
 from handlers.export import handler, opencut, text
@@ -52,11 +54,12 @@ values ($1, $2, $1, 'queued', $3, $4, $5, $6)
 
 
 async def measure(pairs: int = 3) -> list[Figure]:
-    """Renders the sample project, and four times as much of it, by the command and by the service in turn."""
+    """Renders the sample project, and four times as much of it, by the command and by the service in turn; and films
+    that show how much memory and seeking take."""
     figures: list[Figure] = []
     for times in (1, 4):
         figures += await _compare(times, pairs)
-    return figures
+    return figures + await clips.measure(min(pairs, 2))
 
 
 async def _compare(times: int, pairs: int) -> list[Figure]:
@@ -104,7 +107,9 @@ def _draw(sample: Sample, folder: Path) -> Sequence[str]:
     places: list[str] = []
     for clip in film.clips:
         if isinstance(clip, Text) and (drawn := text.draw(clip, film, folder / f"text{len(places)}.png")):
-            places.append(f"{drawn.x}:{drawn.y}")
+            x = round((film.width - drawn.width) / 2 + clip.placement.x.at(Fraction(0)))
+            y = round((film.height - drawn.height) / 2 + clip.placement.y.at(Fraction(0)))
+            places.append(f"{x}:{y}")
     return places
 
 

@@ -203,7 +203,7 @@ def ticks() -> Json:
         key(3, -70, leftHandle={"dt": -SECOND, "dv": 0}),
     ]
     rising = {
-        "transform.positionX": -120,
+        "transform.positionX": -230,
         "transform.scaleX": 0.5,
         "transform.scaleY": 0.5,
         "blendMode": "screen",

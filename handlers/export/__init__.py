@@ -1,8 +1,32 @@
-"""The export room: renders OpenCut projects.
+"""The export room: renders films, whether OpenCut projects or what other rooms describe.
 
-Other rooms use its one public function, `render`; the service includes `handlers.export.handler.app`.
+Other rooms use `render_film`, with the model that it takes, around it `outcomes`, and after it perhaps `poster`; the
+service includes `handlers.export.handler.app`.
 """
 
+from handlers.export.encoding import Output
+from handlers.export.film import render_film
+from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Style, Text
+from handlers.export.opencut import MediaItem
+from handlers.export.outcomes import outcomes
+from handlers.export.poster import poster
 from handlers.export.render import Rendered, render
 
-__all__ = ["Rendered", "render"]
+__all__ = [
+    "Curve",
+    "Film",
+    "FilmError",
+    "Key",
+    "MediaItem",
+    "Output",
+    "Picture",
+    "Placement",
+    "Rendered",
+    "Sound",
+    "Style",
+    "Text",
+    "outcomes",
+    "poster",
+    "render",
+    "render_film",
+]

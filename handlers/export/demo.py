@@ -18,12 +18,9 @@ from rich.table import Table
 
 from handlers.export import handler
 from handlers.export.sample import Sample, make_sample
-from listener import log, migrate
-from listener.config import Settings
-from listener.embedded import Postgres
-from listener.engine import Engine
+from listener import log
 from listener.kit import media, storage
-from listener.kit.storage_http import routes
+from listener.testing import Stage, stage
 
 FOLDER = Path(".demo")
 PATIENCE = 300.0
@@ -49,9 +46,7 @@ def main() -> int:
     film = (FOLDER / "export.mp4").resolve()
     film.unlink(missing_ok=True)
     console.print("[bold]A row inserted into export_jobs becomes a film[/bold]")
-    with Postgres() as server:
-        console.print(f"  Postgres {server.version} is up, for as long as this takes")
-        problem = anyio.run(_demonstrate, server.url, film, console)
+    problem = anyio.run(_demonstrate, film, console)
     if problem:
         console.print(f"[red]export failed: {problem}[/red]")
         return 1
@@ -60,41 +55,21 @@ def main() -> int:
     return 0
 
 
-async def _demonstrate(url: str, film: Path, console: Console) -> str | None:
+async def _demonstrate(film: Path, console: Console) -> str | None:
     user, job = str(uuid.uuid4()), str(uuid.uuid4())
-    connection = await asyncpg.connect(url)
-    try:
-        await migrate.migrate(connection)
-        for preset in ("supabase_shim", "export_jobs"):
-            await connection.execute(migrate.preset(preset))
-        await connection.execute("insert into auth.users (id, email) values ($1, 'demo@example.com')", user)
-        console.print("  schema migrated, export_jobs attached, its policies on")
-
-        files = storage.LocalStorage(FOLDER / "storage", "")
-        storage.use(files)
-        engine = Engine(
-            handler.app,
-            Settings.load(database_url=url, host="127.0.0.1", port=0),
-            open_routers=[routes(files)],
-            signals=False,
+    async with stage(handler.app, FOLDER / "storage", presets=("supabase_shim", "export_jobs")) as service:
+        console.print(
+            "  Postgres is up, for as long as this takes: export_jobs is attached, its policies are on"
         )
-        async with anyio.create_task_group() as service:
-            port = await service.start(engine.run)
-            files.base_url = f"http://127.0.0.1:{port}"
-            console.print(f"  service is up at {files.base_url}/health")
-            sample = await _upload(files, user, job)
-            console.print(
-                "  two videos, music, a picture and the timeline of an OpenCut project are uploaded"
-            )
-            await _insert(connection, user, job, sample)
-            ended = await _follow(connection, job, console)
-            problem = ended.error or await _fetch(str(ended.url), film, sample)
-            engine.shut_down()
-        if problem is None:
-            await _report(ended, film, console)
-        return problem
-    finally:
-        await connection.close()
+        console.print(f"  service is up at {service.address}/health")
+        sample = await _upload(service.files, user, job)
+        console.print("  two videos, music, a picture and the timeline of an OpenCut project are uploaded")
+        await _insert(service, user, job, sample)
+        ended = await _follow(service.connection, job, console)
+        problem = ended.error or await _fetch(str(ended.url), film, sample)
+    if problem is None:
+        await _report(ended, film, console)
+    return problem
 
 
 async def _upload(files: storage.Storage, user: str, job: str) -> Sample:
@@ -109,12 +84,9 @@ async def _upload(files: storage.Storage, user: str, job: str) -> Sample:
     return sample
 
 
-async def _insert(connection: asyncpg.Connection, user: str, job: str, sample: Sample) -> None:
+async def _insert(service: Stage, user: str, job: str, sample: Sample) -> None:
     """As a browser would: in the user's role, through the policies of the table."""
-    async with connection.transaction():
-        await connection.execute("set local role authenticated")
-        claims = json.dumps({"sub": user, "role": "authenticated"})
-        await connection.execute("select set_config('request.jwt.claims', $1, true)", claims)
+    async with service.acting_as(user) as connection:
         await connection.execute(
             "insert into export_jobs (id, user_id, project_id, status, width, height, fps, duration)"
             " values ($1, $2, $3, 'queued', $4, $5, $6, $7)",

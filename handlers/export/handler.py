@@ -1,22 +1,21 @@
-"""The queue `export`: a row of `export_jobs` becomes an MP4 in the bucket `exports`."""
+"""The queue `export`: a row of `export_jobs` becomes a film in the bucket `exports`."""
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
 from anyio import to_thread
 
-from handlers.export import opencut, sources
+from handlers.export import document, opencut, options
+from handlers.export.film import render_film
+from handlers.export.kept import kept_folder, remove_old
 from handlers.export.model import FilmError
-from handlers.export.render import RenderError, render
-from listener import App, Fail, Job, Retry, Snooze
+from handlers.export.outcomes import outcomes
+from handlers.export.poster import poster
+from listener import App, Fail, Job, Snooze
 from listener.kit import storage
-from listener.kit.fetch import FetchError
-from listener.kit.ffmpeg import FfmpegError
 
 app = App()
 
@@ -29,9 +28,7 @@ TIMELINE_KEYS = (  # where the versions of the application upload to, soon after
 )
 PATIENCE = 120.0  # seconds to wait for the upload: the last pause is the first of a whole minute
 FILMS = "exports"
-FILM_KEY = "{user_id}/{job_id}/export.mp4"
-
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+FOLDER = "{user_id}/{job_id}"
 
 
 class Exported(TypedDict):
@@ -46,27 +43,47 @@ async def export(job: Job) -> Exported:
     names = {"user_id": str(job.row["user_id"]), "job_id": str(job.key)}
     with outcomes():
         uploaded = await _timeline(job, names)
-        document = await to_thread.run_sync(opencut.load, uploaded)
+        loaded = await to_thread.run_sync(document.load, uploaded, job.workdir)
         size = {column: _whole(job, column) for column in ("width", "height", "fps")}
-        timeline = opencut.read(document, **size)
-        for warning in timeline.warnings:
-            job.warn(warning)
+        timeline = await to_thread.run_sync(partial(opencut.read, loaded.content, **size))
+        output = options.wanted(loaded.content, job.row)
+    for warning in timeline.warnings:
+        job.warn(warning)
 
-        job.progress(1, "fetching media")
-        found = await sources.collect(timeline.media, job.workdir, owner=names["user_id"])
-        film = await render(
-            timeline.film,
-            found,
-            job.workdir / "film.mp4",
-            workdir=job.workdir,
-            on_progress=lambda percent, message: job.progress(5 + 0.9 * percent, message),
-        )
-        for warning in film.warnings:
-            job.warn(warning)
+    async with kept_folder(f"export {job.key}") as keep:
+        with outcomes():
+            film = await render_film(
+                timeline.film,
+                timeline.media,
+                job.workdir,
+                owner=names["user_id"],
+                inline=loaded.inline,
+                output=output,
+                keep=keep,
+                on_progress=lambda percent, message: job.progress(1 + 0.94 * percent, message),
+            )
+            for warning in film.warnings:
+                job.warn(warning)
 
-        job.progress(95, "uploading")
-        url = await storage.upload(FILMS, film.path, FILM_KEY.format(**names))
+            job.progress(95, "uploading")
+            folder = FOLDER.format(**names)
+            still = await poster(film, job.workdir / "poster.jpg")
+            await storage.upload(FILMS, still, f"{folder}/poster.jpg")
+            url = await storage.publish(
+                FILMS,
+                film.path,
+                f"{folder}/export.{output.format}",
+                fence=job.fence,
+                saved=job.saved,
+                remember=job.checkpoint,
+            )
     return {"download_url": url}
+
+
+@app.every(3600)
+async def forget() -> None:
+    """Removes what jobs left that were not tried again."""
+    await to_thread.run_sync(remove_old)
 
 
 async def _timeline(job: Job, names: dict[str, str]) -> Path:
@@ -86,27 +103,3 @@ def _whole(job: Job, column: str) -> int:
     if not isinstance(value, int):
         raise FilmError(f"The column {column} must hold a whole number.")
     return value
-
-
-@contextmanager
-def outcomes() -> Iterator[None]:
-    """What can go wrong, as an outcome with a sentence that an application can show to its user."""
-    try:
-        yield
-    except FilmError as error:
-        raise Fail(str(error)) from error
-    except FetchError as error:
-        raise (Fail if error.permanent else Retry)(str(error)) from error
-    except storage.BadKey as error:
-        raise Fail(str(error)) from error
-    except FfmpegError as error:
-        if "No space left on device" in error.stderr:
-            raise Retry("The disk of the renderer is full.") from error
-        outcome = Fail if error.reason == "exit" else Retry
-        raise outcome(f"The film could not be rendered: {error}") from error
-    except (RenderError, storage.StorageError) as error:
-        raise Retry(str(error)) from error
-    except OSError as error:
-        if error.errno in _FULL:
-            raise Retry("The disk of the renderer is full.") from error
-        raise

@@ -1,4 +1,4 @@
-"""Make a film: draw its texts, run FFmpeg once, and believe the result only after looking at it."""
+"""Make a film: draw its texts, run FFmpeg, and believe the result only after looking at it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from handlers.export import text
-from handlers.export.graph import Source, arguments
-from handlers.export.model import Film, FilmError, Picture, Text
+from handlers.export import mix, parts, slices, text
+from handlers.export.encoding import Output
+from handlers.export.graph import arguments, composed, pictures, text_scale
+from handlers.export.inputs import Source
+from handlers.export.model import Film, Picture, Text
+from handlers.export.settings import limits
+from handlers.export.shots import Composition
 from listener.errors import ListenerError
 from listener.kit import ffmpeg, media
-
-# FFmpeg holds every clip open with its decoder, and the graph has to fit into one argument (128 KiB).
-MAX_INPUTS = 250
 
 
 class RenderError(ListenerError):
@@ -47,13 +48,18 @@ async def render(
     target: Path,
     *,
     workdir: Path,
+    output: Output = Output(),  # noqa: B008 - immutable
+    keep: Path | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
-    """Makes `film` at `target`: MP4 with H.264 and AAC, exactly `film.frames` frames.
+    """Makes `film` at `target`, exactly `film.frames` frames.
 
     Args:
         sources: by the ids that the film's clips name.
         workdir: an empty folder for what is drawn on the way.
+        output: how it is encoded.
+        keep: a folder for finished parts of a film that is made in parts. Given again, with whatever is in it,
+            only the missing ones are made.
         on_progress: called with percent (0..100 of the frames) and a message with the speed.
 
     Raises:
@@ -61,29 +67,40 @@ async def render(
         FfmpegError: FFmpeg failed.
         RenderError: the file that it made isn't the film.
     """
-    if len(film.clips) + len(film.sounds) > MAX_INPUTS:
-        raise FilmError(
-            f"The film has {len(film.clips)} clips and {len(film.sounds)} sounds; "
-            f"together at most {MAX_INPUTS} can be rendered."
-        )
     rasters = await to_thread.run_sync(_draw, film, workdir)
-    command = arguments(film, sources, rasters, target)
-    await ffmpeg.run(command, frames=film.frames, on_progress=on_progress, cwd=workdir)
-    made = await media.probe(target, count_frames=True, timeout=120)
-    frames, duration = _verify(film, made)
+
+    def command(part: Composition) -> list[str]:
+        return pictures(film, sources, rasters, part, target, output)
+
+    whole = composed(film, sources)
+    divided = await to_thread.run_sync(slices.divide, whole, sources, command)
+    sounds = [sound for sound in film.sounds if mix.heard(sound, sources)] if output.sound else []
+    one = None
+    if len(divided) == 1 and len(sounds) <= slices.SOUNDS:
+        one = arguments(film, sources, rasters, target, output)
+    if one and slices.sayable(one):
+        most = limits().max_output
+        await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
+    else:
+        made = parts.Parts(film, sources, rasters, output, workdir, keep or workdir)
+        await made.assemble(divided, sounds, target, on_progress)
+    frames, duration = _verify(film, output, await media.probe(target, count_frames=True, timeout=120))
     size = (await to_thread.run_sync(target.stat)).st_size
     return Rendered(target, frames, duration, size, tuple(_warnings(film, sources, rasters)))
 
 
 def _draw(film: Film, folder: Path) -> dict[Text, text.Raster]:
     texts = dict.fromkeys(clip for clip in film.clips if isinstance(clip, Text))
-    drawn = ((clip, text.draw(clip, film, folder / f"text{number}.png")) for number, clip in enumerate(texts))
+    drawn = (
+        (clip, text.draw(clip, film, folder / f"text{number}.png", text_scale(clip)))
+        for number, clip in enumerate(texts)
+    )
     return {clip: raster for clip, raster in drawn if raster}
 
 
-def _verify(film: Film, made: media.Media) -> tuple[int, Fraction]:
+def _verify(film: Film, output: Output, made: media.Media) -> tuple[int, Fraction]:
     video, duration = made.video, made.duration
-    if video is None or made.audio is None or duration is None:
+    if video is None or (made.audio is None) is output.sound or duration is None:
         raise RenderError("The rendered file lacks its picture or its sound.")
     if (video.width, video.height) != (film.width, film.height) or video.frames != film.frames:
         raise RenderError(
@@ -96,27 +113,15 @@ def _verify(film: Film, made: media.Media) -> tuple[int, Fraction]:
     return video.frames, duration
 
 
-def _warnings(film: Film, sources: Mapping[str, Source], rasters: Mapping[Text, text.Raster]) -> list[str]:
-    found = []
+def _warnings(
+    film: Film, sources: Mapping[str, Source], rasters: Mapping[Text, text.Raster]
+) -> Iterator[str]:
     for clip in film.clips:
         if isinstance(clip, Picture):
-            length = sources[clip.source].media.duration
-            if length is not None and clip.offset + clip.length > length + 1 / film.fps:
-                found.append(f"“{clip.name}” is longer than its file: the last picture stays.")
+            source = sources[clip.source]
+            length = source.media.duration
+            needed = clip.offset + clip.length * clip.rate
+            if length is not None and not source.loops and needed > length + 1 / film.fps:
+                yield f"“{clip.name}” is longer than its file: the last picture stays."
         elif clip in rasters:
-            found += _text_warnings(clip, rasters[clip])
-        else:
-            found.append(f"“{clip.name}” lies outside the picture.")
-    return found
-
-
-def _text_warnings(clip: Text, raster: text.Raster) -> Iterator[str]:
-    style, face = clip.style, raster.face
-    if (style.family.casefold(), style.bold, style.italic) != (
-        face.family.casefold(),
-        face.bold,
-        face.italic,
-    ):
-        yield f"“{clip.name}” is drawn in {face}: {style.family} is not installed."
-    if raster.lacking:
-        yield f"“{clip.name}” has characters that {face} lacks: {raster.lacking}"
+            yield from rasters[clip].notes

@@ -34,9 +34,41 @@ class Overlay:
     windows: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The ground of the frames first..end-1 without a gap, and what lies over it in drawing order."""
+
+    first: int
+    end: int
+    shots: tuple[Shot, ...]
+    overlays: tuple[Overlay, ...]
+
+    @property
+    def cuts(self) -> list[int]:
+        """The frames at which something begins or ends, the first and the end among them."""
+        shots = {frame for shot in self.shots for frame in (shot.first, shot.end)}
+        return sorted(shots.union(*(window for overlay in self.overlays for window in overlay.windows)))
+
+    def part(self, first: int, end: int) -> Composition:
+        """The same, of fewer frames."""
+
+        def within(windows: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+            kept = ((max(first, start), min(end, stop)) for start, stop in windows)
+            return tuple((start, stop) for start, stop in kept if start < stop)
+
+        shots = ((shot.clip, within(((shot.first, shot.end),))) for shot in self.shots)
+        overlays = (Overlay(overlay.clip, within(overlay.windows)) for overlay in self.overlays)
+        return Composition(
+            first,
+            end,
+            tuple(Shot(clip, *windows[0]) for clip, windows in shots if windows),
+            tuple(overlay for overlay in overlays if overlay.windows),
+        )
+
+
 def compose(
     film: Film, *, fills: Callable[[Picture], bool], grounds: Callable[[Picture], bool]
-) -> tuple[list[Shot], list[Overlay]]:
+) -> Composition:
     """Splits a film into its ground and its overlays, both complete and in drawing order.
 
     Args:
@@ -71,7 +103,8 @@ def compose(
                 spans[-1] = (spans[-1][0], end)
             else:
                 spans.append((first, end))
-    return shots, [Overlay(film.clips[height], tuple(windows[height])) for height in sorted(windows)]
+    overlays = (Overlay(film.clips[height], tuple(windows[height])) for height in sorted(windows))
+    return Composition(0, film.frames, tuple(shots), tuple(overlays))
 
 
 def _ground(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from handlers.export.encoding import Format, Output, Quality
-from handlers.export.graph import Source
+from handlers.export.inputs import Source
 from handlers.export.model import Film, Picture, Sound
 from handlers.export.poster import poster
 from handlers.export.render import Rendered, render

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from handlers.export import handler
+from handlers.export import handler, outcomes
+from handlers.export.kept import kept_folder
 from handlers.export.render import RenderError
 from handlers.export.sample import make_sample
 from listener import Fail, Job, Retry, Snooze
@@ -28,16 +31,26 @@ ROW = {"id": JOB, "user_id": USER, "width": 320, "height": 180, "fps": 30, "dura
 
 
 class Diary:
-    """Where a job's progress goes."""
+    """Where a job's progress and checkpoints go."""
 
     def __init__(self) -> None:
         self.percents: list[float] = []
+        self.saved: list[Any] = []
 
     def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None:
         self.percents.append(percent or 0)
 
     async def write(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
-        raise AssertionError(f"an export has no {verb}")
+        assert verb == "checkpoint", f"an export has no {verb}"
+        self.saved.append(item["value"])
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """TEMP_DIR of this test alone."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TEMP_DIR", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
 
 
 @pytest.fixture
@@ -52,17 +65,19 @@ def diary() -> Diary:
     return Diary()
 
 
-def a_job(diary: Diary, *, snoozes: int = 0, waited: float = 0, **row: object) -> Job:
+def a_job(
+    diary: Diary, *, fence: int = 1, saved: Any = None, snoozes: int = 0, waited: float = 0, **row: object
+) -> Job:
     delivery = Delivery(
         id=1,
         queue="export",
         key=JOB,
-        fence=1,
+        fence=fence,
         attempt=1,
         max_attempts=3,
         row={**ROW, **row},
         reached=None,
-        saved=None,
+        saved=saved,
         snoozes=snoozes,
         waited=waited,
         late=0,
@@ -100,14 +115,46 @@ async def test_a_row_becomes_a_film_with_a_signed_address(
     await put(store, sample.timeline, tmp_path)
     done = await handler.export(job)
 
-    film = await store.download("exports", f"{USER}/{JOB}/export.mp4", tmp_path)
+    film = await store.download("exports", f"{USER}/{JOB}/export-1.mp4", tmp_path)
     made = await media.probe(film, count_frames=True)
     assert made.video is not None
     assert (made.video.width, made.video.height, made.video.frames) == (320, 180, 14 * 30)
-    assert done["download_url"].startswith(f"http://127.0.0.1:3001/storage/exports/{USER}/{JOB}/export.mp4?")
+    assert done["download_url"].startswith(
+        f"http://127.0.0.1:3001/storage/exports/{USER}/{JOB}/export-1.mp4?"
+    )
+    with Image.open(await store.download("exports", f"{USER}/{JOB}/poster.jpg", tmp_path)) as poster:
+        assert poster.size == (320, 180)
     assert diary.percents == sorted(diary.percents)
     assert diary.percents[-1] == 95
     assert [warning for warning in job.warnings if "is not installed" not in warning] == []
+
+
+async def test_the_project_or_the_row_chooses_what_is_made(
+    store: storage.LocalStorage, diary: Diary, tmp_path: Path
+) -> None:
+    document = timeline(track("text", text("hi", 0, 0.2)))
+    document["exportOptions"] = {"format": "webm", "quality": "low", "includeAudio": False}
+    await put(store, document, tmp_path)
+    with closing(a_job(diary, format=None, quality="medium")) as job:
+        await handler.export(job)
+
+    made = await media.probe(await store.download("exports", f"{USER}/{JOB}/export-1.webm", tmp_path))
+    assert made.video is not None
+    assert (made.video.codec, made.audio) == ("vp9", None)
+
+
+async def test_an_attempt_overwrites_no_other_and_the_last_one_remains(
+    store: storage.LocalStorage, diary: Diary, tmp_path: Path
+) -> None:
+    await put(store, timeline(track("text", text("hi", 0, 0.2))), tmp_path)
+    for fence in (4, 9):
+        with closing(a_job(diary, fence=fence, saved=(diary.saved or [None])[-1])) as job:
+            await handler.export(job)
+
+    assert await store.keys("exports", f"{USER}/{JOB}") == [
+        f"{USER}/{JOB}/export-4.mp4",  # the same film, to the byte: its upload went on under its name
+        f"{USER}/{JOB}/poster.jpg",
+    ]
 
 
 @pytest.mark.parametrize("key", handler.TIMELINE_KEYS)
@@ -130,6 +177,42 @@ async def test_a_timeline_that_is_not_there_yet_is_waited_for(
     assert caught.value.delay == delay
 
 
+async def test_what_is_finished_of_a_film_is_kept_until_the_job_ends(
+    store: storage.LocalStorage, diary: Diary, scratch: Path, tmp_path: Path
+) -> None:
+    await put(store, timeline(track("text", text("hi", 0, 0.2))), tmp_path)
+    root = scratch / f"listener-kept-{os.getuid()}"
+    (tmp_path / "storage/exports").write_text("no folder")  # so that nothing can be uploaded
+    with closing(a_job(diary)) as job, pytest.raises(Retry):
+        await handler.export(job)
+    (folder,) = root.iterdir()
+
+    (tmp_path / "storage/exports").unlink()
+    with closing(a_job(diary)) as job:
+        await handler.export(job)
+    assert list(root.iterdir()) == []
+
+    folder.mkdir()
+    await handler.forget()
+    assert folder.exists()
+    os.utime(folder, (0, 0))
+    await handler.forget()
+    assert not folder.exists()
+
+
+async def test_a_folder_is_kept_for_one_attempt_at_a_time_and_from_others(scratch: Path) -> None:
+    async with kept_folder("a") as first, kept_folder("a") as second, kept_folder("b") as other:
+        assert first
+        assert second is None
+        assert other
+        os.utime(first, (0, 0))
+        await handler.forget()
+        assert first.exists()
+    (scratch / f"listener-kept-{os.getuid()}").chmod(0o777)
+    async with kept_folder("a") as open_to_all:
+        assert open_to_all is None
+
+
 async def test_a_timeline_that_never_comes_fails(store: storage.LocalStorage, diary: Diary) -> None:
     with closing(a_job(diary, waited=121)) as job, pytest.raises(Fail, match="not uploaded in 2 minutes"):
         await handler.export(job)
@@ -145,6 +228,14 @@ async def test_a_timeline_that_never_comes_fails(store: storage.LocalStorage, di
         (
             timeline(track("media", clip("a", 0, 1)), items={"a": "video"}),
             "The media “a” does not lie in this user's",
+        ),
+        (
+            {**timeline(track("text", text("hi", 0, 1))), "exportOptions": {"quality": "ultra"}},
+            "The option 'quality' is 'ultra'; it may be low or medium or high or very_high.",
+        ),
+        (
+            {**timeline(track("text", text("hi", 0, 1))), "includeAudio": 1},
+            "The option 'includeAudio' is '1'; it may be true or false.",
         ),
     ],
 )
@@ -205,5 +296,5 @@ async def test_a_bad_row_fails_with_a_sentence(
 def test_what_goes_wrong_becomes_an_outcome(
     error: Exception, outcome: type[Exception], sentence: str
 ) -> None:
-    with pytest.raises(outcome, match=sentence), handler.outcomes():
+    with pytest.raises(outcome, match=sentence), outcomes():
         raise error

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from handlers.export.encoding import Output
-from handlers.export.graph import Source
+from handlers.export.inputs import Source
 from handlers.export.model import Curve, Film, Key, Picture, Placement
 from handlers.export.render import Rendered, render
 from listener.kit import media

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from handlers.export import opencut, render
-from handlers.export.graph import Source
-from handlers.export.model import FilmError
+from handlers.export.inputs import Source
 from listener.kit import media as kit_media
 
 from .builder import media, text, timeline, track

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph import Source
-from handlers.export.model import Curve, Film, Key, Picture, Placement, Sound
+from handlers.export.inputs import Source
+from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound
 from handlers.export.render import render
 from listener.kit import media
 
@@ -95,3 +95,11 @@ async def test_what_is_already_there_is_not_made_again(sources: dict[str, Source
 
 def slices_in(folder: Path) -> list[Path]:
     return list(folder.glob("*.mp4"))
+
+
+async def test_too_many_elements_at_once_are_refused(sources: dict[str, Source], tmp_path: Path) -> None:
+    clips = [Picture(f"clip {n}", Fraction(0), Fraction(1), "disc") for n in range(251)]
+    film = Film(320, 180, Fraction(30), Fraction(1), (0, 0, 0), tuple(clips), ())
+
+    with pytest.raises(FilmError, match="251 elements are seen at the same time; at most 250"):
+        await render(film, sources, tmp_path / "film.mp4", workdir=tmp_path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.graph import Source
+from handlers.export.inputs import Source
 from handlers.export.model import Curve, Film, Key, Picture, Sound
 from handlers.export.render import Rendered, render
 from listener.kit import media

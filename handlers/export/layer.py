@@ -1,0 +1,164 @@
+"""One clip as a layer: at its size, turned, wiped and faded, ready to be laid over what is beneath it.
+
+Most layers are *upright*: their size and angle never change. They are scaled once, and only where they are laid
+may move, in whole pixels. All others are *warped*: each frame is mapped to its place at once, in fractions of a
+pixel, for rounding a size anew in each frame would make a slow zoom tremble.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import ffmpeg
+
+from handlers.export import warp
+from handlers.export.curves import Clock, number
+from handlers.export.frames import LARGEST, Material, fitted, hold, mirrored, scaled, ticking
+from handlers.export.inputs import Inputs, Stream
+from handlers.export.model import Curve, Film, Placement
+from handlers.export.place import Box, box, motion, reach, rest, upright
+
+_RING = 2  # clear pixels around a warped picture, so that its edges become smooth
+_CLEAR = "black@0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What is laid over the film, its upper left corner at (x, y): expressions for the filter `overlay`."""
+
+    stream: Stream
+    x: str
+    y: str
+
+
+class Placer:
+    """Makes the layer of one clip while it is seen."""
+
+    def __init__(self, film: Film, inputs: Inputs, placement: Placement, clock: Clock, base: int) -> None:
+        """`base` is the frame of the film at which the stream beneath begins."""
+        self.film, self.inputs, self.placement, self.clock, self.base = film, inputs, placement, clock, base
+
+    def layer(self, material: Material, *, even: bool) -> Layer | None:
+        """The layer, or None when all of it lies outside the film.
+
+        Args:
+            even: an upright picture goes to even pixels, see `box`.
+        """
+        film, place = self.film, self.placement
+        where = box(film, replace(place, x=rest(place.x), y=rest(place.y)), material.size, even=even)
+        large = where.width > LARGEST * film.width or where.height > LARGEST * film.height
+        resting = place.x.constant is not None and place.y.constant is not None
+        if not upright(place) or (large and not resting):
+            return self._warped(material)
+        if not resting:
+            return self._moving(material, where)
+        return self._resting(material, where) if where.seen(film) else None
+
+    def _resting(self, material: Material, where: Box) -> Layer:
+        seen = where.seen(self.film) or where
+        odd = any(value % 2 for value in (where.left, where.top, seen.width, seen.height))
+        stream = fitted(self.film, material, where, self.placement, "yuva444p" if odd else "yuva420p")
+        stream = self._lasting(stream, material)
+        stream = self._wiped(stream, where.left - seen.left, where.width)
+        left, top = seen.left // 2 * 2, seen.top // 2 * 2
+        if odd:  # moved to even pixels, or colour would be half a sample away from light
+            width, height = (seen.width + 3) // 2 * 2, (seen.height + 3) // 2 * 2
+            stream = stream.filter("pad", width, height, seen.left - left, seen.top - top, color=_CLEAR)
+            stream = stream.filter("format", "yuva420p")
+        return Layer(self._faded(stream), str(left), str(top))
+
+    def _moving(self, material: Material, where: Box) -> Layer:
+        stream = mirrored(material.stream, self.placement)
+        stream = scaled(stream, material, where.width, where.height, "yuva420p")
+        stream = self._faded(self._wiped(self._lasting(stream, material), 0, where.width))
+        tick = f"(t*{self.film.fps}+{self.base})"
+        x, y = (
+            f"ceil({number(Fraction(extent - pixels, 2))}+{self.clock.expression(curve, tick)}-0.5)"
+            for extent, pixels, curve in (
+                (self.film.width, where.width, self.placement.x),
+                (self.film.height, where.height, self.placement.y),
+            )
+        )
+        return Layer(stream, x, y)
+
+    # What changes from frame to frame
+
+    def _lasting(self, stream: Stream, material: Material, *, changing: bool = False) -> Stream:
+        """A frame for each of the film's, and at its time; a still stays one frame if nothing about it changes."""
+        changing = changing or None in (self.placement.opacity.constant, self.placement.reveal.constant)
+        if material.still and not changing:
+            return stream
+        stream = hold(stream, self.clock.end - self.clock.first)
+        return ticking(stream, self.film, self.clock.first - self.base)
+
+    def _wiped(self, stream: Stream, left: int, width: int) -> Stream:
+        """Cleared from the end of what is revealed on, of a picture of `width` pixels that begins at `left`."""
+
+        def edge(share: float) -> str:
+            return str(left + round(min(1.0, max(0.0, share)) * width))
+
+        fixed = {"y": 0, "w": "iw", "h": "ih", "t": "fill", "color": _CLEAR, "replace": 1}
+        return self._driven(stream, ("drawbox", "x"), self.placement.reveal, edge, fixed)
+
+    def _faded(self, stream: Stream) -> Stream:
+        def alpha(opacity: float) -> str:
+            return f"val*{round(min(1.0, max(0.0, opacity)) * 255)}/255+0.5"
+
+        return self._driven(stream, ("lutyuv", "a"), self.placement.opacity, alpha, {})
+
+    def _driven(
+        self,
+        stream: Stream,
+        option: tuple[str, str],
+        curve: Curve,
+        argument: Callable[[float], str],
+        fixed: dict[str, object],
+    ) -> Stream:
+        """A filter one of whose options follows a curve; at 1 it would do nothing."""
+        (name, key), constant = option, curve.constant
+        if constant is not None:
+            return stream if constant == 1 else stream.filter(name, **{key: argument(constant)}, **fixed)
+        self.inputs.driven += 1
+        target = f"{name}@{self.inputs.driven}"
+        commands = self.clock.commands(curve, f"{target} {key}", argument, self.base)
+        start = argument(self.clock.at(curve, self.clock.first))
+        return stream.filter("sendcmd", c=commands).filter(target, **{key: start}, **fixed)
+
+    # Warped pictures
+
+    def _warped(self, material: Material) -> Layer | None:
+        film, clock = self.film, self.clock
+        place, stream = warp.unmirrored(self.placement, material.stream)
+        seen = reach(film, clock, place, material.size)
+        if seen is None:
+            return None
+        width, height = (
+            max(2, min(LARGEST * extent, math.ceil(float(length) * clock.largest(scale) / 2) * 2))
+            for extent, length, scale in (
+                (film.width, material.size[0], place.scale_x),
+                (film.height, material.size[1], place.scale_y),
+            )
+        )
+        across, down = (max(b, p + 2 * _RING) for b, p in ((seen.width, width), (seen.height, height)))
+        left, top = (across - width) // 2, (down - height) // 2
+        stream = scaled(stream, material, width, height, "yuv444p" if material.opaque else "yuva444p")
+        stream = stream.filter("pad", across, down, left, top, color=_CLEAR)
+        if material.opaque:  # clear pixels keep the colour of their neighbours, or edges would turn dark
+            stream = stream.filter("fillborders", left, left, top, top, mode="smear")
+            mask = self.inputs.lavfi(f"color=white:s={width}x{height}:r={film.fps}:d={number(1 / film.fps)}")
+            mask = mask.video.filter("format", "gray").filter("pad", across, down, left, top, color="black")
+            mask = mask.filter("lut", c0="255*gt(val,125)")  # for black and white may come as 16 and 235
+            stream = ffmpeg.filter([stream, mask], "alphamerge")
+        moving = None in (curve.constant for curve in motion(place))
+        stream = self._wiped(self._lasting(stream, material, changing=moving), left, width)
+        corners = warp.corners(
+            film, clock, place, warp.Canvas(material.size, (width, height), (across, down), seen)
+        )
+        each = {"sense": "destination", "eval": "frame" if moving else "init"}
+        stream = stream.filter("perspective", **corners, **each)
+        cut = (across - seen.width) // 2, (down - seen.height) // 2
+        stream = stream.filter("crop", seen.width, seen.height, *cut).filter("format", "yuva420p")
+        return Layer(self._faded(stream), str(seen.left), str(seen.top))

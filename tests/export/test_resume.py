@@ -1,0 +1,118 @@
+"""A service that is killed while it renders a long film: the next one goes on with the first part that is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from engine.harness import until
+
+from listener import migrate
+from listener.kit import ffmpeg, storage
+
+from .builder import Json, media, timeline, track
+from .viewer import colour, look, near
+
+ROOT = Path(__file__).parents[2]
+CLIPS = 70  # of two frames each; far more than one run of ffmpeg may hold open
+USER, JOB = str(uuid4()), str(uuid4())
+
+
+def many() -> Json:
+    """Clips of a red video, one after the other."""
+    clips = [media("red", n / 15, 3, name=f"clip {n}", trimEnd=3 - 1 / 15) for n in range(CLIPS)]
+    document = timeline(track("media", *clips), items={"red": "video"})
+    document["mediaItems"]["red"]["url"] = f"{USER}/red.mp4"
+    return document
+
+
+@pytest.fixture
+def environment(database: str, tmp_path: Path) -> dict[str, str]:
+    folders = {"TEMP_DIR": str(tmp_path / "scratch"), "STORAGE_DIR": str(tmp_path / "storage")}
+    (tmp_path / "scratch").mkdir()
+    quick = {
+        "LEASE": "1.2",
+        "HEARTBEAT": "0.3",
+        "HEALTH_CHECK_PORT": "0",
+        "LISTENER_FFMPEG": str(ffmpeg.binary()),
+    }
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database, **quick, **folders}
+
+
+@pytest.fixture
+def services(environment: dict[str, str], tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """One service, which runs; what is added to the list ends with the test, too."""
+    running = [serve(environment, tmp_path)]
+    yield running
+    for service in running:
+        service.kill()
+        service.wait()
+
+
+def serve(environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "listener", "run", "handlers.export.handler:app"]
+    return subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.DEVNULL)
+
+
+async def test_a_killed_service_loses_one_part_of_a_film(
+    services: list[subprocess.Popen[bytes]],
+    environment: dict[str, str],
+    db: asyncpg.Connection,
+    shelf: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    files = storage.LocalStorage(tmp_path / "storage", "")
+    (tmp_path / "timeline.json").write_text(json.dumps(many()))
+    await files.upload("export_data", tmp_path / "timeline.json", f"{USER}/{JOB}/timeline.json")
+    await files.upload("export_data", shelf["red"], f"{USER}/red.mp4")
+    for preset in ("supabase_shim", "export_jobs"):
+        await db.execute(migrate.preset(preset))
+    await db.execute("insert into auth.users (id) values ($1)", USER)
+    await db.execute(
+        "insert into export_jobs (id, user_id, project_id, status, width, height, fps, duration)"
+        " values ($1, $2, gen_random_uuid(), 'queued', 320, 180, 30, 0)",
+        JOB,
+        USER,
+    )
+
+    kept = tmp_path / "scratch" / f"listener-kept-{os.getuid()}"
+    first: Path = await until(lambda: next(iter(kept.glob("*/*.mp4")), None), within=40)
+    services[0].kill()
+    services[0].wait()
+    finished = sorted(kept.glob("*/*.mp4"))
+    assert len(finished) < 3, "the film was nearly done"
+    await mark(first)
+
+    services.append(serve(environment, tmp_path))
+    row = await until(lambda: ended(db), within=40)
+    assert (row["status"], row["error_message"]) == ("completed", None)
+    assert not [path for folder in kept.iterdir() for path in folder.iterdir()]
+
+    (key,) = [key for key in await files.keys("exports", f"{USER}/{JOB}") if key.endswith(".mp4")]
+    frames = await look(await files.download("exports", key, tmp_path), (0, 2 * CLIPS - 1))
+    red, green, _ = colour(frames[0], 160, 90)
+    assert green > red + 50, "the first part was made again"
+    assert near(colour(frames[2 * CLIPS - 1], 160, 90), (200, 40, 60))
+
+
+async def mark(part: Path) -> None:
+    """Make a finished part one that is known again: its red turns to green."""
+    marked = part.with_name("marked.mp4")
+    await ffmpeg.run(
+        [*("-i", part, "-vf", "hue=h=120", "-c:v", "libx264", "-preset", "veryfast", "-crf", "23"),
+         *("-video_track_timescale", str(Fraction(30) * 512), "-f", "mp4", marked)]
+    )  # fmt: skip
+    marked.replace(part)
+
+
+async def ended(db: asyncpg.Connection) -> asyncpg.Record | None:
+    row = await db.fetchrow("select status, error_message from export_jobs where id = $1", JOB)
+    return row if row and row["status"] in {"completed", "failed"} else None

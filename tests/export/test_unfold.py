@@ -1,0 +1,65 @@
+"""Animated WebP, which many FFmpegs can't read, becomes an animation that all can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from handlers.export.model import FilmError
+from handlers.export.unfold import unfold
+from listener.kit import media
+
+
+def animated(path: Path) -> Path:
+    """Three frames of 64 × 36, of 200, 300 and 100 ms, the last one half transparent."""
+    colours = [(255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 128)]
+    first, *others = (Image.new("RGBA", (64, 36), colour) for colour in colours)
+    first.save(
+        path,
+        format="WEBP",
+        save_all=True,
+        append_images=others,
+        duration=[200, 300, 100],
+        loop=0,
+        lossless=True,
+    )
+    return path
+
+
+async def test_frames_times_and_transparency_stay(tmp_path: Path) -> None:
+    path = animated(tmp_path / "in0.bin")
+    await unfold(path, "sticker")
+
+    found = (await media.probe(path)).video
+    assert found is not None
+    assert (found.codec, found.is_image, found.has_alpha) == ("apng", False, True)
+    with Image.open(path) as picture:
+        seen = []
+        for number in range(3):
+            picture.seek(number)
+            seen.append((picture.info["duration"], picture.convert("RGBA").getpixel((30, 20))))
+    assert seen == [(200, (255, 0, 0, 255)), (300, (0, 255, 0, 255)), (100, (0, 0, 255, 128))]
+
+
+async def test_stills_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    still = tmp_path / "still.bin"
+    Image.new("RGBA", (64, 36), "red").save(still, format="WEBP")
+    words = tmp_path / "words.bin"
+    words.write_text("RIFF")
+    before = still.read_bytes(), words.read_bytes()
+    await unfold(still, "still")
+    await unfold(words, "words")
+
+    assert (still.read_bytes(), words.read_bytes()) == before
+
+
+async def test_a_broken_one_is_named(tmp_path: Path) -> None:
+    path = animated(tmp_path / "in0.bin")
+    path.write_bytes(path.read_bytes()[:60])
+
+    with pytest.raises(
+        FilmError, match="The media “sticker” can't be used: it is an animated WebP that is broken"
+    ):
+        await unfold(path, "sticker")
