@@ -20,6 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from listener import migrate
 from listener.embedded import Postgres
 from listener.errors import ListenerError
+from listener.kit.process import leashed
 
 # As careful as a server in production: nothing here may be bought with durability.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
@@ -121,10 +122,10 @@ class Setting:
     async def program(
         self, *arguments: str, database: str, environment: Mapping[str, str] = {}
     ) -> AsyncIterator[Program]:
-        """Run `python -m …` at default settings until the block ends."""
+        """Run `python -m …` at default settings until the block ends, or this process dies."""
         checkout = Path(__file__).parent.parent
         process = await anyio.open_process(
-            [sys.executable, "-m", *arguments],
+            leashed([sys.executable, "-m", *arguments]),
             cwd=self.folder,
             env={
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},

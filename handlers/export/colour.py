@@ -30,3 +30,9 @@ def matrix_of(video: Video) -> str | None:
         return None
     custom = "bt601" if video.is_image or min(video.width, video.height) < 720 else "bt709"
     return _MATRICES.get(video.matrix or "", custom)
+
+
+def jpeg(stream: Stream) -> Stream:
+    """A picture of the film as JPEGs have them: YUV by bt601 in full range."""
+    options = {"in_color_matrix": "bt709", "in_range": "tv", "out_color_matrix": "bt601", "out_range": "pc"}
+    return stream.filter("scale", **options).filter("format", "yuvj420p")

@@ -73,7 +73,7 @@ async def _demonstrate(film: Path, console: Console) -> str | None:
 
 
 async def _upload(files: storage.Storage, user: str, job: str) -> Sample:
-    folder = FOLDER / "media"
+    folder = (FOLDER / "media").absolute()
     folder.mkdir(exist_ok=True)
     sample = await make_sample(folder, prefix=f"{user}/media/")
     for path in sample.files:

@@ -24,6 +24,7 @@ _VP9: dict[str, Options] = {
     "high": {"cpu-used": 5, "crf": 32},
     "very_high": {"cpu-used": 4, "crf": 24},
 }
+STILL: Options = {"q:v": 3, "format": "image2", "update": 1}
 _SOUND: dict[str, str] = {"low": "96k", "medium": "128k", "high": "192k", "very_high": "256k"}
 
 

@@ -23,6 +23,7 @@ async def render_film(
     owner: str = "",
     inline: Mapping[str, Path] | None = None,
     output: Output = Output(),  # noqa: B008 - immutable
+    still: Path | None = None,
     keep: Path | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
@@ -54,6 +55,7 @@ async def render_film(
         owner: user whose files in the bucket `export_data` may be used: keys that begin with this folder.
         inline: files by the names that `MediaItem.url` may have instead of an address.
         output: format, quality, with or without sound.
+        still: where to put a picture of it, as JPEG.
         keep: a folder for finished parts of a long film. Given again, with whatever is in it, only the missing ones
             are made.
         on_progress: called with percent, 0 to 100, and a few words.
@@ -73,6 +75,7 @@ async def render_film(
         workdir / f"film.{output.format}",
         workdir=workdir,
         output=output,
+        still=still,
         keep=keep,
         on_progress=lambda percent, words: tell(FETCHED + (100 - FETCHED) * percent / 100, words),
     )

@@ -10,7 +10,7 @@ import ffmpeg
 
 from handlers.export import colour, mix
 from handlers.export.curves import Clock, number
-from handlers.export.encoding import Output
+from handlers.export.encoding import STILL, Output
 from handlers.export.frames import Material, fitted, hold, ticking
 from handlers.export.inputs import Inputs, Source, Stream, seconds
 from handlers.export.layer import Layer, Placer
@@ -53,22 +53,32 @@ def arguments(
     rasters: Mapping[Text, Raster],
     target: Path,
     output: Output = Output(),  # noqa: B008 - immutable
+    still: Path | None = None,
 ) -> list[str]:
     """The arguments that make all of `film` at `target`.
 
     Args:
         sources: by the ids that the film's clips name.
         rasters: the drawn texts; a text that is missing here is not seen.
+        still: where to put a JPEG of the frame a third into the film, which costs nearly nothing on the way.
 
     Raises:
         FilmError: a clip needs pictures that its source doesn't have.
     """
     inputs = Inputs(sources)
-    streams = [_Graph(film, inputs, rasters).video(composed(film, sources))]
+    picture = _Graph(film, inputs, rasters).video(composed(film, sources))
+    if still:
+        both = picture.split()
+        picture = both[0]
+        chosen = both[1].filter("select", f"eq(n,{film.frames // 3})")
+        second = ffmpeg.output(colour.jpeg(chosen), f"file:{still}", **STILL, vframes=1)
+    streams = [picture]
     if output.sound:
         sounds = [mix.placed(sound, film, inputs) for sound in film.sounds if mix.heard(sound, sources)]
         streams.append(mix.whole(film, inputs, sounds))
     made = ffmpeg.output(*streams, str(target), **output.whole(film))
+    if still:
+        made = ffmpeg.merge_outputs(made, second)
     return [str(argument) for argument in made.get_args()]
 
 

@@ -13,11 +13,12 @@ from handlers.export.film import render_film
 from handlers.export.kept import kept_folder, remove_old
 from handlers.export.model import FilmError
 from handlers.export.outcomes import outcomes
-from handlers.export.poster import poster
+from handlers.export.settings import ExportSettings
 from listener import App, Fail, Job, Snooze
 from listener.kit import storage
 
 app = App()
+app.add_settings(ExportSettings)
 
 TIMELINES = "export_data"
 TIMELINE_KEYS = (  # where the versions of the application upload to, soon after they inserted the row
@@ -50,6 +51,7 @@ async def export(job: Job) -> Exported:
     for warning in timeline.warnings:
         job.warn(warning)
 
+    still = job.workdir / "poster.jpg"
     async with kept_folder(f"export {job.key}") as keep:
         with outcomes():
             film = await render_film(
@@ -59,6 +61,7 @@ async def export(job: Job) -> Exported:
                 owner=names["user_id"],
                 inline=loaded.inline,
                 output=output,
+                still=still,
                 keep=keep,
                 on_progress=lambda percent, message: job.progress(1 + 0.94 * percent, message),
             )
@@ -67,7 +70,6 @@ async def export(job: Job) -> Exported:
 
             job.progress(95, "uploading")
             folder = FOLDER.format(**names)
-            still = await poster(film, job.workdir / "poster.jpg")
             await storage.upload(FILMS, still, f"{folder}/poster.jpg")
             url = await storage.publish(
                 FILMS,

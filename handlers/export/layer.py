@@ -160,5 +160,7 @@ class Placer:
         each = {"sense": "destination", "eval": "frame" if moving else "init"}
         stream = stream.filter("perspective", **corners, **each)
         cut = (across - seen.width) // 2, (down - seen.height) // 2
-        stream = stream.filter("crop", seen.width, seen.height, *cut).filter("format", "yuva420p")
+        # Named before and after, or FFmpeg may halve the chroma first, and then it crops at even pixels only.
+        stream = stream.filter("crop", seen.width, seen.height, *cut)
+        stream = stream.filter("format", "yuva444p").filter("format", "yuva420p")
         return Layer(self._faded(stream), str(seen.left), str(seen.top))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handlers.export.inputs import seconds
-from handlers.export.render import Rendered
 from listener.kit import ffmpeg
+
+if TYPE_CHECKING:
+    from handlers.export.render import Rendered
 
 _CHOICE = 60  # frames, at most, of which the one is chosen that is most like them
 

@@ -14,6 +14,7 @@ from handlers.export.encoding import Output
 from handlers.export.graph import arguments, composed, pictures, text_scale
 from handlers.export.inputs import Source
 from handlers.export.model import Film, Picture, Text
+from handlers.export.poster import poster
 from handlers.export.settings import limits
 from handlers.export.shots import Composition
 from listener.errors import ListenerError
@@ -49,6 +50,7 @@ async def render(
     *,
     workdir: Path,
     output: Output = Output(),  # noqa: B008 - immutable
+    still: Path | None = None,
     keep: Path | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
@@ -58,6 +60,7 @@ async def render(
         sources: by the ids that the film's clips name.
         workdir: an empty folder for what is drawn on the way.
         output: how it is encoded.
+        still: where to put a picture of it, as JPEG.
         keep: a folder for finished parts of a film that is made in parts. Given again, with whatever is in it,
             only the missing ones are made.
         on_progress: called with percent (0..100 of the frames) and a message with the speed.
@@ -77,16 +80,21 @@ async def render(
     sounds = [sound for sound in film.sounds if mix.heard(sound, sources)] if output.sound else []
     one = None
     if len(divided) == 1 and len(sounds) <= slices.SOUNDS:
-        one = arguments(film, sources, rasters, target, output)
-    if one and slices.sayable(one):
-        most = limits().max_output
-        await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
-    else:
-        made = parts.Parts(film, sources, rasters, output, workdir, keep or workdir)
-        await made.assemble(divided, sounds, target, on_progress)
-    frames, duration = _verify(film, output, await media.probe(target, count_frames=True, timeout=120))
+        one = arguments(film, sources, rasters, target, output, still)
+    async with media.reader(target.parent) as reader:  # which is ready when the film is
+        if one and slices.sayable(one):
+            most = limits().max_output
+            await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
+        else:
+            assembly = parts.Parts(film, sources, rasters, output, workdir, keep or workdir)
+            await assembly.assemble(divided, sounds, target, on_progress)
+        found = await media.probe(target, count_frames=True, timeout=120, by=reader)
+    frames, duration = _verify(film, output, found)
     size = (await to_thread.run_sync(target.stat)).st_size
-    return Rendered(target, frames, duration, size, tuple(_warnings(film, sources, rasters)))
+    made = Rendered(target, frames, duration, size, tuple(_warnings(film, sources, rasters)))
+    if still and not await to_thread.run_sync(still.exists):
+        await poster(made, still)
+    return made
 
 
 def _draw(film: Film, folder: Path) -> dict[Text, text.Raster]:

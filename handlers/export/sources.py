@@ -48,14 +48,16 @@ async def collect(
         problem = f"The film is made of {len(items)} media files"
         raise over(problem, str(limits().max_media), "max_media")
     shelf = _Shelf(folder, owner, inline or {}, allow)
-    try:
-        async with anyio.create_task_group() as tasks:
-            for media_id, item in items.items():
-                tasks.start_soon(shelf.bring, media_id, item)
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
-    paths = [shelf.files[media_id] for media_id in items]
-    found = await media.probe_all(paths)
+    here = {item.parent for item in items.values() if isinstance(item, Path)}
+    async with media.reader(folder, *here) as reader:  # which is ready when they are
+        try:
+            async with anyio.create_task_group() as tasks:
+                for media_id, item in items.items():
+                    tasks.start_soon(shelf.bring, media_id, item)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        paths = [shelf.files[media_id] for media_id in items]
+        found = await media.probe_all(paths, by=reader)
     sources = {}
     for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
         if isinstance(result, media.MediaError):
@@ -87,9 +89,9 @@ class _Shelf:
             most = min(limits().max_file_mb * _MB, self.room)
             try:
                 path = await self._bring(item, target, most)
-                await unfold(path, item.name)
+                path = await unfold(path, target.with_suffix(".apng"), item.name)
                 size = (await to_thread.run_sync(path.stat)).st_size
-            except TooLarge:
+            except (TooLarge, storage.TooLarge):
                 size = most + 1
             except FetchError as error:
                 message = f"The media “{item.name}” could not be fetched: {error}"
@@ -116,7 +118,7 @@ class _Shelf:
         if item.url.split("/")[0] != self.owner:
             raise FilmError(f"The media “{item.name}” does not lie in this user's folder of the storage.")
         try:
-            found = await storage.download(BUCKET, item.url, self.folder)
+            found = await storage.download(BUCKET, item.url, self.folder, max_bytes=most)
         except (storage.ObjectNotFound, storage.BadKey) as error:
             raise FilmError(f"The media “{item.name}” is not in the storage: {error}") from error
         return await to_thread.run_sync(found.rename, target)

@@ -19,11 +19,14 @@ def is_animated(path: Path) -> bool:
     return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
 
 
-async def unfold(path: Path, name: str) -> None:
-    """Replaces an animated WebP by an APNG; leaves anything else alone.
+async def unfold(path: Path, target: Path, name: str) -> Path:
+    """Makes an APNG of an animated WebP, at `target`; any other file may stay as it is.
 
     Args:
         name: what the project's author calls it.
+
+    Returns:
+        The file to use: `path` or `target`.
 
     Raises:
         FilmError: it can't be read, or is too large.
@@ -36,18 +39,17 @@ async def unfold(path: Path, name: str) -> None:
     from listener.kit.confinement import PYTHON, Confinement
 
     if not await to_thread.run_sync(is_animated, path):
-        return
-    made = path.with_name(f"{path.name}.apng")
-    command = [sys.executable, "-I", __file__, str(path), str(made)]
+        return path
+    command = [sys.executable, "-I", __file__, str(path), str(target)]
     limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": SECONDS, "RLIMIT_FSIZE": MEMORY, "RLIMIT_CORE": 0}
-    confined = Confinement(reads=(*map(Path, PYTHON), Path(__file__), path), writes=(path.parent,))
+    confined = Confinement(reads=(*map(Path, PYTHON), Path(__file__), path), writes=(target.parent,))
     async with process.spawn(command, limits=limits, confined=confined) as child:
         with anyio.move_on_after(SECONDS):
             await child.wait()
     if child.returncode != 0:
         reason = "it is an animated WebP that is broken or too large"
         raise FilmError(f"The media “{name}” can't be used: {reason}.")
-    await to_thread.run_sync(made.rename, path)
+    return target
 
 
 def main() -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
+from anyio.abc import ByteSendStream
 
 from listener.errors import ListenerError
 from listener.kit import process
@@ -96,14 +99,59 @@ class Media:
     audio: Audio | None
 
 
+class Reader:
+    """A reading process that waits for files, so that whoever asks it need not wait for its start; see `reader`."""
+
+    def __init__(self, child: process.Child) -> None:
+        self._child = child
+        self._received = b""
+        self.is_alive = True
+
+    async def read(self, path: Path, request: dict[str, Any], timeout: float) -> Media | MediaError:  # noqa: ASYNC109
+        """As `probe`; what one file does to the process is charged to that file, and ends the reader."""
+        if refusal := _refusal(path):
+            return refusal
+        line = json.dumps({"path": os.path.abspath(path), **request}).encode() + b"\n"  # noqa: PTH100, ASYNC240
+        with anyio.move_on_after(timeout):
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+                await cast(ByteSendStream, self._child.stdin).send(line)
+                while b"\n" not in self._received:
+                    self._received += await self._child.stdout.receive()
+                answer, _, self._received = self._received.partition(b"\n")
+                return _media(json.loads(answer), path.name)
+            self.is_alive = False
+            await self._child.wait()
+            *_, last = ["", *self._child.stderr.splitlines()]
+            ending = f"can't be read: the reader crashed on it ({self._child.returncode}) {last}".strip()
+            return MediaError(f"{path.name} {ending}.")
+        self.is_alive = False
+        return MediaError(f"{path.name} could not be read within {timeout:g} s.")
+
+
+@asynccontextmanager
+async def reader(*places: Path, seconds: int = 600) -> AsyncIterator[Reader]:
+    """A reading process for the length of the block, for `probe` and `probe_all`.
+
+    Args:
+        places: files, or folders of files, that it may open.
+        seconds: of CPU time that it may take in all.
+    """
+    command = [sys.executable, "-I", str(PROBER)]
+    limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": seconds, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
+    confined = Confinement(reads=(*map(Path, PYTHON), PROBER, *(place.absolute() for place in places)))
+    async with process.spawn(command, limits=limits, confined=confined, stdin=True) as child:
+        yield Reader(child)
+
+
 async def probe(
     path: Path,
     *,
     count_frames: bool = False,
     timeout: float = 15.0,  # noqa: ASYNC109 - a verdict on the file, not only on the wait
     max_pixels: int = MAX_PIXELS,
+    by: Reader | None = None,
 ) -> Media:
-    """Read what `path` holds. About 0.1 s, most of it the start of the reading process; see `probe_all`.
+    """Read what `path` holds. About 0.1 s, most of it the start of the reading process; see `probe_all`, `reader`.
 
     Args:
         path: a local file; its name and extension mean nothing.
@@ -111,12 +159,15 @@ async def probe(
             Verifies a finished film: a truncated file has fewer frames than its header claims.
         timeout: seconds after which the file counts as unreadable.
         max_pixels: width times height of the largest picture to accept.
+        by: a reader that runs already.
 
     Raises:
         MediaError: missing, empty or not a file; no media, or of a format that is not on the list
             (playlists and documents are refused); too large a picture; crashed or hung the reader.
     """
-    (found,) = await probe_all([path], count_frames=count_frames, timeout=timeout, max_pixels=max_pixels)
+    (found,) = await probe_all(
+        [path], count_frames=count_frames, timeout=timeout, max_pixels=max_pixels, by=by
+    )
     if isinstance(found, MediaError):
         raise found
     return found
@@ -128,58 +179,34 @@ async def probe_all(
     count_frames: bool = False,
     timeout: float = 15.0,  # noqa: ASYNC109 - as for `probe`
     max_pixels: int = MAX_PIXELS,
+    by: Reader | None = None,
 ) -> list[Media | MediaError]:
     """Read several files with one reading process; what one file does to it is charged to that file alone.
 
     Args:
-        paths, count_frames, max_pixels: as for `probe`.
+        paths, count_frames, max_pixels, by: as for `probe`.
         timeout: seconds for each file.
 
     Returns:
         For each path what `probe` would return or raise.
     """
     request = {"formats": FORMATS, "max_pixels": max_pixels, "count_frames": count_frames}
-    results = [_refusal(path) for path in paths]
-    waiting = [number for number, result in enumerate(results) if result is None]
-    while waiting:
-        files = [paths[number].absolute() for number in waiting]
-        answers, ending = await _read(files, json.dumps(request), timeout)
-        for number, answer in zip(waiting, answers, strict=False):
-            results[number] = _media(answer, paths[number].name)
-        del waiting[: len(answers)]
-        if waiting:  # the reader did not survive the first of them
-            number = waiting.pop(0)
-            results[number] = MediaError(f"{paths[number].name} {ending}.")
-    return [result for result in results if result is not None]
+    results: list[Media | MediaError] = []
+
+    async def read(by: Reader) -> None:
+        while by.is_alive and len(results) < len(paths):
+            results.append(await by.read(paths[len(results)], request, timeout))
+
+    if by:
+        await read(by)
+    while len(results) < len(paths):
+        left = paths[len(results) :]
+        async with reader(*left, seconds=(math.ceil(timeout) + 1) * len(left)) as fresh:
+            await read(fresh)
+    return results
 
 
-async def _read(
-    files: list[Path],
-    request: str,
-    timeout: float,  # noqa: ASYNC109 - as above
-) -> tuple[list[dict[str, Any]], str]:
-    """The answers for the first files, all if it went well, and how the reader ended."""
-    command = [sys.executable, "-I", str(PROBER), request, *map(str, files)]
-    seconds = (math.ceil(timeout) + 1) * len(files)
-    limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": seconds, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
-    confined = Confinement(reads=(*map(Path, PYTHON), PROBER, *files))
-    answers: list[dict[str, Any]] = []
-    line = b""
-    async with process.spawn(command, limits=limits, confined=confined) as child:
-        with anyio.move_on_after(timeout) as patience:
-            async for chunk in child.stdout:
-                *lines, line = (line + chunk).split(b"\n")
-                answers += map(json.loads, lines)
-                if lines:
-                    patience.deadline = anyio.current_time() + timeout
-            await child.wait()
-    if patience.cancelled_caught:
-        return answers, f"could not be read within {timeout:g} s"
-    *_, last = ["", *child.stderr.splitlines()]
-    return answers, f"can't be read: the reader crashed on it ({child.returncode}) {last}".strip()
-
-
-def _refusal(path: Path) -> Media | MediaError | None:
+def _refusal(path: Path) -> MediaError | None:
     """What is wrong with a path before anybody reads the file; None where nothing is."""
     try:
         status = path.stat()

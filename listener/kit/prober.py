@@ -118,9 +118,9 @@ def answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     av.logging.set_level(av.logging.ERROR)  # the last line of the log says more than the error's code
-    request, *paths = sys.argv[1:]
-    for path in paths:
-        print(json.dumps(answer(path, json.loads(request))), flush=True)  # noqa: T201 - read by the parent
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(answer(request.pop("path"), request)), flush=True)  # noqa: T201 - read by the parent
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageChops
 
-from handlers.export import opencut, render, sources
+from handlers.export.local import render_file
 
 from .viewer import colour, listen, look, loudness
 
@@ -25,15 +25,22 @@ def test_the_generator_makes_what_lies_beside_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_an_example_becomes_a_film(name: str, tmp_path: Path) -> None:
-    timeline = opencut.read(json.loads((FOLDER / name).read_bytes()), width=160, height=90, fps=10)
-    found = await sources.collect(timeline.media, tmp_path, owner="")
-    film = await render(timeline.film, found, tmp_path / "film.mp4", workdir=tmp_path)
+async def test_an_example_becomes_a_film_that_looks_like_its_poster(name: str, tmp_path: Path) -> None:
+    still = tmp_path / "poster.jpg"
+    film = await render_file(FOLDER / name, tmp_path / "film.mp4", still=still)
 
-    assert timeline.warnings == []
-    assert film.frames == timeline.film.frames
+    assert [warning for warning in film.warnings if "is not installed" not in warning] == []
+    assert differing(still, (FOLDER / name).with_suffix(".jpg")) < 12
     first, last = (await look(film.path, (0, film.frames - 1))).values()
-    assert all(sum(colour(picture, 20, 45)) > 60 for picture in (first, last))  # it reaches the edge
+    assert all(sum(colour(picture, 80, 180)) > 60 for picture in (first, last))  # it reaches the edge
     left, _ = await listen(film.path)
     assert loudness(left, 1, 1.2) > -30
     assert loudness(left, 2.1, 2.9) < -80
+
+
+def differing(one: Path, other: Path) -> float:
+    """The largest difference of a region of two pictures, 0 to 255; regions are so large that fonts may differ."""
+    with Image.open(one) as first, Image.open(other) as second:
+        assert first.size == second.size
+        regions = [picture.convert("RGB").resize((4, 3), Image.Resampling.BOX) for picture in (first, second)]
+    return max(high for _, high in ImageChops.difference(*regions).getextrema())

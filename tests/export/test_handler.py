@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 from handlers.export import handler, outcomes
-from handlers.export.kept import kept_folder
 from handlers.export.render import RenderError
 from handlers.export.sample import make_sample
 from listener import Fail, Job, Retry, Snooze
@@ -185,32 +184,12 @@ async def test_what_is_finished_of_a_film_is_kept_until_the_job_ends(
     (tmp_path / "storage/exports").write_text("no folder")  # so that nothing can be uploaded
     with closing(a_job(diary)) as job, pytest.raises(Retry):
         await handler.export(job)
-    (folder,) = root.iterdir()
+    assert len(list(root.iterdir())) == 1
 
     (tmp_path / "storage/exports").unlink()
     with closing(a_job(diary)) as job:
         await handler.export(job)
     assert list(root.iterdir()) == []
-
-    folder.mkdir()
-    await handler.forget()
-    assert folder.exists()
-    os.utime(folder, (0, 0))
-    await handler.forget()
-    assert not folder.exists()
-
-
-async def test_a_folder_is_kept_for_one_attempt_at_a_time_and_from_others(scratch: Path) -> None:
-    async with kept_folder("a") as first, kept_folder("a") as second, kept_folder("b") as other:
-        assert first
-        assert second is None
-        assert other
-        os.utime(first, (0, 0))
-        await handler.forget()
-        assert first.exists()
-    (scratch / f"listener-kept-{os.getuid()}").chmod(0o777)
-    async with kept_folder("a") as open_to_all:
-        assert open_to_all is None
 
 
 async def test_a_timeline_that_never_comes_fails(store: storage.LocalStorage, diary: Diary) -> None:

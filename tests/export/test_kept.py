@@ -7,57 +7,76 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from handlers.export.kept import kept
-from handlers.export.model import FilmError
+import pytest
+
+from handlers.export.kept import kept_folder, remove_old
+from listener import Fail
 
 
-def leave(parent: Path, job: str, error: Exception) -> Path:
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the folders lie, in a TEMP_DIR of this test's own."""
+    monkeypatch.setenv("TEMP_DIR", str(tmp_path))
+    return tmp_path / f"listener-kept-{os.getuid()}"
+
+
+async def leave(job: str, error: Exception) -> Path:
     """The folder of an attempt that wrote a file and failed."""
-    with suppress(type(error)), kept(parent, job) as folder:
-        (folder / "slice.mp4").write_bytes(b"made")
-        raise error
+    with suppress(type(error)):
+        async with kept_folder(job) as folder:
+            assert folder
+            (folder / "slice.mp4").write_bytes(b"made")
+            raise error
+    assert folder
     return folder
 
 
-def test_the_next_attempt_finds_what_a_failed_one_made(tmp_path: Path) -> None:
-    folder = leave(tmp_path, "a", OSError("the disk is full"))
+def open_to_all(root: Path) -> None:
+    root.chmod(0o777)
 
-    with kept(tmp_path, "b") as other:
+
+def left(root: Path) -> list[Path]:
+    return list(root.iterdir())
+
+
+async def test_the_next_attempt_finds_what_a_failed_one_made(root: Path) -> None:
+    folder = await leave("a", OSError("the disk is full"))
+
+    async with kept_folder("b") as other:
+        assert other
         assert list(other.glob("*.mp4")) == []
-    with kept(tmp_path, "a") as again:
+    async with kept_folder("a") as again:
         assert again == folder
         assert (again / "slice.mp4").read_bytes() == b"made"
-    assert list(tmp_path.iterdir()) == []
+    assert left(root) == []
 
 
-def test_a_film_that_can_not_be_made_leaves_nothing(tmp_path: Path) -> None:
-    leave(tmp_path, "a", FilmError("it is too long"))
+async def test_a_film_that_can_not_be_made_leaves_nothing(root: Path) -> None:
+    await leave("a", Fail("it is too long"))
 
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_two_attempts_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
-    with kept(tmp_path, "a") as one, kept(tmp_path, "a") as other:
-        assert one != other
+    assert left(root) == []
 
 
-def test_what_nobody_came_back_for_is_removed_after_a_day(tmp_path: Path) -> None:
-    old, young = leave(tmp_path, "old", OSError()), leave(tmp_path, "young", OSError())
-    yesterday = time.time() - 25 * 3600
-    os.utime(old, (yesterday, yesterday))
-
-    with kept(tmp_path, "other"):
-        assert not old.exists()
-        assert young.exists()
+async def test_two_attempts_at_once_do_not_share_a_folder() -> None:
+    async with kept_folder("a") as one, kept_folder("a") as other:
+        assert one
+        assert other is None
 
 
-def test_a_link_that_somebody_put_there_is_not_followed(tmp_path: Path) -> None:
-    with kept(tmp_path, "a") as folder:
-        pass
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    folder.symlink_to(elsewhere)
+async def test_what_nobody_came_back_for_is_removed() -> None:
+    old, young, busy = [await leave(job, OSError()) for job in ("old", "young", "busy")]
+    async with kept_folder("busy"):
+        yesterday = time.time() - 24 * 3600
+        for folder in (old, busy):
+            os.utime(folder, (yesterday, yesterday))
+        remove_old()
 
-    with kept(tmp_path, "a") as chosen:
-        (chosen / "slice.mp4").write_bytes(b"made")
-        assert list(elsewhere.iterdir()) == []
+        assert (old.exists(), young.exists(), busy.exists()) == (False, True, True)
+
+
+async def test_where_others_may_write_nothing_is_kept(root: Path) -> None:
+    await leave("a", OSError())
+    open_to_all(root)
+
+    async with kept_folder("a") as folder:
+        assert folder is None

@@ -12,6 +12,7 @@ from handlers.export import settings, sources
 from handlers.export.model import Film, FilmError
 from handlers.export.opencut import MediaItem
 from handlers.export.settings import ExportSettings, check_elements, check_film
+from listener.kit import storage
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 MB = 1024**2
@@ -84,6 +85,20 @@ async def test_the_size_of_media(
     with pytest.raises(FilmError) as caught:
         await sources.collect(items, tmp_path, owner="u", inline=inline)
     assert str(caught.value) == f"{sentence} (EXPORT_MAX_{limit}_MB)."
+
+
+async def test_a_stored_file_that_is_too_large_is_not_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORT_MAX_FILE_MB", "1")
+    store = storage.LocalStorage(tmp_path / "storage", "http://127.0.0.1")
+    storage.use(store)
+    (tmp_path / "film").write_bytes(bytes(2 * MB))
+    await store.upload(sources.BUCKET, tmp_path / "film", "u/film.mp4")
+    (folder := tmp_path / "job").mkdir()
+    with pytest.raises(FilmError, match=r"“film” is too large; the limit is 1 MB \(EXPORT_MAX_FILE_MB\)"):
+        await sources.collect({"a": MediaItem("film", "u/film.mp4")}, folder, owner="u")
+    assert not list(folder.iterdir())
 
 
 async def test_the_number_of_media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

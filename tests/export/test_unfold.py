@@ -29,9 +29,11 @@ def animated(path: Path) -> Path:
 
 
 async def test_frames_times_and_transparency_stay(tmp_path: Path) -> None:
-    path = animated(tmp_path / "in0.bin")
-    await unfold(path, "sticker")
+    given = animated(tmp_path / "in0.bin")
+    before = given.read_bytes()
+    path = await unfold(given, tmp_path / "in0.apng", "sticker")
 
+    assert given.read_bytes() == before
     found = (await media.probe(path)).video
     assert found is not None
     assert (found.codec, found.is_image, found.has_alpha) == ("apng", False, True)
@@ -48,11 +50,10 @@ async def test_stills_and_other_files_are_left_alone(tmp_path: Path) -> None:
     Image.new("RGBA", (64, 36), "red").save(still, format="WEBP")
     words = tmp_path / "words.bin"
     words.write_text("RIFF")
-    before = still.read_bytes(), words.read_bytes()
-    await unfold(still, "still")
-    await unfold(words, "words")
 
-    assert (still.read_bytes(), words.read_bytes()) == before
+    for path in (still, words):
+        assert await unfold(path, tmp_path / "made.apng", path.name) == path
+    assert not (tmp_path / "made.apng").exists()
 
 
 async def test_a_broken_one_is_named(tmp_path: Path) -> None:
@@ -62,4 +63,4 @@ async def test_a_broken_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         FilmError, match="The media “sticker” can't be used: it is an animated WebP that is broken"
     ):
-        await unfold(path, "sticker")
+        await unfold(path, tmp_path / "in0.apng", "sticker")

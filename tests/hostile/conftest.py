@@ -111,7 +111,7 @@ async def export(seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     yield export
     assert (seen.connections, seen.addresses) == (0, [])
-    assert list(workdirs.iterdir()) == []
+    assert [path for path in workdirs.rglob("*") if not path.name.startswith("listener-kept-")] == []
 
 
 async def _newest(store: storage.LocalStorage, folder: Path) -> media.Media:
