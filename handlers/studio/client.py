@@ -1,0 +1,177 @@
+"""The jobs of a studio from elsewhere: to begin them, to follow them, and to drive them by hand."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from listener.config import Settings
+from listener.errors import ConfigError, ListenerError
+from listener.kit.tables import Row, Tables
+from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables_rest import RestTables
+
+TABLE = "studio_jobs"
+
+
+class StudioJobError(ListenerError):
+    """What was asked of a job makes no sense; the text says why."""
+
+
+class StudioJobNotFound(StudioJobError):
+    """There is no such job, or it is another user's."""
+
+
+class StudioJobOver(StudioJobError):
+    """The job has ended; only a new status moves it."""
+
+
+class Statuses:
+    """The words of the column `status`."""
+
+    STATUS_NEW = "NEW"
+    STATUS_TRANSCRIBING = "TRANSCRIBING"
+    STATUS_ENRICHING = "ENRICHING"
+    STATUS_REFINING = "REFINING"
+    STATUS_COMPLETE = "COMPLETE"
+    STATUS_FAILED = "FAILED"
+
+    OPEN = (STATUS_NEW, STATUS_TRANSCRIBING, STATUS_ENRICHING, STATUS_REFINING)
+    ALL = (*OPEN, STATUS_COMPLETE, STATUS_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How the jobs go that the client may see.
+
+    Attributes:
+        by_status: how many have which status.
+        mean_ms, p95_ms: milliseconds that the complete ones took; None where there is none.
+        recent_failures: the last ten, each with job_id, created_at and error_details.
+    """
+
+    by_status: dict[str, int]
+    mean_ms: float | None
+    p95_ms: float | None
+    recent_failures: list[Row]
+
+
+class AsyncStudioJobsClient(Statuses):
+    """Rows of `studio_jobs`, as dicts of JSON types.
+
+    A job that is created with the status NEW is done by the service, where one runs. To drive it by hand, create it
+    with another one: the service keeps off a row that somebody else moves.
+
+    Every method raises TablesUnavailable when the database gives no answer, and TablesError when it refuses.
+
+    Args:
+        tables: the way to the rows; None takes DATABASE_URL, else SUPABASE_URL and the service key.
+        token: of a signed-in user, who then acts with SUPABASE_URL and SUPABASE_ANON_KEY, under the table's policies.
+
+    Raises:
+        ConfigError: the environment names no way.
+    """
+
+    def __init__(self, tables: Tables | None = None, *, token: str | None = None) -> None:
+        self._tables = tables or _configured(token)
+
+    async def create_job(
+        self,
+        user_id: str,
+        raw_audio_url: str | None = None,
+        system_prompt: str | None = None,
+        *,
+        status: str = Statuses.STATUS_NEW,
+    ) -> Row:
+        """Begin a job.
+
+        Args:
+            user_id: in auth.users.
+            raw_audio_url: an https address, or a key in the user's folder of the bucket.
+            system_prompt: how the text shall be; None takes the service's own.
+            status: another one than NEW for a job that is driven by hand.
+        """
+        row = {"user_id": user_id, "raw_audio_url": raw_audio_url, "status": _known(status)}
+        if system_prompt is not None:
+            row["system_prompt_used"] = system_prompt
+        return (await self._tables.insert(TABLE, row))[0]
+
+    async def get_job(self, job_id: str) -> Row | None:
+        """The job as it stands, or None where there is none."""
+        rows = await self._tables.select(TABLE, where={"job_id": job_id})
+        return rows[0] if rows else None
+
+    async def list_jobs(self, user_id: str, *, limit: int = 100) -> builtins.list[Row]:
+        """The jobs of a user, the newest first."""
+        return await self._tables.select(TABLE, where={"user_id": user_id}, order="-created_at", limit=limit)
+
+    async def update_status(self, job_id: str, status: str) -> Row:
+        """Move a job; NEW lets the service do it (again)."""
+        return await self._change(job_id, {"status": _known(status)}, self.ALL)
+
+    async def store_transcript(self, job_id: str, transcript: str) -> Row:
+        """Store what was heard; the job is then ENRICHING."""
+        return await self._change(
+            job_id, {"raw_transcript": transcript, "status": self.STATUS_ENRICHING}, self.OPEN
+        )
+
+    async def store_refined_text(self, job_id: str, text: str) -> Row:
+        """Store the finished text; the job is then COMPLETE."""
+        return await self._change(job_id, {"refined_text": text, "status": self.STATUS_COMPLETE}, self.OPEN)
+
+    async def fail(self, job_id: str, error: str | Exception | Mapping[str, Any]) -> Row:
+        """End a job that went wrong. A mapping is stored as it is, else {stage, error, message, attempt, time}."""
+        details: Mapping[str, Any]
+        if isinstance(error, Mapping):
+            details = error
+        else:
+            job = await self.get_job(job_id)
+            details = {
+                "stage": job and job["status"],
+                "error": "Fail" if isinstance(error, str) else type(error).__name__,
+                "message": str(error),
+                "attempt": None,
+                "time": datetime.now(UTC).isoformat(),
+            }
+        return await self._change(
+            job_id, {"error_details": dict(details), "status": self.STATUS_FAILED}, self.OPEN
+        )
+
+    async def statistics(self) -> Statistics:
+        """How the jobs go. Needs the function studio_jobs_statistics, which comes with the preset `studio_jobs`."""
+        return Statistics(**await self._tables.call("studio_jobs_statistics"))
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._tables.close()
+
+    async def _change(self, job_id: str, values: Row, when: tuple[str, ...]) -> Row:
+        rows = await self._tables.update(TABLE, values, where={"job_id": job_id, "status": list(when)})
+        if rows:
+            return rows[0]
+        job = await self.get_job(job_id)
+        if job is None:
+            raise StudioJobNotFound(f"There is no studio job {job_id}.")
+        raise StudioJobOver(f"The studio job {job_id} has ended: it is {job['status']}.")
+
+
+def _known(status: str) -> str:
+    if status not in Statuses.ALL:
+        raise StudioJobError(f"{status!r} is no status of a studio job; they are {', '.join(Statuses.ALL)}.")
+    return status
+
+
+def _configured(token: str | None) -> Tables:
+    settings = Settings.load()
+    if token is not None:
+        if settings.supabase_url is None or settings.supabase_anon_key is None:
+            raise ConfigError("A user's token needs SUPABASE_URL and SUPABASE_ANON_KEY; set them.")
+        return RestTables(settings.supabase_url, settings.supabase_anon_key.get_secret_value(), token)
+    settings.require_database()
+    if settings.database_url is not None:
+        return PostgresTables(settings.database_url.get_secret_value())
+    key = settings.supabase_service_key
+    return RestTables(settings.supabase_url or "", key.get_secret_value() if key else "")

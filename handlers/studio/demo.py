@@ -1,0 +1,138 @@
+"""`listener demo studio`: a short recording becomes a text, with everything that this needs on board."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import anyio
+from rich.console import Console
+from rich.table import Table
+
+from handlers.studio.handler import app
+from handlers.studio.language import words_of
+from handlers.studio.settings import settings
+from listener import log
+from listener.testing import Stage, stage
+
+SPOKEN = Path(__file__).with_name("sample.txt")
+RECORDING = Path(__file__).with_name("sample.ogg")
+FOLDER = Path(".demo")
+PATIENCE = 120.0
+FINAL = {"COMPLETE", "FAILED"}
+MOST_ERRORS = 0.4  # of the words
+
+# What a frontend that is subscribed to the table would be told.
+WATCH = """
+create table seen (n int generated always as identity, word text, at timestamptz default clock_timestamp());
+create function see() returns trigger language plpgsql security definer as
+  $$ begin insert into public.seen (word) values (new.status); return null; end $$;
+create trigger see after insert or update on studio_jobs for each row execute function see();
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the job went.
+
+    Attributes:
+        stages: each word of the row, and the seconds that it stood there.
+    """
+
+    row: dict[str, Any]
+    stages: list[tuple[str, float]]
+    warnings: list[str]
+
+
+def main() -> int:
+    """Run the demonstration; 0 only when the transcript was compared with what was spoken, and is near enough."""
+    console = Console(highlight=False, soft_wrap=True)
+    log.configure("error")
+    FOLDER.mkdir(exist_ok=True)
+    text = (FOLDER / "studio.txt").resolve()
+    text.unlink(missing_ok=True)
+    console.print("[bold]A recording named in studio_jobs becomes a text[/bold]")
+    problem = anyio.run(_demonstrate, text, console)
+    if problem:
+        console.print(f"[red]studio failed: {problem}[/red]")
+        return 1
+    print(f"studio completed: {text}")
+    return 0
+
+
+async def _demonstrate(text: Path, console: Console) -> str | None:
+    user = str(uuid.uuid4())
+    async with stage(app, FOLDER / "storage", presets=("supabase_shim", "studio_jobs")) as made:
+        await made.connection.execute(WATCH)
+        console.print(f"  service is up at {made.address}, with a Postgres of its own")
+        await made.files.upload(settings().bucket, RECORDING, f"{user}/sample.ogg")
+        # As a browser would: in the user's role, through the policies of the table.
+        async with made.acting_as(user) as browser:
+            job = await browser.fetchval(
+                "insert into studio_jobs (user_id, raw_audio_url) values ($1, 'sample.ogg') returning job_id",
+                user,
+            )
+        ended = await _follow(made, job, console)
+        if ended.row["status"] != "COMPLETE":
+            return str(json.loads(ended.row["error_details"])["message"])
+    enriched = FOLDER / "storage" / settings().bucket / user / str(job) / "enrichment.json"
+    about = json.loads(await anyio.Path(enriched).read_text(encoding="utf-8"))
+    await anyio.Path(text).write_text(ended.row["refined_text"] + "\n", encoding="utf-8")
+    spoken = await anyio.Path(SPOKEN).read_text(encoding="utf-8")
+    wrong = word_error_rate(spoken, ended.row["raw_transcript"])
+    _report(ended, about, wrong, console)
+    if wrong > MOST_ERRORS:
+        return f"{wrong:.0%} of the words were misheard"
+    return None
+
+
+async def _follow(made: Stage, job: uuid.UUID, console: Console) -> Ended:
+    shown = 0
+    with anyio.fail_after(PATIENCE):
+        while True:
+            seen = await made.connection.fetch("select word, at from seen order by n")
+            for one in seen[shown:]:
+                console.print(f"  studio_jobs: {one['word']}")
+            shown = len(seen)
+            if seen[-1]["word"] in FINAL:
+                break
+            await anyio.sleep(0.1)
+    row = dict(await made.connection.fetchrow("select * from studio_jobs where job_id = $1", job) or {})
+    stages = [(one["word"], (then["at"] - one["at"]).total_seconds()) for one, then in pairwise(seen)]
+    warnings = await made.connection.fetchval(
+        "select warnings from listener.attempt where job_key = $1 order by id desc limit 1", str(job)
+    )
+    return Ended(row, stages, json.loads(warnings or "[]"))
+
+
+def word_error_rate(spoken: str, heard: str) -> float:
+    """Words that would have to be changed, added or removed, as a share of those that were spoken."""
+    wanted, found = words_of(spoken), words_of(heard)
+    distances = list(range(len(found) + 1))
+    for number, word in enumerate(wanted, 1):
+        before, distances[0] = distances[0], number
+        for at, other in enumerate(found, 1):
+            before, distances[at] = (
+                distances[at],
+                min(distances[at] + 1, distances[at - 1] + 1, before + (word != other)),
+            )
+    return distances[-1] / len(wanted)
+
+
+def _report(ended: Ended, about: dict[str, Any], wrong: float, console: Console) -> None:
+    console.print(f"\n[bold]Heard[/bold]\n{ended.row['raw_transcript']}")
+    console.print(f"\n[bold]Refined[/bold]\n{ended.row['refined_text']}\n")
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for word, seconds in ended.stages:
+        table.add_row(word, f"{seconds:.2f} s")
+    table.add_row("processing_time_ms", str(ended.row["processing_time_ms"]))
+    table.add_row("word error rate", f"{wrong:.0%}")
+    table.add_row("chapters", "; ".join(chapter["title"] for chapter in about["chapters"]))
+    table.add_row("keywords", ", ".join(about["keywords"][:6]))
+    for warning in ended.warnings:
+        table.add_row("warning", warning)
+    console.print(table)

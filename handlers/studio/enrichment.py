@@ -1,0 +1,83 @@
+"""What can be told of a transcript without a model: its language, paragraphs, chapters and keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from handlers.studio import language
+from handlers.studio.chapters import Chapter, chapters
+from handlers.studio.keywords import keywords
+from handlers.studio.sentences import Paragraph, Sentence, paragraphs, sentences
+from handlers.studio.speech import Transcript
+
+KEYWORDS = 12
+WORDS_A_MINUTE = 230  # that people read
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What is known of a recording.
+
+    Attributes:
+        language: two letters, or None.
+        duration: of the recording, in seconds.
+        reading_minutes: how long the text takes to read.
+        keywords: the most telling first.
+    """
+
+    language: str | None
+    duration: float
+    words: int
+    reading_minutes: float
+    keywords: tuple[str, ...]
+    chapters: tuple[Chapter, ...]
+    paragraphs: tuple[Paragraph, ...]
+
+    @property
+    def text(self) -> str:
+        """The paragraphs, an empty line between them."""
+        return "\n\n".join(paragraph.text for paragraph in self.paragraphs)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same in JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Enrichment:
+        """The opposite of `to_json`."""
+        lists = {
+            "keywords": tuple(found["keywords"]),
+            "chapters": tuple(Chapter(**one) for one in found["chapters"]),
+            "paragraphs": tuple(Paragraph(**one) for one in found["paragraphs"]),
+        }
+        return cls(**{**found, **lists})
+
+
+def enrich(transcript: Transcript) -> Enrichment:
+    """Find out what can be told of a transcript; takes a second or so for an hour of speech."""
+    spoken_in = transcript.language or language.guess(transcript.text)
+    spoken = sentences(transcript)
+    parts = chapters(spoken, spoken_in)
+    begins = {chapter.start for chapter in parts}
+    # No paragraph reaches from one chapter into the next.
+    grouped: list[Paragraph] = []
+    held: list[Sentence] = []
+    for sentence in spoken:
+        if sentence.start in begins and held:
+            grouped += paragraphs(held)
+            held = []
+        held.append(sentence)
+    grouped += paragraphs(held)
+    text = " ".join(sentence.text for sentence in spoken)
+    words = len(text.split())
+    return Enrichment(
+        language=spoken_in,
+        duration=round(transcript.duration, 2),
+        words=words,
+        reading_minutes=round(words / WORDS_A_MINUTE, 1),
+        keywords=tuple(keywords(text, spoken_in, KEYWORDS)),
+        chapters=tuple(parts),
+        paragraphs=tuple(grouped),
+    )

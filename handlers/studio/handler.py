@@ -1,0 +1,182 @@
+"""The queue `studio`: a recording becomes a transcript, and the transcript a text that can be published.
+
+What each stage makes is kept with the step to the next one, so that a crash costs the stage that it fell into, and
+nothing that was paid for.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypedDict
+
+from anyio import Path, to_thread
+
+from handlers.studio import captions, refiner, source, speech, transcriber
+from handlers.studio.enrichment import Enrichment, enrich
+from handlers.studio.routes import router
+from handlers.studio.settings import StudioSettings, settings
+from handlers.studio.sound import RecordingError, listen
+from handlers.studio.speech import Segment, Transcript
+from listener import App, ConfigError, Fail, Job, Retry, Snooze
+from listener.kit import storage
+from listener.kit.fetch import FetchError
+from listener.kit.ffmpeg import FfmpegError
+
+app = App()
+app.add_settings(StudioSettings)
+app.add_routes(router)
+
+ENRICHING, REFINING = "ENRICHING", "REFINING"
+PATIENCE = 120.0  # seconds to wait for the upload of a recording
+HOURS = 3600.0
+# Of all work, in percent.
+HEARD, ENRICHED = 80, 82
+
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+class Refined(TypedDict):
+    """The columns of the row that a finished job fills."""
+
+    refined_text: str
+
+
+@app.handler("studio", concurrency=2, timeout=12 * HOURS)
+async def studio(job: Job) -> Refined:
+    """Transcribes, enriches and refines the recording that the row names."""
+    with outcomes():
+        if job.reached is None:
+            await _transcribe(job)
+        if job.reached == ENRICHING:
+            await _enrich(job)
+        return {"refined_text": await _refine(job)}
+
+
+async def _transcribe(job: Job) -> None:
+    """The transcript is kept before the row shows it: it has times, for which the row has no column."""
+    if "transcript" not in _saved(job):
+        found = await _heard(job)
+        kept = {
+            "language": found.language,
+            "duration": found.duration,
+            "segments": speech.to_json(found.segments),
+        }
+        await job.checkpoint({"transcript": kept})
+    prompt = job.row["system_prompt_used"] or await to_thread.run_sync(settings().prompt)
+    await job.stage(ENRICHING, raw_transcript=_transcript(job).text, system_prompt_used=prompt)
+
+
+async def _heard(job: Job) -> Transcript:
+    address, user = job.row["raw_audio_url"], job.row["user_id"]
+    if not address:
+        raise Fail("The job names no recording: raw_audio_url is empty.")
+    by = transcriber.chosen(settings())
+    try:
+        recording = await source.bring(address, str(user), job.workdir)
+    except storage.ObjectNotFound as error:
+        if job.waited > PATIENCE:
+            raise Fail(f"The recording was not uploaded in {PATIENCE / 60:g} minutes: {error}") from error
+        raise Snooze(delay=min(60.0, 0.5 * 2 ** min(job.snoozes, 10))) from error
+    sound = await listen(recording, job.workdir, max_hours=settings().max_hours)
+    if by.remark:
+        job.warn(by.remark)
+    memory = transcriber.Memory(job.saved, job.checkpoint)
+    return await transcriber.transcribe(
+        by, sound, memory, job.workdir, lambda share: job.progress(HEARD * share, "transcribing")
+    )
+
+
+async def _enrich(job: Job) -> None:
+    if "enrichment" not in _saved(job):
+        transcript = _transcript(job)
+        enriched = await to_thread.run_sync(enrich, transcript)
+        await _store(job, transcript, enriched)
+        await job.checkpoint({"enrichment": enriched.to_json()})
+    job.progress(ENRICHED, "enriched")
+    await job.stage(REFINING)
+
+
+async def _store(job: Job, transcript: Transcript, enriched: Enrichment) -> None:
+    """Captions and enrichment, beside the recordings, under plain names: they are made of a transcript that a fence has
+    let pass, so whoever writes them twice writes the same."""
+    try:
+        storage.current()
+    except storage.StorageError as error:
+        job.warn(f"Captions and enrichment are not kept: {error}")
+        return
+    texts = {
+        "transcript.srt": captions.srt(transcript),
+        "transcript.vtt": captions.vtt(transcript),
+        "transcript.json": json.dumps(speech.to_json(transcript.segments), ensure_ascii=False),
+        "enrichment.json": json.dumps(enriched.to_json(), ensure_ascii=False, indent=1),
+    }
+    for name, text in texts.items():
+        path = job.workdir / name
+        await Path(path).write_text(text, encoding="utf-8")
+        try:
+            await storage.upload(settings().bucket, path, f"{job.row['user_id']}/{job.key}/{name}")
+        except storage.Refused as error:
+            job.warn(f"Captions and enrichment are not kept: {error}")
+            return
+
+
+async def _refine(job: Job) -> str:
+    saved = _saved(job)
+    found = saved.get("enrichment")
+    enriched = Enrichment.from_json(found) if found else await to_thread.run_sync(enrich, _transcript(job))
+    by = refiner.chosen(settings())
+    if by.remark:
+        job.warn(by.remark)
+
+    async def save(pieces: dict[str, str]) -> None:
+        await job.checkpoint({"enrichment": enriched.to_json(), "refined": pieces})
+
+    prompt = job.row["system_prompt_used"] or await to_thread.run_sync(settings().prompt)
+    return await by.refine(
+        enriched,
+        prompt,
+        refiner.Kept(dict(saved.get("refined", {})), save),
+        lambda share: job.progress(ENRICHED + (100 - ENRICHED) * share, "refining"),
+    )
+
+
+def _saved(job: Job) -> dict[str, Any]:
+    return job.saved if isinstance(job.saved, dict) else {}
+
+
+def _transcript(job: Job) -> Transcript:
+    """The transcript that was kept, or of a row that another worker left behind the text that it shows."""
+    kept = _saved(job).get("transcript")
+    if kept:
+        return Transcript(speech.from_json(kept["segments"]), kept["language"], kept["duration"])
+    text = job.row["raw_transcript"]
+    if not text:
+        raise Fail(f"The job is {job.reached}, but has no transcript; set its status to NEW.")
+    return Transcript((Segment(0.0, 0.0, text),), None, 0.0)
+
+
+@contextmanager
+def outcomes() -> Iterator[None]:
+    """What can go wrong, as an outcome with a sentence that an application can show to its user."""
+    try:
+        yield
+    except RecordingError as error:
+        raise Fail(str(error)) from error
+    except FetchError as error:
+        raise (Fail if error.permanent else Retry)(f"The recording could not be fetched: {error}") from error
+    except storage.Refused as error:
+        raise Fail(str(error)) from error
+    except FfmpegError as error:
+        full = "No space left on device" in error.stderr
+        if error.reason == "exit" and not full:
+            raise Fail(f"The recording can't be read: {error}") from error
+        raise Retry("The studio's disk is full." if full else str(error)) from error
+    except (ConfigError, storage.StorageError) as error:
+        raise Retry(str(error)) from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise Retry("The studio's disk is full.") from error
+        raise

@@ -1,0 +1,80 @@
+"""Who turns a transcript into a text that can be published."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from handlers.studio.enrichment import Enrichment
+from handlers.studio.settings import StudioSettings
+
+
+class Notes(Protocol):
+    """The pieces that an earlier attempt has refined, so that nothing is paid for twice."""
+
+    def get(self, piece: str) -> str | None:
+        """What was made of this piece."""
+        ...
+
+    async def keep(self, piece: str, refined: str) -> None:
+        """Remember it for later attempts."""
+        ...
+
+
+class Refiner(Protocol):
+    """Rewrites what was said."""
+
+    @property
+    def remark(self) -> str | None:
+        """What users should know about its work."""
+        ...
+
+    async def refine(
+        self, enriched: Enrichment, prompt: str, notes: Notes, progress: Callable[[float], None]
+    ) -> str:
+        """The finished text.
+
+        Args:
+            enriched: what was said, in paragraphs and chapters.
+            prompt: the system prompt, which says how the text shall be.
+            notes: of earlier attempts at the same job.
+            progress: told the share that is done, 0 to 1.
+
+        Raises:
+            Retry: the refiner did not answer, or asked to be left alone for now.
+            Fail: it will never take this.
+        """
+        ...
+
+
+def chosen(settings: StudioSettings) -> Refiner:
+    """The refiner that the settings ask for."""
+    if settings.llm_url or settings.llm_key:
+        from handlers.studio.chat import ChatRefiner
+
+        return ChatRefiner(settings)
+    from handlers.studio.rules import RuleRefiner
+
+    return RuleRefiner()
+
+
+class Kept:
+    """See `Notes`.
+
+    Args:
+        pieces: what earlier attempts kept.
+        save: keeps all of them.
+    """
+
+    def __init__(self, pieces: dict[str, str], save: Callable[[dict[str, str]], Awaitable[None]]) -> None:
+        self._pieces = pieces
+        self._save = save
+
+    def get(self, piece: str) -> str | None:
+        """See `Notes.get`."""
+        return self._pieces.get(piece)
+
+    async def keep(self, piece: str, refined: str) -> None:
+        """See `Notes.keep`."""
+        self._pieces[piece] = refined
+        await self._save(self._pieces)

@@ -1,0 +1,94 @@
+"""Sentences and paragraphs of what was heard. Where a transcriber knows no punctuation, the pauses tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handlers.studio.speech import Transcript, Word
+
+STOP = 0.6  # seconds of silence that end a sentence, where nothing else tells
+COMMA = 0.35
+PARAGRAPH_PAUSE = 1.5
+PARAGRAPH_WORDS = 110  # after which the next sentence begins a paragraph
+PUNCTUATED = 1 / 60  # ends of sentences to a word, at least, in a text that has punctuation
+
+_END = re.compile(r"[.!?…。？！।]+[\"'”’)\]]*$")
+# Points that end no sentence.
+_SHORT = re.compile(
+    r"^(?:[A-Za-z]|mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|no|z\.b|bzw|ca|nr|str)\.$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence; times in seconds of the recording."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Sentences that belong together."""
+
+    start: float
+    end: float
+    text: str
+
+
+def sentences(transcript: Transcript) -> list[Sentence]:
+    """What was heard as sentences: by its punctuation, or for want of that by the pauses."""
+    words = [word for segment in transcript.segments for word in segment.timed()]
+    ends = sum(bool(_END.search(word.text)) for word in words)
+    split = _by_points(words) if ends > len(words) * PUNCTUATED else _by_pauses(words)
+    return [Sentence(some[0].start, some[-1].end, _mended(some)) for some in split if some]
+
+
+def paragraphs(spoken: Sequence[Sentence]) -> list[Paragraph]:
+    """Group sentences: a new paragraph after a long pause, or when one has become long."""
+    groups: list[list[Sentence]] = []
+    for sentence in spoken:
+        if (
+            not groups
+            or sentence.start - groups[-1][-1].end >= PARAGRAPH_PAUSE
+            or sum(len(one.text.split()) for one in groups[-1]) >= PARAGRAPH_WORDS
+        ):
+            groups.append([])
+        groups[-1].append(sentence)
+    return [
+        Paragraph(some[0].start, some[-1].end, " ".join(sentence.text for sentence in some))
+        for some in groups
+    ]
+
+
+def _by_points(words: Sequence[Word]) -> list[list[Word]]:
+    split: list[list[Word]] = [[]]
+    for word in words:
+        split[-1].append(word)
+        if _END.search(word.text) and not _SHORT.search(word.text):
+            split.append([])
+    return split
+
+
+def _by_pauses(words: Sequence[Word]) -> list[list[Word]]:
+    split: list[list[Word]] = [[]]
+    for word in words:
+        gap = word.start - split[-1][-1].end if split[-1] else 0.0
+        if gap >= STOP:
+            split.append([])
+        elif gap >= COMMA and split[-1][-1].text[-1].isalnum():
+            last = split[-1][-1]
+            split[-1][-1] = Word(last.start, last.end, f"{last.text},")
+        split[-1].append(word)
+    return split
+
+
+def _mended(words: Sequence[Word]) -> str:
+    text = " ".join(word.text for word in words)
+    text = re.sub(r"\s+([,.;:!?…])", r"\1", text)
+    text = re.sub(r"\bi(?=\b(?:'|’|\s|$))", "I", text)
+    text = text[0].upper() + text[1:]
+    return text if _END.search(text) else f"{text.rstrip(',;:')}."

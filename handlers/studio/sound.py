@@ -1,0 +1,146 @@
+"""A recording as transcribers want it, and where it can be cut without cutting a word."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyio import to_thread
+
+from listener.errors import ListenerError
+from listener.kit import ffmpeg, media
+
+RATE = 16000  # samples per second, mono, 16 bits: what every recogniser was trained on
+LOUDNESS = -45  # decibels below which it counts as silent
+SHORTEST_PAUSE = 0.3
+SHORTEST_SPEECH = 0.2
+OPUS_BITS = 24_000  # per second; speech stays as easy to understand
+
+
+class RecordingError(ListenerError):
+    """There is nothing to transcribe in a file; trying again won't help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a recording, in seconds."""
+
+    start: float
+    end: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.start:.2f}-{self.end:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording on the local disk.
+
+    Attributes:
+        path: a WAV file with 16,000 samples per second, mono, 16 bits.
+        duration: in seconds.
+        pauses: where nobody speaks, in order.
+        digest: of the file that it was made of.
+    """
+
+    path: Path
+    duration: float
+    pauses: tuple[Piece, ...]
+    digest: str
+
+
+async def listen(recording: Path, folder: Path, *, max_hours: float) -> Sound:
+    """Read a recording of any format that FFmpeg knows.
+
+    Args:
+        recording: the file; its name means nothing.
+        folder: where the sound is written.
+        max_hours: how long it may be.
+
+    Raises:
+        RecordingError: it is no recording, has no sound, is silent, or too long.
+        FfmpegError: FFmpeg could not read it to its end.
+    """
+    try:
+        found = await media.probe(recording)
+    except media.MediaError as error:
+        reason = str(error).replace(recording.name, "it", 1)
+        raise RecordingError(f"The recording can't be used: {reason}") from error
+    if found.audio is None:
+        what = (
+            "it is a picture"
+            if found.video and found.video.is_image
+            else "it is a video without a sound track"
+        )
+        raise RecordingError(f"The recording has no sound: {what}.")
+    if (found.duration or 0) > max_hours * 3600:
+        raise _too_long(max_hours)
+    wave = folder / "sound.wav"
+    # The length that a file claims may be a lie: what is decoded is bounded, too.
+    most = math.ceil(max_hours * 3600) + 1
+    detect = f"silencedetect=n={LOUDNESS}dB:d={SHORTEST_PAUSE},ametadata=mode=print:file=pauses.txt"
+    source = [*ffmpeg.input_options(), "-i", str(recording), "-map", "0:a:0", "-t", str(most)]
+    target = ["-ac", "1", "-ar", str(RATE), "-c:a", "pcm_s16le", "-map_metadata", "-1", str(wave)]
+    await ffmpeg.run([*source, "-af", detect, *target], cwd=folder)
+    duration = (await to_thread.run_sync(lambda: wave.stat().st_size)) / (2 * RATE)
+    if duration > max_hours * 3600:
+        raise _too_long(max_hours)
+    pauses = _pauses(await to_thread.run_sync((folder / "pauses.txt").read_text), duration)
+    if duration - sum(pause.end - pause.start for pause in pauses) < SHORTEST_SPEECH:
+        raise RecordingError("The recording is silent from its beginning to its end.")
+    return Sound(wave, duration, pauses, await to_thread.run_sync(_digest, recording))
+
+
+def plan(duration: float, pauses: Sequence[Piece], longest: float) -> list[Piece]:
+    """Cut a recording into pieces of much the same length, in the middle of pauses where there are any.
+
+    Args:
+        duration: of the recording, in seconds.
+        pauses: in order.
+        longest: seconds that a piece may last.
+    """
+    pieces, start = [], 0.0
+    while duration - start > longest:
+        wanted = start + (duration - start) / math.ceil((duration - start) / longest)
+        middles = [(pause.start + pause.end) / 2 for pause in pauses]
+        # Not too early, or there would be many more pieces.
+        fitting = [middle for middle in middles if start + longest / 2 <= middle <= start + longest]
+        cut = min(fitting, key=lambda middle: abs(middle - wanted), default=wanted)
+        pieces.append(Piece(start, cut))
+        start = cut
+    return [*pieces, Piece(start, duration)]
+
+
+async def cut(sound: Sound, piece: Piece, target: Path) -> Path:
+    """Copy a piece to `target`, an .ogg to be sent or a .wav to be read."""
+    codec = (
+        ["-c:a", "libopus", "-b:a", str(OPUS_BITS), "-application", "voip"]
+        if target.suffix == ".ogg"
+        else ["-c:a", "pcm_s16le"]
+    )
+    where = ["-ss", f"{piece.start:.3f}", "-t", f"{piece.end - piece.start:.3f}"]
+    await ffmpeg.run([*where, *ffmpeg.input_options(), "-i", sound.path, *codec, target])
+    return target
+
+
+def _pauses(printed: str, duration: float) -> tuple[Piece, ...]:
+    """What the filter silencedetect noted; the last pause has no end where the recording ends in it."""
+    times = re.findall(r"lavfi\.silence_(start|end)=(-?[\d.]+)", printed)
+    starts = [max(0.0, float(time)) for what, time in times if what == "start"]
+    ends = [float(time) for what, time in times if what == "end"]
+    ends += [duration] * (len(starts) - len(ends))
+    return tuple(Piece(start, min(end, duration)) for start, end in zip(starts, ends, strict=True))
+
+
+def _too_long(max_hours: float) -> RecordingError:
+    return RecordingError(f"The recording is longer than {max_hours:g} hours, the limit (STUDIO_MAX_HOURS).")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

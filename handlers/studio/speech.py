@@ -1,0 +1,94 @@
+"""What was heard in a recording, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word; times in seconds from the beginning of the recording."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What was said without a pause, or what a transcriber took for one utterance.
+
+    Attributes:
+        start, end: seconds from the beginning of the recording.
+        words: with their times, where the transcriber tells.
+    """
+
+    start: float
+    end: float
+    text: str
+    words: tuple[Word, ...] = ()
+
+    def later(self, seconds: float) -> Segment:
+        """The same in a recording that begins so much earlier."""
+        words = tuple(
+            replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words
+        )
+        return replace(self, start=self.start + seconds, end=self.end + seconds, words=words)
+
+    def timed(self) -> tuple[Word, ...]:
+        """The words of the text, each with its times; where nobody told them, they are guessed by the words' length.
+
+        Transcribers that tell times often leave the punctuation to the text.
+        """
+        texts = self.text.split()
+        if len(texts) == len(self.words):
+            return tuple(replace(word, text=text) for word, text in zip(self.words, texts, strict=True))
+        pace = (self.end - self.start) / (sum(len(text) + 1 for text in texts) or 1)
+        start, spread = self.start, []
+        for text in texts:
+            end = start + pace * (len(text) + 1)
+            spread.append(Word(start, end, text))
+            start = end
+        return tuple(spread)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All that was heard.
+
+    Attributes:
+        language: as the transcriber says, two letters, or None.
+        duration: of the recording in seconds; 0 where nobody knows.
+    """
+
+    segments: tuple[Segment, ...]
+    language: str | None
+    duration: float
+
+    @property
+    def text(self) -> str:
+        """What was said, a line for each segment."""
+        return "\n".join(segment.text for segment in self.segments)
+
+
+def to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
+    """Segments in JSON types; times to the hundredth of a second, words as [start, end, text]."""
+    return [
+        {
+            "start": round(segment.start, 2),
+            "end": round(segment.end, 2),
+            "text": segment.text,
+            "words": [[round(word.start, 2), round(word.end, 2), word.text] for word in segment.words],
+        }
+        for segment in segments
+    ]
+
+
+def from_json(found: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
+    """The opposite of `to_json`."""
+    return tuple(
+        Segment(one["start"], one["end"], one["text"], tuple(Word(*word) for word in one["words"]))
+        for one in found
+    )
