@@ -42,9 +42,24 @@ class Store:
 
     # By the service.
 
-    async def register(self, worker: str, host: str, version: str, slots: Mapping[str, int]) -> list[Served]:
-        """Make a process known, with its slots per queue; answers those of its queues that exist."""
-        served = await self._call("register", worker=worker, host=host, version=version, slots=dict(slots))
+    async def register(
+        self,
+        worker: str,
+        host: str,
+        version: str,
+        slots: Mapping[str, int],
+        timeouts: Mapping[str, float] | None = None,
+    ) -> list[Served]:
+        """Make a process known, with its slots per queue, and in how many seconds their jobs must be done, where there
+        is a limit; answers those of its queues that exist."""
+        served = await self._call(
+            "register",
+            worker=worker,
+            host=host,
+            version=version,
+            slots=dict(slots),
+            timeouts=dict(timeouts or {}),
+        )
         return [Served(**one) for one in served]
 
     async def unregister(self, worker: str) -> None:
@@ -160,6 +175,12 @@ class Store:
     ) -> list[dict[str, Any]]:
         """Unfinished jobs, or with a final state the finished ones, newest first."""
         return list(await self._call("jobs", queue=queue, state=state, most=most))
+
+    async def stuck(
+        self, queue: str | None = None, *, older: timedelta = timedelta(minutes=10), most: int = 50
+    ) -> list[dict[str, Any]]:
+        """What is overdue, and why."""
+        return list(await self._call("stuck", queue=queue, older=older, most=most))
 
     async def look(self, queue: str, key: str) -> dict[str, Any] | None:
         """One job: its row's word, progress, message and error, its delivery and its attempts; None without a row."""

@@ -10,7 +10,7 @@ from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placemen
 from handlers.export.opencut import MediaItem
 from handlers.export.outcomes import outcomes
 from handlers.export.poster import poster
-from handlers.export.render import Rendered, render
+from handlers.export.render import Rendered
 
 __all__ = [
     "Curve",
@@ -27,6 +27,5 @@ __all__ = [
     "Text",
     "outcomes",
     "poster",
-    "render",
     "render_film",
 ]

@@ -43,15 +43,19 @@ class Output:
     sound: bool = True
 
     def whole(self, film: Film) -> Options:
-        """FFmpeg's options for a film that is made in one run."""
+        """FFmpeg's options for a film that is made in one run.
+
+        The graph ends by itself: a limit on frames would end the sound too, which may be some packets behind.
+        """
         sound = self._sound() if self.sound else {"an": None}
-        return {**self._picture(film, film.frames), **sound, **self._container()}
+        return {**self._picture(film), **sound, **self._container()}
 
     def slice(self, film: Film, frames: int) -> Options:
         """For a part of the picture. It is an MP4 for all formats, which counts time in whole frames."""
         timescale = (film.fps * (1 if film.fps.denominator > 1 else 512)).numerator
         return {
-            **self._picture(film, frames),
+            **self._picture(film),
+            "frames:v": frames,
             "an": None,
             "video_track_timescale": timescale,
             "format": "mp4",
@@ -70,7 +74,7 @@ class Output:
         codec = "aac" if self.format == "mp4" else "libopus"
         return {"acodec": codec, "audio_bitrate": _SOUND[self.quality], "ar": SAMPLE_RATE}
 
-    def _picture(self, film: Film, frames: int) -> Options:
+    def _picture(self, film: Film) -> Options:
         if self.format == "mp4":
             codec: Options = {"vcodec": "libx264", **_H264[self.quality]}
         else:
@@ -78,4 +82,4 @@ class Output:
             parallel = {"row-mt": 1, "threads": 4, "tile-columns": 1, "deadline": "good", "g": every}
             codec = {"vcodec": "libvpx-vp9", "video_bitrate": 0, **parallel, **_VP9[self.quality]}
         shown = {"pix_fmt": "yuv420p", **colour.TAGS, "color_range": "tv"}
-        return {**codec, **shown, "r": str(film.fps), "frames:v": frames}
+        return {**codec, **shown, "r": str(film.fps)}

@@ -70,7 +70,8 @@ def arguments(
     if still:
         both = picture.split()
         picture = both[0]
-        chosen = both[1].filter("select", f"eq(n,{film.frames // 3})")
+        # It ends with that frame: an output that waits for more keeps FFmpeg from the sound, until it is too late.
+        chosen = both[1].filter("trim", start_frame=film.frames // 3, end_frame=film.frames // 3 + 1)
         second = ffmpeg.output(colour.jpeg(chosen), f"file:{still}", **STILL, vframes=1)
     streams = [picture]
     if output.sound:
@@ -270,8 +271,8 @@ class _Graph:
         begin = (first - film.frame(clip.start)) / film.fps
         offset = clip.offset + begin * clip.rate
         length = min(clip.length - begin, (end - first + 1) / film.fps) * clip.rate
-        if video.frames and video.fps and not source.loops:  # beyond its end a video holds its last frame
-            offset = min(offset, (video.frames - 1) / video.fps)
+        if video.last is not None and not source.loops:  # beyond its end a video holds its last frame
+            offset = min(offset, video.last)
         cut = self.inputs.cut(clip.source, offset, length or 2 / film.fps)
         self.inputs.spare[clip.source, clip.start + begin, offset, length] = cut
         stream, times = cut.input.video, f"PTS-{seconds(cut.lead + _EARLY)}/TB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,7 @@ from typing import Any
 from ffmpeg.nodes import InputNode
 
 from listener.kit.ffmpeg import input_options
-from listener.kit.media import Media
+from listener.kit.media import Media, Video
 
 Stream = Any  # ffmpeg-python has no types
 
@@ -59,7 +60,7 @@ class Inputs:
             lead = offset % duration if duration else offset
             return Cut(lead, self.file(source.path, stream_loop=-1, t=seconds(lead + length + 1)))
         frame = 1 / video.fps if video and video.fps else Fraction(0)
-        lead = min(offset, max(_LEAD, frame))
+        lead = min(offset, max(frame, offset - _shown(video, offset) if video else 0) + _LEAD)
         span = {"ss": seconds(offset - lead), "t": seconds(lead + length + frame)}
         return Cut(lead, self.file(source.path, **span, **options))
 
@@ -78,6 +79,12 @@ class Inputs:
         # ffmpeg-python takes equal inputs for one and the same; a number, which it ignores, tells them apart.
         self.opened += 1
         return InputNode("input", args=[self.opened], kwargs={"filename": filename, **options}).stream()
+
+
+def _shown(video: Video, time: Fraction) -> Fraction:
+    """When the frame began that is on the screen at `time`, if it stays long; else `time`."""
+    index = bisect_right(video.pauses, time, key=lambda pause: pause[0])
+    return video.pauses[index - 1][0] if index and time < video.pauses[index - 1][1] else time
 
 
 def _safe() -> dict[str, str]:

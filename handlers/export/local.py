@@ -17,7 +17,6 @@ from handlers.export.encoding import Format, Quality
 from handlers.export.film import render_film
 from handlers.export.model import FilmError
 from handlers.export.opencut import MediaItem
-from handlers.export.poster import poster
 from handlers.export.render import Rendered
 
 REMOTE = ("https", "http", "data")
@@ -75,10 +74,11 @@ async def render_file(
             workdir,
             inline=loaded.inline,
             output=replace(output, quality=quality) if quality else output,
+            still=workdir / "poster.jpg" if still else None,
             on_progress=on_progress,
         )
         if still:
-            (await poster(made, workdir / "poster.jpg")).replace(still)
+            (workdir / "poster.jpg").replace(still)
         made.path.replace(target)
     return replace(made, path=target, warnings=(*timeline.warnings, *made.warnings))
 

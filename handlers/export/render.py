@@ -20,6 +20,8 @@ from handlers.export.shots import Composition
 from listener.errors import ListenerError
 from listener.kit import ffmpeg, media
 
+_INEXACT = Fraction(1, 5)  # seconds: sound comes in packets, and encoders have more or less of a run-up
+
 
 class RenderError(ListenerError):
     """FFmpeg said that all went well, but the film is not what was planned; another try may help."""
@@ -115,9 +117,16 @@ def _verify(film: Film, output: Output, made: media.Media) -> tuple[int, Fractio
             f"The rendered file has {video.frames} frames of {video.width} × {video.height}; "
             f"{film.frames} of {film.width} × {film.height} were planned."
         )
-    if abs(duration - film.frames / film.fps) > 1 / film.fps:
-        planned = float(film.frames / film.fps)
-        raise RenderError(f"The rendered file lasts {float(duration):.3f} s; {planned:.3f} s were planned.")
+    planned = film.frames / film.fps
+    if abs(duration - planned) > 1 / film.fps:
+        raise RenderError(
+            f"The rendered file lasts {float(duration):.3f} s; {float(planned):.3f} s were planned."
+        )
+    heard = planned if made.audio is None else made.audio.duration or Fraction(0)
+    if abs(heard - planned) > _INEXACT:
+        raise RenderError(
+            f"The sound lasts {float(heard):.3f} s of the {float(planned):.3f} s that were planned."
+        )
     return video.frames, duration
 
 

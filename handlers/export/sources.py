@@ -57,7 +57,7 @@ async def collect(
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         paths = [shelf.files[media_id] for media_id in items]
-        found = await media.probe_all(paths, by=reader)
+        found = await media.probe_all(paths, by=reader, timeout=60)  # some have to be read to their end
     sources = {}
     for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
         if isinstance(result, media.MediaError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import click
 from rich.text import Text
 
+from listener.cli import values
 from listener.cli.common import Database, NotFound, json_option, print_json, with_database
 from listener.cli.show import ago, brief, console, plain, span, state, table
 
@@ -55,7 +57,15 @@ def _remark(queue: dict[str, Any]) -> Text:
 @click.option(
     "--state", "wanted", type=click.Choice(STATES), help="Only these; the last three are ended ones."
 )
-@click.option("--stuck", is_flag=True, help="Only broken ones, and those whose worker has gone silent.")
+@click.option("--stuck", is_flag=True, help="Only what is overdue, and why.")
+@click.option(
+    "--older",
+    metavar="DURATION",
+    default="10min",
+    show_default=True,
+    callback=values.duration,
+    help="With --stuck: waiting jobs, and those of other programs, count after so long.",
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, MANY), help="At most so many.")
 @json_option
 @with_database
@@ -66,6 +76,7 @@ async def jobs(
     key: str | None,
     wanted: str | None,
     stuck: bool,
+    older: timedelta,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -80,9 +91,10 @@ async def jobs(
         return
     if queue is not None:
         await database.require_queue(queue)
-    found = await database.store.jobs(queue, wanted, MANY if stuck else limit)
     if stuck:
-        found = [job for job in found if job["state"] == "broken" or job["expired"]][:limit]
+        found = await database.store.stuck(queue, older=older, most=limit)
+    else:
+        found = await database.store.jobs(queue, wanted, limit)
     if as_json:
         print_json(found)
     elif found:
@@ -108,6 +120,8 @@ def _show_list(found: list[dict[str, Any]]) -> None:
 
 
 def _when(job: dict[str, Any]) -> str:
+    if "why" in job:
+        return _why(job)
     match job["state"]:
         case "running":
             return f"began {ago(job['claimed_at'])}" + (", now silent" if job["expired"] else "")
@@ -117,6 +131,18 @@ def _when(job: dict[str, Any]) -> str:
             return f"was due {ago(job['due'])}"
         case _:
             return f"ended {ago(job['due'])}"
+
+
+def _why(job: dict[str, Any]) -> str:
+    since = ago(job["since"])
+    return {
+        "broken": f"was due {since}",
+        "silent": f"began {since}, now silent",
+        "slow": f"began {since}, longer than its {span(job['timeout'] or 0)}",
+        "paused": f"due {since}, the queue is paused",
+        "unserved": f"due {since}, nobody serves the queue",
+        "foreign": f"{plain(job['word'])}, not driven here" + (f"; touched {since}" if since else ""),
+    }[job["why"]]
 
 
 async def _show_one(database: Database, queue: str, key: str, as_json: bool) -> None:

@@ -228,5 +228,5 @@ async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_b
 
 def _shown(url: str) -> str:
     """The part of an address that an error may show."""
-    match = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?[^?#]{0,150}", url)
-    return ascii(match[0])[1:-1] if match else "The address"
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]{0,150})", url)
+    return ascii(match[1] + match[2])[1:-1] if match else "The address"

@@ -21,6 +21,7 @@ from listener.kit.storage_base import (
     ObjectNotFound,
     Remember,
     check,
+    check_size,
     local_name,
     storing,
 )
@@ -47,11 +48,11 @@ class LocalStorage:
         self._root = root.resolve()
         self._secret = secret if secret is not None else _kept_secret(root / ".secret")
 
-    async def download(self, bucket: str, key: str, folder: Path) -> Path:
+    async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
         """See `Storage.download`."""
         source = self._find(bucket, key)
         target = folder / local_name(bucket, key)
-        await to_thread.run_sync(_copy, source, target, folder / f".{secrets.token_hex(8)}")
+        await to_thread.run_sync(_copy, source, target, folder / f".{secrets.token_hex(8)}", max_bytes)
         return target
 
     async def upload(
@@ -122,13 +123,14 @@ class LocalStorage:
         return place
 
 
-def _copy(source: Path, target: Path, temporary: Path) -> None:
+def _copy(source: Path, target: Path, temporary: Path, max_bytes: int | None = None) -> None:
     """Copy by way of `temporary`, so that `target` is never half written; runs in a worker thread."""
     try:
         with storing(source.name):
             with source.open("rb") as reader, temporary.open("xb") as writer:
                 while chunk := reader.read(CHUNK):
                     from_thread.check_cancelled()
+                    check_size(writer.tell() + len(chunk), max_bytes)
                     writer.write(chunk)
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(target)

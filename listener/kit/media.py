@@ -50,6 +50,8 @@ class Video:
         codec: FFmpeg's name of the codec.
         matrix: FFmpeg's name of the YUV matrix (`bt709`, `smpte170m`, ...), None when not tagged.
         full_range: True for full (pc) range, False for limited (tv), None when not tagged.
+        last: seconds at which the last frame begins; None for a still, and with `count_frames`.
+        pauses: when frames begin and end that stay for more than 0.1 s, in seconds, without the last frame.
     """
 
     width: int
@@ -64,6 +66,8 @@ class Video:
     codec: str
     matrix: str | None
     full_range: bool | None
+    last: Fraction | None = None
+    pauses: tuple[tuple[Fraction, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,13 @@ class Audio:
         codec: FFmpeg's name of the codec.
         rate: samples per second.
         channels: number of channels.
+        duration: seconds, measured with `count_frames`, else None.
     """
 
     codec: str
     rate: int
     channels: int
+    duration: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +228,13 @@ def _media(found: dict[str, Any], name: str) -> Media | MediaError:
         return MediaError(f"{name} {error}.")
     video, audio = found["video"], found["audio"]
     if video:
-        video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect")}
+        video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect", "last")}
+        video["pauses"] = tuple((Fraction(begin), Fraction(end)) for begin, end in video["pauses"])
     return Media(
         format=found["format"],
         duration=_fraction(found["duration"]),
         video=Video(**video) if video else None,
-        audio=Audio(**audio) if audio else None,
+        audio=Audio(**audio | {"duration": _fraction(audio["duration"])}) if audio else None,
     )
 
 

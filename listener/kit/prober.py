@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from av.video.stream import VideoStream
 MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc", 10: "bt2020c"}
 FULL_RANGE = {1: False, 2: True}
 STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
+PAUSE = Fraction(1, 10)  # seconds
+MOST_PAUSES = 10_000
 
 
 class Unreadable(Exception):
@@ -41,20 +44,27 @@ def read(path: str, formats: str, max_pixels: int, count_frames: bool) -> dict[s
         if not pictures and not sounds:
             raise Unreadable("holds neither pictures nor sound that can be decoded")
         video = _video(container, pictures[0], max_pixels) if pictures else None
+        audio = _audio(sounds[0]) if sounds else None
         duration = None if container.duration is None else Fraction(container.duration, av.time_base)
         if count_frames and not (video and video["is_image"]):
-            frames, duration = _measure(container, (pictures or sounds)[0])
+            (frames, duration), *others = _measure(container, [*pictures[:1], *sounds[:1]])
+            if audio:
+                heard = others[0][1] if others else duration
+                audio["duration"] = None if heard is None else str(heard)
             if video:
                 video["frames"] = frames
+        elif video and not video["is_image"]:
+            video |= _rhythm(container, pictures[0])
         return {
             "format": container.format.name,
             "duration": None if duration is None or (video and video["is_image"]) else str(duration),
             "video": video,
-            "audio": _audio(sounds[0]) if sounds else None,
+            "audio": audio,
         }
 
 
 def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> dict[str, Any]:
+    _decodable(stream, "pictures")
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
     # Rotation, transparency and colour are only certain once a picture is decoded.
     frame = next(container.decode(stream), None)
@@ -80,26 +90,62 @@ def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> d
         "codec": stream.codec_context.codec.canonical_name,
         "matrix": MATRICES.get(frame.colorspace),
         "full_range": FULL_RANGE.get(frame.color_range),
+        "last": None,
+        "pauses": [],
     }
 
 
+def _rhythm(container: InputContainer, stream: VideoStream) -> dict[str, Any]:
+    """`last` and `pauses` of `media.Video`, without decoding; of an indexed file only its end is read."""
+    times = {entry.timestamp for entry in stream.index_entries}
+    if len(times) == stream.frames:  # an index is in decoding order: its times are late at the very end
+        container.seek(max(times), stream=stream)
+    else:
+        container.seek(0)
+    for packet in container.demux(stream):
+        if packet.pts is not None and not packet.is_discard:
+            times.add(packet.pts)
+    if not times or stream.time_base is None:
+        return {}
+    unit, origin = stream.time_base, Fraction(container.start_time or 0, av.time_base)
+    ordered = sorted(times)
+    pauses = [pair for pair in pairwise(ordered) if (pair[1] - pair[0]) * unit > PAUSE]
+    longest = sorted(pauses, key=lambda pause: pause[0] - pause[1])[:MOST_PAUSES]
+    spans = [[str(time * unit - origin) for time in pause] for pause in sorted(longest)]
+    return {"last": str(max(Fraction(0), ordered[-1] * unit - origin)), "pauses": spans}
+
+
 def _audio(stream: AudioStream) -> dict[str, Any]:
+    _decodable(stream, "sound")
     context = stream.codec_context
-    return {"codec": context.codec.canonical_name, "rate": context.sample_rate, "channels": context.channels}
+    return {
+        "codec": context.codec.canonical_name,
+        "rate": context.sample_rate,
+        "channels": context.channels,
+        "duration": None,
+    }
 
 
-def _measure(container: InputContainer, stream: Stream) -> tuple[int, Fraction | None]:
-    """Count the packets that a player would show, and the seconds from the first to the end of the last."""
+def _decodable(stream: Stream, what: str) -> None:
+    if stream.codec_context is None:
+        raise Unreadable(f"holds {what} of a kind that is not known here")
+
+
+def _measure(container: InputContainer, streams: list[Stream]) -> list[tuple[int, Fraction | None]]:
+    """Of each stream the packets that a player would show, and the seconds from the first to the end of the last."""
     container.seek(0)
-    packets = [
-        (packet.pts, packet.duration or 0)
-        for packet in container.demux(stream)
-        if packet.pts is not None and not packet.is_discard
-    ]
+    packets: dict[int, list[tuple[int, int]]] = {stream.index: [] for stream in streams}
+    for packet in container.demux(streams):
+        if packet.pts is not None and not packet.is_discard:
+            packets[packet.stream_index].append((packet.pts, packet.duration or 0))
+    return [(len(packets[stream.index]), _span(packets[stream.index], stream)) for stream in streams]
+
+
+def _span(packets: list[tuple[int, int]], stream: Stream) -> Fraction | None:
     if not packets or stream.time_base is None:
-        return 0, None
+        return None
     end = max(pts + length for pts, length in packets)
-    return len(packets), (end - min(pts for pts, _ in packets)) * stream.time_base
+    return (end - min(pts for pts, _ in packets)) * stream.time_base
 
 
 def answer(path: str, request: dict[str, Any]) -> dict[str, Any]:

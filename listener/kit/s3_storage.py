@@ -22,6 +22,7 @@ from listener.kit.storage_base import (
     Remember,
     StorageError,
     check,
+    check_size,
     local_name,
     media_type,
     storing,
@@ -72,7 +73,7 @@ class S3Storage:
         }
         self._retry: RetryConfig = {"max_retries": 1000, "retry_timeout": timedelta(seconds=patience)}
 
-    async def download(self, bucket: str, key: str, folder: Path) -> Path:
+    async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
         """See `Storage.download`."""
         store = self._store(bucket, key)
         target, draft = folder / local_name(bucket, key), folder / f".{secrets.token_hex(8)}"
@@ -80,6 +81,7 @@ class S3Storage:
             with storing(target.name):
                 with _answers(f"There is no object {key!r} in bucket {bucket!r}."):
                     found = await obstore.head_async(store, key)
+                check_size(found["size"], max_bytes)
                 async with await anyio.open_file(draft, "xb") as file:
                     for start in range(0, found["size"], PART):
                         await file.write(await _part(store, key, start, found))

@@ -24,6 +24,7 @@ from listener.kit.storage_base import (
     Refused,
     Storage,
     StorageError,
+    TooLarge,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Refused",
     "Storage",
     "StorageError",
+    "TooLarge",
     "current",
     "download",
     "publish",
@@ -63,9 +65,9 @@ def current() -> Storage:
     return _current
 
 
-async def download(bucket: str, key: str, folder: Path) -> Path:
+async def download(bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
     """Copy an object into `folder`; see `Storage.download`."""
-    return await current().download(bucket, key, folder)
+    return await current().download(bucket, key, folder, max_bytes=max_bytes)
 
 
 async def upload(bucket: str, path: Path, key: str | None = None) -> str:

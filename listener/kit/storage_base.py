@@ -40,6 +40,10 @@ class BadKey(Refused):
     """A bucket or key that is never valid; trying again won't help."""
 
 
+class TooLarge(Refused):
+    """The file is larger than the storage takes, or than was to be read."""
+
+
 class BadSignature(StorageError):
     """A signed address was altered, or has expired."""
 
@@ -47,15 +51,22 @@ class BadSignature(StorageError):
 class Storage(Protocol):
     """What every storage does. No method ever holds a whole object in memory."""
 
-    async def download(self, bucket: str, key: str, folder: Path) -> Path:
+    async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
         """Copy an object into `folder` and return the new file.
 
         The file's name is made by us, always the same for one object; of the key it keeps only a plain suffix
         such as `.mp4`.
 
+        Args:
+            bucket: where from.
+            key: the object's.
+            folder: on the local disk.
+            max_bytes: a larger object is given up, before or while it is read; None takes any.
+
         Raises:
             ObjectNotFound: there is no such object.
             BadKey: the bucket or key is invalid.
+            TooLarge: it is larger than `max_bytes`.
             Refused: the storage doesn't let us read it.
             StorageError: anything else, e.g. a full disk.
         """
@@ -133,6 +144,16 @@ def check(bucket: str, key: str) -> None:
         raise BadKey(f"{bucket!r} is not a bucket name; use letters, digits, '_', '-' and '.'.")
     if problem := _problem(key):
         raise BadKey(f"{key[:100]!r} is not a valid object key: it {problem}.")
+
+
+def check_size(size: int, max_bytes: int | None) -> None:
+    """Give up what is too large to be read.
+
+    Raises:
+        TooLarge: it is.
+    """
+    if max_bytes is not None and size > max_bytes:
+        raise TooLarge(f"The object is larger than {max_bytes} bytes, which is the most that is read of it.")
 
 
 @contextmanager

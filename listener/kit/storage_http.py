@@ -23,7 +23,8 @@ def routes(storage: LocalStorage) -> APIRouter:
     """
     router = APIRouter(tags=["storage"])
 
-    @router.api_route("/storage/{bucket}/{key:path}", methods=["GET", "HEAD"], response_class=FileResponse)
+    @router.head("/storage/{bucket}/{key:path}", include_in_schema=False)
+    @router.get("/storage/{bucket}/{key:path}", response_class=FileResponse)
     async def read_object(bucket: str, key: str, expires: int = 0, signature: str = "") -> Response:
         """Read an object by its signed address."""
         try:

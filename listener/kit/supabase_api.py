@@ -17,8 +17,8 @@ import anyio
 import httpx
 
 from listener.backoff import delays
-from listener.errors import ConfigError
-from listener.kit.storage_base import BadKey, ObjectNotFound, Refused, StorageError
+from listener.kit.storage_base import BadKey, ObjectNotFound, Refused, StorageError, TooLarge
+from listener.service_key import ServiceKey
 
 PASSING = {
     408,
@@ -40,10 +40,6 @@ class Busy(StorageError):
     def __init__(self, message: str, rest: float = 0.0) -> None:
         super().__init__(message)
         self.rest = rest
-
-
-class TooLarge(Refused):
-    """The file is larger than the bucket or the project takes."""
 
 
 class Patience:
@@ -93,17 +89,15 @@ class Api:
     """
 
     def __init__(self, url: str, key: str, *, timeout: float, patience: float) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", key):
-            raise ConfigError("The Supabase key holds characters that no key has; copy it again.")
         self.base = f"{url.rstrip('/')}/storage/v1"
         self.timeout = timeout
-        self._headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+        self._key = ServiceKey(url, key)
         self._patience = patience
         self._tls = httpx.create_ssl_context()  # takes a while, so not for each session
 
     def session(self) -> httpx.AsyncClient:
         """Connections for one task; handlers and routes run in different event loops, which can't share any."""
-        return httpx.AsyncClient(headers=self._headers, timeout=self.timeout, verify=self._tls)
+        return httpx.AsyncClient(auth=self._key.authorize, timeout=self.timeout, verify=self._tls)
 
     def patience(self) -> Patience:
         return Patience(self._patience)

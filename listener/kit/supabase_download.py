@@ -9,11 +9,13 @@ from pathlib import Path
 import anyio
 import httpx
 
-from listener.kit.storage_base import CHUNK
+from listener.kit.storage_base import CHUNK, check_size
 from listener.kit.supabase_api import Api, Busy, reaching, refusal
 
 
-async def download(api: Api, http: httpx.AsyncClient, path: str, draft: Path) -> None:
+async def download(
+    api: Api, http: httpx.AsyncClient, path: str, draft: Path, max_bytes: int | None = None
+) -> None:
     """Write an object to `draft`, whole, over as many connections as it takes.
 
     Args:
@@ -21,9 +23,10 @@ async def download(api: Api, http: httpx.AsyncClient, path: str, draft: Path) ->
         http: a session there.
         path: the object's.
         draft: a new file; after an error it holds a part.
+        max_bytes: as for `Storage.download`.
 
     Raises:
-        ObjectNotFound, Refused, StorageError: as `Storage.download`.
+        ObjectNotFound, TooLarge, Refused, StorageError: as `Storage.download`.
     """
     patience = api.patience()
     size, tag, whole = 0, "", False  # how much of which version lies in the draft
@@ -38,8 +41,10 @@ async def download(api: Api, http: httpx.AsyncClient, path: str, draft: Path) ->
                     elif answer.headers.get("ETag") != tag:
                         tag = ""  # it was replaced meanwhile, so the next try begins anew
                         continue
+                    check_size(_length(answer, size), max_bytes)
                     with anyio.fail_after(api.timeout) as clock:
                         async for chunk in answer.aiter_raw(CHUNK):
+                            check_size(size + len(chunk), max_bytes)
                             await file.write(chunk)
                             size += len(chunk)
                             clock.deadline = anyio.current_time() + api.timeout

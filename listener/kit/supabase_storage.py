@@ -17,12 +17,13 @@ from listener.kit.storage_base import (
     ObjectNotFound,
     Refused,
     Remember,
+    TooLarge,
     check,
     local_name,
     media_type,
     storing,
 )
-from listener.kit.supabase_api import Api, TooLarge, place
+from listener.kit.supabase_api import Api, place
 from listener.kit.supabase_download import download
 
 CACHE_SECONDS = 3600  # how long browsers may keep an object, as in Supabase's own clients
@@ -48,14 +49,15 @@ class SupabaseStorage:
     def __init__(self, url: str, key: str, *, timeout: float = 60.0, patience: float = 300.0) -> None:
         self._api = Api(url, key, timeout=timeout, patience=patience)
 
-    async def download(self, bucket: str, key: str, folder: Path) -> Path:
+    async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
         """See `Storage.download`. After a broken connection it goes on from the last byte."""
         check(bucket, key)
         target, draft = folder / local_name(bucket, key), folder / f".{secrets.token_hex(8)}"
         try:
             with storing(target.name):
                 async with self._api.session() as http:
-                    await download(self._api, http, f"/object/authenticated/{place(bucket, key)}", draft)
+                    source = f"/object/authenticated/{place(bucket, key)}"
+                    await download(self._api, http, source, draft, max_bytes)
                 draft.replace(target)
         except ObjectNotFound as error:
             raise ObjectNotFound(f"There is no object {key!r} in bucket {bucket!r}.") from error

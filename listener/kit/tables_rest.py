@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from supabase import AsyncClient
 
 
+# Rows of one answer, unless the settings of the API say otherwise.
+MAX_ROWS = 1000
+
+
 class RestTables:
-    """See `tables.Tables`. The API answers at most as many rows as its settings say, 1000 in a new project.
+    """See `tables.Tables`. Rows that the API holds back, as its settings say, are an error, and never left out.
 
     Args:
         url: of the project.
-        key: its secret key, or with a token its publishable one.
+        key: its secret key, which is followed when it is changed in `.env`; or with a token its publishable one.
         token: of a signed-in user, who then makes the requests, under the policies of the tables.
-        renew: asked for another key when the project refuses this one; see `listener.rest.service_key`.
     """
 
-    def __init__(
-        self, url: str, key: str, token: str | None = None, *, renew: Callable[[], str | None] = lambda: None
-    ) -> None:
-        self._rest = PerLoop(lambda: Rest(url, key, token=token, renew=renew))
+    def __init__(self, url: str, key: str, token: str | None = None) -> None:
+        self._rest = PerLoop(lambda: Rest(url, key, token=token))
 
     async def select(
         self,
@@ -40,15 +41,25 @@ class RestTables:
         limit: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> list[Row]:
-        """See `Tables.select`."""
+        """See `Tables.select`. A project whose API settings allow less than 1000 rows cuts lower limits off unseen."""
 
         def query(api: AsyncClient) -> Query:
-            wanted = _from(api, table).select(*(_name(column) for column in columns or ("*",)))
+            from postgrest import CountMethod
+
+            # What may be cut off is counted by the API; without a limit that costs no more than reading it all.
+            count = CountMethod.exact if limit is None or limit > MAX_ROWS else None
+            wanted = _from(api, table).select(*(_name(column) for column in columns or ("*",)), count=count)
             if order is not None:
                 wanted = wanted.order(_name(order.removeprefix("-")), desc=order.startswith("-"))
             return _only(wanted if limit is None else wanted.limit(limit), where or {})
 
-        return await self._rows(query)
+        rows, count = await self._counted(query)
+        if count is not None and len(rows) < min(count, limit or count):
+            raise TablesError(
+                f"{table} has {count} such rows, but the REST API gives {len(rows)} at once; narrow the conditions, set"
+                " a lower limit, or raise “Max rows” in the project's API settings."
+            )
+        return list(rows)
 
     async def insert(
         self,
@@ -98,8 +109,12 @@ class RestTables:
         return list(await self._execute(query))
 
     async def _execute(self, query: Callable[[AsyncClient], Query]) -> Any:
+        data, _ = await self._counted(query)
+        return data
+
+    async def _counted(self, query: Callable[[AsyncClient], Query]) -> tuple[Any, int | None]:
         try:
-            return await self._rest.get().execute(query)
+            return await self._rest.get().counted(query)
         except DatabaseUnavailable as error:
             raise TablesUnavailable(str(error)) from error
         except DatabaseError as error:

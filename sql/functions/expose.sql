@@ -5,13 +5,10 @@ create or replace function listener.expose() returns void
 language plpgsql set search_path = ''
 as $$
 declare
-  verbs text[] := '{schema_version, register, unregister, claim, heartbeat, progress, stage, checkpoint, complete, fail, retry,
-    snooze, release, rescue, reconcile, prune, stats, attach, detach, adopt, requeue, cancel, pause, resume, backlog, submit,
-    jobs, look, guard, unguard}';
-  old   regprocedure;
-  verb  record;
-  name  text;
-  role  text;
+  old  regprocedure;
+  verb record;
+  name text;
+  role text;
 begin
   for old in select p.oid from pg_catalog.pg_proc as p
              where p.pronamespace = to_regnamespace('public') and obj_description(p.oid, 'pg_proc') like 'listener.%, for the REST API' loop
@@ -23,7 +20,7 @@ begin
   end if;
   for verb in select p.proname, pg_get_function_arguments(p.oid) as arguments, pg_get_function_result(p.oid) as result,
                      array_to_string(array(select '$' || n from generate_series(1, p.pronargs) as n), ', ') as given
-              from pg_catalog.pg_proc as p where p.pronamespace = 'listener'::regnamespace and p.proname = any(verbs)
+              from pg_catalog.pg_proc as p where p.pronamespace = 'listener'::regnamespace and p.proname = any(listener.verbs())
   loop
     name := format('public.%I', 'listener_' || verb.proname);
     execute format('create function %s(%s) returns %s language sql security definer set search_path = %L as %L',

@@ -7,9 +7,8 @@ declare verb regprocedure;
 begin
   execute format('grant usage on schema listener to %s', role);
   for verb in
-    select p.oid from pg_catalog.pg_proc as p where p.pronamespace = 'listener'::regnamespace and p.proname = any('{schema_version,
-      register, unregister, claim, heartbeat, progress, stage, checkpoint, complete, fail, retry, snooze, release, rescue, reconcile,
-      prune, stats}')
+    select p.oid from pg_catalog.pg_proc as p
+    where p.pronamespace = 'listener'::regnamespace and p.proname = any(listener.service_verbs())
   loop
     execute format('grant execute on function %s to %s', verb, role);
   end loop;

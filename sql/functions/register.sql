@@ -1,15 +1,16 @@
--- register: makes a live process known. slots: {"queue": slots}. Answers, of each queue that it serves, what its
--- handler must know: [{"queue", "columns": [name], "result": name or null, "tenant": name or null, "progress", "stages",
+-- register: makes a live process known. slots: {"queue": slots}, timeouts: {"queue": seconds}. Answers, of each queue that it serves, what its
+-- handler must know: [{"queue", "columns": [name], "result": name or null, "tenant": name or null, "stages", "wake",
 -- "changes": [schema, table] where its rows are announced by Realtime's postgres_changes alone, or null}].
-create or replace function listener.register(worker text, host text, version text, slots jsonb) returns jsonb
+create or replace function listener.register(worker text, host text, version text, slots jsonb, timeouts jsonb default '{}')
+returns jsonb
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  insert into listener.worker (id, host, version, slots) values (worker, host, version, slots)
-  on conflict (id) do update set seen_at = clock_timestamp(), slots = excluded.slots;
+  insert into listener.worker (id, host, version, slots, timeouts) values (worker, host, version, slots, timeouts)
+  on conflict (id) do update set seen_at = clock_timestamp(), slots = excluded.slots, timeouts = excluded.timeouts;
   return (
     select coalesce(jsonb_agg(jsonb_build_object('queue', q.name, 'table', a.table_name, 'stages', a.stages,
-      'result', a.columns->'result'->>'name', 'tenant', a.columns->'tenant'->>'name', 'changes', listener.changes(a),
+      'result', a.columns->'result'->>'name', 'tenant', a.columns->'tenant'->>'name', 'wake', a.wake, 'changes', listener.changes(a),
       'columns', array(
         select c.attname from pg_catalog.pg_attribute as c
         where c.attrelid = to_regclass(a.table_name) and c.attnum > 0 and not c.attisdropped order by c.attnum))), '[]')

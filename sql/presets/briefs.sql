@@ -1,7 +1,33 @@
 -- Preset: briefs and their typed jobs (tables briefs, jobs, pipelines; views job_stats, active_jobs, pending_jobs_queue;
 -- functions claim_job, complete_job, fail_job).
 -- Run it as the owner of the schema, in psql or the SQL editor; running it again changes nothing. It touches nothing
--- that was there before, and the preset briefs_remove takes all of it away.
+-- that was there before, and the preset briefs_remove takes all of it away. With psql, give it `--single-transaction`.
+
+-- An application may have such tables of its own; they can be attached as they are.
+do $$
+declare
+  taken text;
+begin
+  if exists (
+    select from pg_catalog.pg_attribute as a where a.attrelid = to_regclass('public.jobs') and a.attname = 'step'
+  ) and to_regclass('public.pipelines') is not null then
+    return;
+  end if;
+  select name into taken from (
+    select relname::text as name, relnamespace as schema from pg_catalog.pg_class
+    union all
+    select proname, pronamespace from pg_catalog.pg_proc
+  ) as had
+  where schema = to_regnamespace('public') and name in ('pipelines', 'briefs', 'jobs', 'job_stats', 'active_jobs',
+    'pending_jobs_queue', 'pipeline_problem', 'brief_changes', 'job_changes', 'advance_brief', 'cancel_steps',
+    'create_brief_with_job', 'claim_job', 'complete_job', 'fail_job', 'trim_jobs')
+  order by name limit 1;
+  if taken is not null then
+    raise exception 'there is a public.% already, which this preset did not make', taken
+      using hint = 'Nothing was changed. A table of jobs of your own can be attached as it is, by listener.attach.';
+  end if;
+end
+$$;
 
 create table if not exists public.pipelines (
   name text primary key,
@@ -15,7 +41,7 @@ create table if not exists public.briefs (
   description text not null default '',
   query text not null default '',
   media_type text not null default 'text' check (media_type in ('video', 'image', 'audio', 'text')),
-  steps text[] not null,
+  steps text[] not null default '{analysis}',
   status text not null default 'pending' check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
   result jsonb,
   error text,
@@ -28,6 +54,7 @@ create table if not exists public.briefs (
 create table if not exists public.jobs (
   id uuid primary key default gen_random_uuid(),
   brief_id uuid references public.briefs (id) on delete cascade,
+  step integer,  -- its place in the steps of its brief, from 1; null for a job that stands beside them
   type text not null,
   status text not null default 'pending' check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
   priority integer not null default 0,
@@ -48,17 +75,19 @@ create table if not exists public.jobs (
 );
 
 create index if not exists briefs_user_id_idx on public.briefs (user_id);
+create index if not exists briefs_completed_at_idx on public.briefs (completed_at) where completed_at is not null;
 create index if not exists jobs_brief_id_idx on public.jobs (brief_id);
 create index if not exists jobs_unfinished_idx on public.jobs (status, priority desc, created_at)
   where status in ('pending', 'processing');
-create index if not exists jobs_completed_at_idx on public.jobs (completed_at) where completed_at is not null;
--- A step is done once: this holds whatever a worker does.
-create unique index if not exists jobs_one_of_each_step on public.jobs (brief_id, type) where brief_id is not null;
+create index if not exists jobs_completed_at_idx on public.jobs (completed_at) where brief_id is null;
+-- Each step has one job: this holds whatever a worker does.
+create unique index if not exists jobs_one_of_each_step on public.jobs (brief_id, step) where step is not null;
 
 do $$
 begin
   if to_regclass('auth.users') is not null
-    and not exists (select from pg_catalog.pg_constraint where conname = 'briefs_user_id_fkey')
+    and not exists (select from pg_catalog.pg_constraint where conname = 'briefs_user_id_fkey'
+      and conrelid = 'public.briefs'::regclass)
   then
     alter table public.briefs add constraint briefs_user_id_fkey
       foreign key (user_id) references auth.users (id) on delete cascade;
@@ -86,23 +115,32 @@ as $$
   end
 $$;
 
-create or replace function public.check_pipeline() returns trigger
+-- Refuses steps that make no sense, and keeps the times of a brief, whoever changes it.
+create or replace function public.brief_changes() returns trigger
 language plpgsql set search_path = ''
 as $$
 declare
-  problem text := public.pipeline_problem(new.steps);
+  problem text;
 begin
-  if problem is not null then
-    raise exception '%', problem using errcode = 'check_violation';
+  if tg_op = 'INSERT' or new.steps is distinct from old.steps then
+    problem := public.pipeline_problem(new.steps);
+    if problem is not null then
+      raise exception '%', problem using errcode = 'check_violation';
+    end if;
+  end if;
+  if tg_op = 'UPDATE' and tg_table_name = 'briefs' then
+    new.updated_at := clock_timestamp();
+    new.completed_at := case when new.status in ('completed', 'failed', 'cancelled')
+                             then coalesce(new.completed_at, clock_timestamp()) end;
   end if;
   return new;
 end
 $$;
 
-create or replace trigger pipelines_check before insert or update of steps on public.pipelines
-  for each row execute function public.check_pipeline();
-create or replace trigger briefs_check before insert or update of steps on public.briefs
-  for each row execute function public.check_pipeline();
+create or replace trigger pipelines_changes before insert or update on public.pipelines
+  for each row execute function public.brief_changes();
+create or replace trigger briefs_changes before insert or update on public.briefs
+  for each row execute function public.brief_changes();
 
 insert into public.pipelines (name, steps)
 values
@@ -113,16 +151,16 @@ values
   ('text', '{analysis,text_analysis,render}')
 on conflict (name) do nothing;
 
--- Counts attempts and keeps times, whoever changes the status: this service, an older worker, or a person.
+-- Counts attempts and keeps times, whoever changes the status: this service, an older worker, or a person. A result is
+-- handed on to each later step and shown to browsers, so it is an account of what was made, never the thing itself.
 create or replace function public.job_changes() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
   new.updated_at := clock_timestamp();
-  if octet_length(new.result::text) > 1048576 then
-    raise exception 'the result of this job has % MB, more than the 1 MB that a row may keep',
-      round(octet_length(new.result::text) / 1048576.0, 1)
-      using errcode = 'check_violation', hint = 'Store it as a file, and return its address.';
+  if new.result is distinct from old.result and octet_length(new.result::text) > 1048576 then
+    raise exception 'the result has % MB, more than the 1 MB that a row may keep; store it as a file, and return its address',
+      round(octet_length(new.result::text) / 1048576.0, 1) using errcode = 'check_violation';
   end if;
   if new.status = old.status then
     return new;
@@ -133,6 +171,12 @@ begin
     new.error := null;
   elsif new.status = 'pending' then
     new.completed_at := null;
+    if old.status <> 'processing' then
+      -- Done again from the start.
+      new.attempts := 0;
+      new.result := null;
+      new.worker_id := null;
+    end if;
   else
     new.completed_at := coalesce(new.completed_at, clock_timestamp());
   end if;
@@ -152,48 +196,44 @@ language plpgsql security definer set search_path = '' set row_security = off se
 as $$
 declare
   brief public.briefs;
-  next_type text;
-  results jsonb;
 begin
-  select * into brief from public.briefs as b where b.id = new.brief_id;
-  if new.status = 'pending' and old.status in ('failed', 'cancelled') then
+  if new.status = 'pending' and old.status <> 'processing' then
     -- Somebody has this step done again, and so the rest of its brief.
-    update public.briefs as b
-    set status = 'processing', error = null, completed_at = null, updated_at = clock_timestamp()
-    where b.id = brief.id and b.status in ('failed', 'cancelled');
+    update public.briefs as b set status = 'processing', result = null, error = null
+    where b.id = new.brief_id and b.status in ('completed', 'failed', 'cancelled');
+    return null;
   end if;
+  select * into brief from public.briefs as b where b.id = new.brief_id;
   if brief.id is null or brief.status in ('completed', 'failed', 'cancelled') then
     return null;
   end if;
   case new.status
     when 'processing' then
-      if brief.status = 'pending' then
-        update public.briefs as b set status = 'processing', updated_at = clock_timestamp()
-        where b.id = brief.id and b.status = 'pending';
-      end if;
+      -- A claim waits for nobody: a brief that is locked now shows it at its next step.
+      update public.briefs as b set status = 'processing' where b.id = (
+        select l.id from public.briefs as l where l.id = brief.id and l.status = 'pending' for no key update skip locked
+      );
     when 'completed' then
-      next_type := brief.steps[array_position(brief.steps, new.type) + 1];
-      results := coalesce(new.payload -> 'results', '{}') || jsonb_build_object(new.type, new.result);
-      if next_type is null then
-        update public.briefs as b
-        set status = 'completed', result = new.result, completed_at = clock_timestamp(), updated_at = clock_timestamp()
-        where b.id = brief.id and b.status in ('pending', 'processing');
-      else
-        insert into public.jobs (brief_id, type, priority, max_attempts, payload, metadata)
+      if new.step < cardinality(brief.steps) then
+        insert into public.jobs as j (brief_id, step, type, priority, max_attempts, payload, metadata)
         values (
-          brief.id, next_type, new.priority, new.max_attempts,
-          new.payload || jsonb_build_object('results', results), new.metadata
+          brief.id, new.step + 1, brief.steps[new.step + 1], new.priority, new.max_attempts,
+          new.payload || jsonb_build_object('results',
+            coalesce(new.payload -> 'results', '{}') || jsonb_build_object(new.type, new.result)),
+          new.metadata
         )
-        on conflict (brief_id, type) where brief_id is not null do nothing;
+        on conflict (brief_id, step) where step is not null do update set status = 'pending', payload = excluded.payload
+          where j.status in ('completed', 'failed', 'cancelled');
+      else
+        update public.briefs as b set status = 'completed', result = new.result
+        where b.id = brief.id and b.status in ('pending', 'processing');
       end if;
     when 'failed' then
       update public.briefs as b
-      set status = 'failed', error = format('%s failed: %s', new.type, coalesce(new.error, 'it gave no reason')),
-          completed_at = clock_timestamp(), updated_at = clock_timestamp()
+      set status = 'failed', error = format('%s failed: %s', new.type, coalesce(new.error, 'it gave no reason'))
       where b.id = brief.id and b.status in ('pending', 'processing');
     when 'cancelled' then
-      update public.briefs as b
-      set status = 'cancelled', completed_at = clock_timestamp(), updated_at = clock_timestamp()
+      update public.briefs as b set status = 'cancelled'
       where b.id = brief.id and b.status in ('pending', 'processing');
     else
       null;
@@ -203,19 +243,18 @@ end
 $$;
 
 create or replace trigger jobs_advance after update of status on public.jobs
-  for each row when (new.brief_id is not null and new.status is distinct from old.status)
+  for each row when (new.step is not null and new.status is distinct from old.status)
   execute function public.advance_brief();
 
--- A brief that is cancelled takes along what is left of it. Again and again, for a step that was just ending may have
--- made the next one meanwhile.
+-- A brief that is cancelled takes along what is left of it. Again and again: a step that is just ending is waited for,
+-- and has made the next one meanwhile.
 create or replace function public.cancel_steps() returns trigger
 language plpgsql security definer set search_path = '' set row_security = off
 as $$
 begin
-  loop
+  while exists (select from public.jobs as j where j.brief_id = new.id and j.status in ('pending', 'processing')) loop
     update public.jobs as j set status = 'cancelled'
     where j.brief_id = new.id and j.status in ('pending', 'processing');
-    exit when not found;
   end loop;
   return null;
 end
@@ -247,9 +286,9 @@ begin
     ))
   )
   returning * into brief;
-  insert into public.jobs (brief_id, type, payload, metadata)
+  insert into public.jobs (brief_id, step, type, payload, metadata)
   values (
-    brief.id, brief.steps[1],
+    brief.id, 1, brief.steps[1],
     jsonb_build_object('query', brief.query, 'title', brief.title, 'description', brief.description,
       'media_type', brief.media_type, 'user_id', brief.user_id),
     brief.metadata
@@ -360,7 +399,7 @@ declare
 begin
   for made in
     select p.oid from pg_catalog.pg_proc as p
-    where p.pronamespace = 'public'::regnamespace and p.proname in ('pipeline_problem', 'check_pipeline', 'job_changes',
+    where p.pronamespace = 'public'::regnamespace and p.proname in ('pipeline_problem', 'brief_changes', 'job_changes',
       'advance_brief', 'cancel_steps', 'create_brief_with_job', 'claim_job', 'complete_job', 'fail_job', 'trim_jobs')
   loop
     execute format('revoke all on function %s from public', made);
@@ -404,8 +443,21 @@ begin
       execute format('create policy %I on public.%I %s', wanted.name, wanted.relation, wanted.rule);
     end loop;
   end if;
+
+  for wanted in
+    select p.pubname, t.name from pg_catalog.pg_publication as p, unnest(array['briefs', 'jobs']) as t (name)
+    where p.pubname = 'supabase_realtime' and not p.puballtables
+      and not exists (
+        select from pg_catalog.pg_publication_tables as o
+        where o.pubname = p.pubname and o.schemaname = 'public' and o.tablename = t.name
+      )
+  loop
+    execute format('alter publication %I add table public.%I', wanted.pubname, wanted.name);
+  end loop;
+
+  -- Without pg_cron the service does this.
   if exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
-    perform cron.schedule('trim-jobs', '17 * * * *', 'select public.trim_jobs()');
+    perform cron.schedule('briefs-trim-jobs', '17 * * * *', 'select public.trim_jobs()');
   end if;
 end
 $$;

@@ -54,7 +54,9 @@ def test_an_unknown_command_is_a_usage_error(listener: Listener) -> None:
 def test_without_a_database_it_says_how_to_name_one(listener: Listener) -> None:
     result = listener("queues")
     assert result.exit_code == 1
-    assert result.stderr == "error: no database is configured; set DATABASE_URL, or say --database-url\n"
+    assert result.stderr == (
+        "error: No database is configured; set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_KEY.\n"
+    )
 
 
 def test_a_database_that_is_down_is_one_line_without_the_password(listener: Listener) -> None:

@@ -44,6 +44,8 @@ def test_jobs_stuck_are_those_of_a_silent_worker(listener: Listener, sql: Sql, w
     sql("update listener.delivery set lease_until = now() - interval '1 s' where job_key = '2'")
     assert [job["key"] for job in json.loads(listener("jobs", "--stuck", "--json").output)] == ["2"]
     assert "now silent" in listener("jobs", "--stuck").output
+    sql("delete from listener.delivery where job_key = '1'")
+    assert "processing, not driven here" in words(listener("jobs", "--stuck", "--older", "0").output)
 
 
 def test_one_job_with_its_attempts_and_warnings(listener: Listener, sql: Sql, worker: Worker) -> None:

@@ -28,6 +28,21 @@ async def thumb(job):
     return {"message": f"saw {job.row['path']}"}
 """
 
+ROOM = """
+from listener.app import App
+from listener.config import Environment, setting
+
+
+class RoomSettings(Environment):
+    size: int = setting(1, "How large it is.", "a whole number from 1 up", "ROOM_SIZE", ge=1)
+
+
+room = App()
+room.add_settings(RoomSettings)
+app = App()
+app.include(room)
+"""
+
 
 @pytest.fixture
 def app(elsewhere: Path) -> str:
@@ -94,6 +109,16 @@ def test_run_names_what_it_cant_find(listener: Listener, configured: str) -> Non
     missing = listener("run", "nowhere:app")
     assert missing.exit_code == 1
     assert missing.stderr == "error: there is no module 'nowhere' here; name your app as module:app\n"
+
+
+def test_a_setting_of_an_app_that_is_malformed_is_named_at_the_start(
+    listener: Listener, elsewhere: Path, configured: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "room.py").write_text(ROOM)
+    monkeypatch.setenv("ROOM_SIZE", "big")
+    malformed = listener("run", "room:app")
+    assert malformed.exit_code == 1
+    assert malformed.stderr == "error: ROOM_SIZE is 'big'; it takes a whole number from 1 up.\n"
 
 
 def test_what_only_a_checkout_has_is_missed_in_a_sentence(listener: Listener) -> None:

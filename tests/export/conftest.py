@@ -7,8 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
-from handlers.export import Rendered, opencut, render
+from handlers.export import Rendered, opencut
 from handlers.export.graph import Source
+from handlers.export.render import render
 from listener.kit import media
 
 from . import media_maker

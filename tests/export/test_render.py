@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export import opencut, render
+from handlers.export import opencut
 from handlers.export.inputs import Source
+from handlers.export.render import render
 from listener.kit import media as kit_media
 
 from .builder import media, text, timeline, track
@@ -25,6 +26,15 @@ async def test_each_frame_of_a_trimmed_clip_is_the_right_one(make: Render) -> No
     seen = await look(film.path, range(42))
     assert all(near(colour(seen[frame], 20, 90), BLACK) for frame in range(15))
     assert [number(seen[frame]) for frame in range(15, 42)] == list(range(30, 57))
+
+
+@pytest.mark.parametrize("fps", [1, 2, 24])
+async def test_the_sound_lasts_as_long_as_the_picture(fps: int, make: Render) -> None:
+    film = await make(timeline(track("media", media("count", 0, 3)), items=KINDS), fps=fps)
+
+    left, _ = await listen(film.path)
+    assert len(left) == pytest.approx(3 * 48_000, abs=1024)
+    assert loudness(left, 2.8, 2.95) == pytest.approx(loudness(left, 0.5, 0.65), abs=0.5)
 
 
 async def test_a_slower_source_holds_each_frame_until_its_next_one(make: Render) -> None:

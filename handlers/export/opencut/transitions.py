@@ -75,7 +75,7 @@ KINDS = {
     "wipe-left": Kind(Move(), Move(reveal=FALL), beneath=True),
     "zoom": Kind(Move(opacity=RISE, scale=((0, 0.8), (1, 1))), Move(opacity=FALL, scale=((0, 1), (1, 1.15)))),
     "zoom-in": Kind(Move(opacity=RISE), Move(opacity=FALL, scale=((0, 1), (1, 1.5)))),
-    "zoom-out": Kind(Move(opacity=RISE, scale=((0, 1), (1, 0.5))), Move(opacity=FALL)),
+    "zoom-out": Kind(Move(opacity=RISE, scale=((0, 1.5), (1, 1))), Move(opacity=FALL)),
 }
 
 

@@ -1,0 +1,190 @@
+"""`listener demo briefs`: four briefs go through their pipelines, with everything that this needs on board."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import asyncpg
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from handlers import briefs
+from handlers.briefs.step import BUCKET
+from listener import log
+from listener.kit import ffmpeg, media
+from listener.testing import Stage, stage
+
+FOLDER = Path(".demo")
+PATIENCE = 240.0
+FINAL = {"completed", "failed", "cancelled"}
+OLD = "an older worker"
+
+TEXT = (
+    "Bees visit flowers for nectar. On the way they carry pollen from one flower to the next. "
+    "A third of what we eat depends on that. "
+    "Plant flowers that bloom from spring to autumn, and leave some wood to nest in."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A brief that has ended, and its steps: (type, who did it, seconds)."""
+
+    row: asyncpg.Record
+    steps: list[tuple[str, str, float]]
+
+
+def main() -> int:
+    """Run the demonstration; 0 only when each brief's film was probed and is right."""
+    console = Console(highlight=False, soft_wrap=True)
+    log.configure("error")
+    FOLDER.mkdir(exist_ok=True)
+    console.print("[bold]A brief becomes a film, step by step, each step a job[/bold]")
+    return anyio.run(_demonstrate, console)
+
+
+async def _demonstrate(console: Console) -> int:
+    async with stage(briefs.app, FOLDER / "storage", presets=("supabase_shim", "briefs")) as made:
+        console.print(f"  service is up at {made.address}/health")
+        user = str(uuid.uuid4())
+        await made.connection.execute("insert into auth.users (id) values ($1)", user)
+        assets = await _upload(made, user)
+        console.print("  a video, two pictures and a sound are uploaded")
+        await made.connection.execute("select listener.pause('jobs/text_analysis')")
+        ids = await _ask(made, user, assets)
+        console.print(
+            "  four briefs are posted to /api/briefs; an older worker does text_analysis by claim_job()"
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_work_as_of_old, made.url)
+            ended = await _follow(made, ids, console)
+            tasks.cancel_scope.cancel()
+        problems = [problem for media_type in ids if (problem := await _check(ended[media_type]))]
+    for problem in problems:
+        console.print(f"[red]briefs failed: {problem}[/red]")
+    if problems:
+        return 1
+    _report(ended, console)
+    print("briefs completed: four films, each step done once")
+    return 0
+
+
+async def _upload(made: Stage, user: str) -> dict[str, list[str]]:
+    folder = FOLDER / "assets"
+    folder.mkdir(exist_ok=True)
+    sources = {
+        "a.mp4": ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=2", "-f", "lavfi", "-i", "sine=440:d=2"],
+        "a.png": ["-f", "lavfi", "-i", "mandelbrot=s=800x600", "-frames:v", "1"],
+        "b.jpg": ["-f", "lavfi", "-i", "gradients=s=400x700", "-frames:v", "1", "-update", "1"],
+        "a.wav": ["-f", "lavfi", "-i", "aevalsrc='0.4*sin(500*t*t)':d=4"],
+    }
+    keys = {}
+    for name, arguments in sources.items():
+        path = (folder / name).resolve()
+        await ffmpeg.run([*arguments, "-y", path])
+        keys[name] = f"{user}/uploads/{name}"
+        await made.files.upload(BUCKET, path, keys[name])
+    return {
+        "video": [keys["a.mp4"]],
+        "image": [keys["a.png"], keys["b.jpg"]],
+        "audio": [keys["a.wav"]],
+        "text": [],
+    }
+
+
+async def _ask(made: Stage, user: str, assets: dict[str, list[str]]) -> dict[str, str]:
+    queries = {
+        "video": "Generate a 2 second video about bees",
+        "image": "Make a square slideshow of these pictures",
+        "audio": "Show this sound as a film",
+        "text": TEXT,
+    }
+    ids = {}
+    async with httpx.AsyncClient(base_url=made.address, trust_env=False) as client:
+        for media_type, query in queries.items():
+            brief = {
+                "user_id": user,
+                "title": f"Bees as {media_type}",
+                "query": query,
+                "media_type": media_type,
+            }
+            options = {"use_pipeline": True, "metadata": {"assets": assets[media_type]}}
+            answer = await client.post("/api/briefs", json={**brief, **options})
+            answer.raise_for_status()
+            ids[media_type] = answer.json()["brief"]["id"]
+    return ids
+
+
+async def _work_as_of_old(url: str) -> None:
+    """A worker that knows nothing of this service."""
+    connection = await asyncpg.connect(url)
+    try:
+        while True:
+            job = await connection.fetchrow("select * from claim_job($1, '{text_analysis}')", OLD)
+            if job:
+                await connection.execute(
+                    'select complete_job($1, \'{"summary": ["Plant flowers."]}\')', job["id"]
+                )
+            await anyio.sleep(0.05)
+    finally:
+        connection.terminate()
+
+
+async def _follow(made: Stage, ids: dict[str, str], console: Console) -> dict[str, Ended]:
+    ended: dict[str, Ended] = {}
+    shown: set[tuple[str, str]] = set()
+    with anyio.fail_after(PATIENCE):
+        while len(ended) < len(ids):
+            await anyio.sleep(0.1)
+            for media_type, id in ids.items():  # noqa: A001
+                row: Any = await made.connection.fetchrow("select * from briefs where id = $1", id)
+                steps = await made.connection.fetch(
+                    "select type, status, coalesce(worker_id, 'the service') as who,"
+                    " extract(epoch from completed_at - started_at)::float8 as seconds"
+                    " from jobs where brief_id = $1 order by step",
+                    id,
+                )
+                for step in steps:
+                    if step["status"] == "completed" and (media_type, step["type"]) not in shown:
+                        shown.add((media_type, step["type"]))
+                        console.print(f"  {media_type}: {step['type']} done by {step['who']}")
+                if row["status"] in FINAL and media_type not in ended:
+                    done = [(step["type"], step["who"], step["seconds"] or 0.0) for step in steps]
+                    ended[media_type] = Ended(row, done)
+    return ended
+
+
+async def _check(ended: Ended) -> str | None:
+    """Download the brief's film as a browser would, and look into it; answers what is wrong with it."""
+    if ended.row["status"] != "completed":
+        return f"{ended.row['title']} is {ended.row['status']}: {ended.row['error']}"
+    told: dict[str, Any] = json.loads(ended.row["result"])
+    film = (FOLDER / f"brief-{ended.row['media_type']}.mp4").resolve()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(told["url"])
+        answer.raise_for_status()
+        await anyio.Path(film).write_bytes(answer.content)
+    found = await media.probe(film, count_frames=True)
+    if found.video is None or found.audio is None:
+        return f"{film.name} lacks its picture or its sound"
+    if (found.video.width, found.video.height, found.video.frames) != (
+        told["width"],
+        told["height"],
+        told["frames"],
+    ):
+        return f"{film.name} is not what its row says"
+    return None
+
+
+def _report(ended: dict[str, Ended], console: Console) -> None:
+    table = Table("brief", "step", "by", "seconds", box=None, padding=(0, 2))
+    for media_type, brief in ended.items():
+        for type, who, seconds in brief.steps:  # noqa: A001 - the column's name
+            table.add_row(media_type, type, who, f"{seconds:.1f}")
+    console.print(table)

@@ -1,0 +1,121 @@
+"""The queues `jobs/TYPE`: what each of the seven types of job does, and the trimming of old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from anyio import to_thread
+
+from handlers.briefs import words
+from handlers.briefs.analysis import analysis
+from handlers.briefs.assets import asset_prep, image_processing
+from handlers.briefs.making import render, storyboard, video_generation
+from handlers.briefs.model import BriefError
+from handlers.briefs.routes import router
+from handlers.briefs.settings import BriefSettings, settings
+from handlers.briefs.step import Step
+from listener import App, Fail, Job, Retry
+from listener.errors import ListenerError, Snooze
+from listener.kit import storage, tables
+from listener.kit.fetch import FetchError
+from listener.kit.ffmpeg import FfmpegError
+from listener.kit.media import MediaError
+from listener.kit.tables import TablesError
+
+app = App()
+app.add_settings(BriefSettings)
+app.add_routes(router)
+
+HOUR = 3600.0
+BATCH = 200
+UNDEFINED_FUNCTION = "42883"
+
+Result = dict[str, Any]
+Work = Callable[[Step], Awaitable[Result]]
+
+
+class Finished(TypedDict):
+    """The columns of the row that a finished step fills."""
+
+    result: Result
+
+
+def step(type: str, work: Work) -> None:  # noqa: A002 - the column's name
+    """Make a function the handler of a type of job, within the limits that the settings give to it."""
+    limits = settings().of(type)
+
+    async def run(job: Job) -> Finished:
+        allowed = min(limits.attempts, int(job.row["max_attempts"]))
+        if job.attempt > allowed:
+            raise Fail(f"the attempt before took too long, or its worker died; it was the last of {allowed}")
+        with _outcomes(is_last=job.attempt >= allowed):
+            return {"result": await work(Step(job))}
+
+    run.__name__ = type
+    app.handler(f"jobs/{type}", concurrency=limits.at_once, timeout=limits.timeout)(run)
+
+
+@contextmanager
+def _outcomes(*, is_last: bool) -> Iterator[None]:
+    """What can go wrong, as an outcome with a sentence that an application can show to its user."""
+    try:
+        try:
+            yield
+        except (BriefError, MediaError, storage.Refused, storage.ObjectNotFound) as error:
+            raise Fail(str(error)) from error
+        except FetchError as error:
+            raise (Fail if error.permanent else Retry)(str(error)) from error
+        except FfmpegError as error:
+            outcome = Fail if error.reason in {"exit", "cpu", "size"} else Retry
+            raise outcome(f"A file could not be worked on: {error}") from error
+        except storage.StorageError as error:
+            raise Retry(str(error)) from error
+    except (Fail, Snooze):
+        raise
+    except Exception as error:
+        if not is_last:
+            raise
+        told = str(error) if isinstance(error, ListenerError) else f"{type(error).__name__}: {error}"
+        raise Fail(told) from error
+
+
+async def text_analysis(step: Step) -> Result:
+    """Keywords, a summary, and how hard the text is to read."""
+    text = str(step.payload.get("text") or step.metadata.get("text") or step.said or step.title)
+    if not text.strip():
+        raise BriefError("There is no text: neither in metadata.text nor in the brief itself.")
+    return await to_thread.run_sync(_analysed, text)
+
+
+def _analysed(text: str) -> Result:
+    return {
+        "language": words.language(text),
+        "keywords": words.keywords(text),
+        "summary": words.summary(text),
+        "readability": words.readability(text),
+    }
+
+
+step("analysis", analysis)
+step("asset_prep", asset_prep)
+step("storyboard", storyboard)
+step("video_generation", video_generation)
+step("image_processing", image_processing)
+step("text_analysis", text_analysis)
+step("render", render)
+
+
+@app.every(HOUR)
+async def trim() -> None:
+    """As pg_cron does where it is installed; a few at a time, so that nobody waits for it."""
+    older = f"{timedelta(days=settings().keep_days).total_seconds()} s"
+    try:
+        while await tables.current().call("trim_jobs", older=older, most=BATCH) >= BATCH:
+            pass
+    except TablesError as error:
+        # This database has no briefs.
+        if error.sqlstate != UNDEFINED_FUNCTION:
+            raise

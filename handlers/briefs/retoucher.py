@@ -1,0 +1,77 @@
+"""The process that changes a picture for `pictures.retouch`.
+
+Run by path, `python -I retoucher.py REQUEST SOURCE TARGET`, and therefore free of imports from this package. REQUEST is
+JSON with the arguments of `retouch`. It answers one line of JSON: the picture's size, or an error that continues the
+sentence `FILE ...`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from PIL import Image, ImageFilter, ImageOps
+
+SOURCES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
+SHADE = 0.6  # brightness of the blurred picture behind the sharp one
+
+
+def retouch(source: str, target: str, request: dict[str, Any]) -> dict[str, Any]:
+    """See `pictures.retouch`."""
+    with Image.open(source, formats=SOURCES) as opened:
+        if opened.width * opened.height > request["max_pixels"]:
+            return {"error": f"has {opened.width} × {opened.height} pixels, more than can be worked on"}
+        if not request["crop"]:
+            # JPEG's decoder can skip what would be thrown away.
+            opened.draft("RGB", (2 * request["width"], 2 * request["height"]))
+        upright = ImageOps.exif_transpose(opened)
+        picture = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    if box := request["crop"]:
+        left, top, width, height = (
+            round(share * of) for share, of in zip(box, 2 * picture.size, strict=True)
+        )
+        picture = picture.crop((left, top, left + max(1, width), top + max(1, height)))
+    made = fitted(picture, (request["width"], request["height"]), request["fit"], request["background"])
+    if request["format"] == "jpg" and made.mode != "RGB":
+        ground = Image.new("RGBA", made.size, request["background"])
+        made = Image.alpha_composite(ground, made).convert("RGB")
+    # Nothing of the source's metadata is kept, such as where a photo was taken.
+    made.save(target, FORMATS[request["format"]], quality=request["quality"])
+    return {"width": made.width, "height": made.height}
+
+
+def fitted(picture: Image.Image, size: tuple[int, int], fit: str, background: str) -> Image.Image:
+    """The picture as large as `fit` makes it within `size`."""
+    match fit:
+        case "inside":
+            made = picture.copy()
+            made.thumbnail(size, Image.Resampling.LANCZOS)
+            return made
+        case "cover":
+            return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+        case "contain":
+            return ImageOps.pad(picture.convert("RGBA"), size, Image.Resampling.LANCZOS, color=background)
+        case _:
+            # Blurred while it is small, which is quick and looks the same.
+            small = (max(1, size[0] // 8), max(1, size[1] // 8))
+            behind = ImageOps.fit(picture.convert("RGB"), small).filter(ImageFilter.GaussianBlur(4))
+            ground = (
+                behind.point(lambda value: value * SHADE)
+                .resize(size, Image.Resampling.BICUBIC)
+                .convert("RGBA")
+            )
+            sharp = ImageOps.contain(picture.convert("RGBA"), size, Image.Resampling.LANCZOS)
+            ground.alpha_composite(sharp, ((size[0] - sharp.width) // 2, (size[1] - sharp.height) // 2))
+            return ground
+
+
+if __name__ == "__main__":
+    try:
+        answer = retouch(sys.argv[2], sys.argv[3], json.loads(sys.argv[1]))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        answer = {"error": f"can't be read as a picture ({type(error).__name__})"}
+    except MemoryError:
+        answer = {"error": "needs more memory than there is for a picture"}
+    sys.stdout.write(json.dumps(answer))

@@ -1,0 +1,67 @@
+"""The routes by which an application makes briefs and looks after their jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException
+
+from handlers.briefs.model import BriefError, NewBrief
+from handlers.briefs.store import AsyncBriefs
+from listener import Caller, caller
+from listener.kit.tables import TablesError, TablesUnavailable
+
+router = APIRouter(tags=["briefs"])
+Asking = Annotated[Caller, Depends(caller)]
+
+
+@router.post("/api/briefs", status_code=201)
+async def create_brief(brief: NewBrief, asking: Asking) -> dict[str, Any]:
+    """A brief with its first job, both or neither. Users make briefs of their own."""
+    if asking.user_id and asking.user_id != str(brief.user_id):
+        raise HTTPException(403, "A signed-in user can make briefs only with their own user_id.")
+    async with _answers():
+        return dict(await AsyncBriefs().create_brief_with_job(**brief.model_dump()))
+
+
+@router.get("/api/jobs")
+async def jobs(
+    asking: Asking, action: Literal["pending", "active", "stats", "by_brief"], brief_id: str | None = None
+) -> dict[str, Any]:
+    """Jobs as they stand. Users see those of their own briefs; how many there are in all is the service's to know."""
+    async with _answers():
+        briefs = AsyncBriefs()
+        match action:
+            case "pending":
+                return {"jobs": await briefs.pending(user_id=asking.user_id)}
+            case "active":
+                return {"jobs": await briefs.active(user_id=asking.user_id)}
+            case "stats" if asking.user_id:
+                raise HTTPException(
+                    403, "Signed-in users may not see how many jobs there are; send the service's API_TOKEN."
+                )
+            case "stats":
+                return {"stats": await briefs.stats()}
+            case _ if brief_id is None:
+                raise HTTPException(422, "by_brief needs a brief_id.")
+            case _:
+                try:
+                    return {"jobs": await briefs.by_brief(brief_id, user_id=asking.user_id)}
+                except BriefError as error:
+                    raise HTTPException(404, str(error)) from None
+
+
+@asynccontextmanager
+async def _answers() -> AsyncIterator[None]:
+    try:
+        yield
+    except BriefError as error:
+        raise HTTPException(422, str(error)) from None
+    except TablesUnavailable:
+        raise HTTPException(
+            503, "The database did not answer; ask again.", headers={"Retry-After": "2"}
+        ) from None
+    except TablesError as error:
+        raise HTTPException(503, f"Briefs can't be kept here: {error}.") from None

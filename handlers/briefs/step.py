@@ -1,0 +1,168 @@
+"""What a step sees of its brief, and where it leaves what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from anyio import to_thread
+
+from handlers.briefs.model import BriefError
+from handlers.briefs.settings import settings
+from listener import Job
+from listener.kit import media, storage
+from listener.kit.data_url import decode_data_url
+from listener.kit.fetch import TooLarge, fetch
+from listener.kit.media import Media
+
+T = TypeVar("T")
+Kind = Literal["video", "image", "audio"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+BUCKET = "briefs"
+SIZES = {"16:9": (1280, 720), "9:16": (720, 1280), "1:1": (720, 720), "4:3": (960, 720), "4:5": (720, 900)}
+_MB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that a brief brings.
+
+    Attributes:
+        address: https or data URL, or a key in the bucket `briefs`.
+    """
+
+    name: str
+    address: str
+
+
+class Step:
+    """One attempt at one step.
+
+    Attributes:
+        results: what the steps before this one have made, by type.
+        said: description and query.
+        text: the same beneath the title.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.payload: Mapping[str, Any] = job.row["payload"]
+        self.metadata: Mapping[str, Any] = job.row["metadata"]
+        self.results: Mapping[str, Any] = self.payload.get("results") or {}
+        self.owner: str | None = self.payload.get("user_id")
+        self.query = str(self.payload.get("query") or self.metadata.get("query") or "")
+        self.title = str(self.payload.get("title") or self.metadata.get("title") or "")
+        self.said = "\n\n".join(
+            filter(None, [str(self.payload.get("description") or "").strip(), self.query.strip()])
+        )
+        self.text = "\n\n".join(filter(None, [self.title.strip(), self.said]))
+        self._began = 0
+
+    def option(self, name: str, kind: type[T], default: T) -> T:
+        """What the brief's metadata say of this.
+
+        Raises:
+            BriefError: it is something else than a value of this type.
+        """
+        value = self.metadata.get(name, default)
+        if kind is float and isinstance(value, int):
+            value = float(value)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise BriefError(f"{name} in the brief's metadata must be a {kind.__name__}.")
+        return value
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what is made, by the wanted aspect."""
+        found = (self.results.get("analysis") or {}).get("aspect_ratio") or "16:9"
+        aspect = self.option("aspect_ratio", str, found)
+        if aspect not in SIZES:
+            raise BriefError(f"aspect_ratio is {aspect[:20]!r}; it can be {', '.join(SIZES)}.")
+        return SIZES[aspect]
+
+    def assets(self) -> list[Asset]:
+        """What the brief brings: `assets`, a list of addresses, and `video_url`, `image_url` and `audio_url`.
+
+        Raises:
+            BriefError: that is no list of addresses, or too long.
+        """
+        given = [*self._listed("assets"), *(self.metadata.get(f"{kind}_url") for kind in KINDS)]
+        addresses = [address for address in given if address is not None]
+        if not all(isinstance(address, str) and address for address in addresses):
+            raise BriefError("assets must be a list of addresses, each a text.")
+        if len(addresses) > settings().max_assets:
+            raise BriefError(
+                f"The brief brings {len(addresses)} files; the limit is {settings().max_assets} (BRIEFS_MAX_ASSETS)."
+            )
+        return [Asset(f"asset{number}", address) for number, address in enumerate(addresses, 1)]
+
+    async def bring(self, asset: Asset) -> tuple[Path, Media]:
+        """An asset on the local disk, and what is in it.
+
+        Raises:
+            BriefError: it is another user's, too large, or not there.
+            FetchError, StorageError: it can't be had.
+            MediaError: it is no media.
+        """
+        most = settings().max_file_mb * _MB
+        try:
+            path = await self._bring(asset.address, most)
+            too_large = (await to_thread.run_sync(path.stat)).st_size > most
+        except TooLarge:
+            too_large = True
+        except (storage.ObjectNotFound, storage.BadKey) as error:
+            raise BriefError(f"{asset.name} is not in the storage: {error}") from error
+        if too_large:
+            limit = f"{settings().max_file_mb} MB (BRIEFS_MAX_FILE_MB)"
+            raise BriefError(f"{asset.name} is too large; the limit is {limit}.")
+        try:
+            return path, await media.probe(path)
+        except media.MediaError as error:
+            raise media.MediaError(str(error).replace(path.name, asset.name, 1)) from error
+
+    async def _bring(self, address: str, most: int) -> Path:
+        self._began += 1
+        target = self.job.workdir / f"in{self._began}.bin"
+        scheme = address.partition(":")[0].lower()
+        if scheme == "data":
+            return await to_thread.run_sync(lambda: decode_data_url(address, target, max_bytes=most))
+        if scheme in {"http", "https"}:
+            return await fetch(address, target, max_bytes=most)
+        if self.owner is None or address.partition("/")[0] != self.owner:
+            raise BriefError("A file of the storage must lie in the folder of the brief's user.")
+        found = await storage.download(BUCKET, address, self.job.workdir)
+        return await to_thread.run_sync(found.rename, target)
+
+    async def publish(self, path: Path) -> dict[str, str]:
+        """Store what was made; answers its key in the bucket and an address to read it, valid for seven days."""
+        row = self.job.row
+        folder = f"{self.owner or 'jobs'}/{row['brief_id'] or self.job.key}/{row['type']}"
+        url = await storage.publish(BUCKET, path, f"{folder}/{path.name}", fence=self.job.fence)
+        # As `publish` names what an attempt made.
+        return {"key": f"{folder}/{path.stem}-{self.job.fence}{path.suffix}", "url": url}
+
+    def made(self, type: str, name: str) -> list[dict[str, Any]]:  # noqa: A002 - the column's name
+        """A list in the result of an earlier step; empty where there is none."""
+        return list((self.results.get(type) or {}).get(name) or [])
+
+    async def fetch_made(self, file: Mapping[str, Any]) -> Path:
+        """What an earlier step has stored, on the local disk."""
+        self._began += 1
+        found = await storage.download(BUCKET, str(file["key"]), self.job.workdir)
+        return await to_thread.run_sync(found.rename, self.job.workdir / f"in{self._began}{found.suffix}")
+
+    def _listed(self, name: str) -> list[Any]:
+        value = self.payload.get(name, self.metadata.get(name, []))
+        if not isinstance(value, list):
+            raise BriefError(f"{name} must be a list of addresses.")
+        return value
+
+
+def kind_of(found: Media) -> Kind:
+    """What one would call a file that holds this."""
+    if found.video is None:
+        return "audio"
+    return "image" if found.video.is_image else "video"

@@ -1,0 +1,160 @@
+"""Briefs and jobs as an application makes and asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypedDict
+from uuid import UUID
+
+from handlers.briefs.model import BriefError, NewBrief, NewJob
+from listener.config import Settings
+from listener.kit import tables
+from listener.kit.tables import Row, Tables, TablesError
+from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables_rest import RestTables
+
+MOST = 200
+# A check, a missing value, a malformed one or one with a NUL: what was given is wrong, not the database.
+_GIVEN = {"23514", "23502", "22P02", "22P05"}
+
+
+class Created(TypedDict):
+    """A brief and its first job, as their rows have them."""
+
+    brief: Row
+    job: Row
+
+
+class AsyncBriefs:
+    """Every method raises TablesUnavailable when the database gives no answer.
+
+    Args:
+        rows: where they are kept; None takes those of this process, else DATABASE_URL, else SUPABASE_URL and the
+            service key.
+    """
+
+    def __init__(self, rows: Tables | None = None) -> None:
+        self._rows = rows or _configured()
+
+    async def create_brief_with_job(
+        self,
+        *,
+        user_id: str | UUID,
+        title: str,
+        description: str = "",
+        query: str = "",
+        media_type: str = "text",
+        use_pipeline: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        steps: Sequence[str] | None = None,
+    ) -> Created:
+        """A brief with its first job, in one transaction.
+
+        Args:
+            user_id: in auth.users.
+            title: up to 300 characters.
+            query: what is wanted, in the user's words.
+            media_type: video, image, audio or text.
+            use_pipeline: all steps of the media type; else analysis alone.
+            metadata: options and assets of the steps.
+            steps: others than the pipeline's, such as one with a storyboard.
+
+        Raises:
+            BriefError: something of it makes no sense.
+        """
+        asked = NewBrief.check(
+            user_id=user_id, title=title, description=description, query=query, media_type=media_type,
+            use_pipeline=use_pipeline, metadata=dict(metadata or {}), steps=steps and list(steps),
+        )  # fmt: skip
+        given = {name: value for name, value in asked.items() if value is not None}
+        async with _refusing(f"There is no user {user_id}."):
+            made: Created = await self._rows.call("create_brief_with_job", **given)
+        return made
+
+    async def create_job(
+        self,
+        *,
+        type: str,  # noqa: A002 - the column's name
+        brief_id: str | UUID | None = None,
+        payload: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        max_attempts: int = 3,
+    ) -> Row:
+        """A job beside the pipelines: it ends by itself, whatever becomes of its brief.
+
+        Args:
+            type: one that no handler knows is left to others.
+            priority: the highest comes first.
+
+        Raises:
+            BriefError: something of it makes no sense, or there is no such brief.
+        """
+        asked = NewJob.check(
+            type=type, brief_id=brief_id, payload=dict(payload or {}), metadata=dict(metadata or {}),
+            priority=priority, max_attempts=max_attempts,
+        )  # fmt: skip
+        async with _refusing(f"There is no brief {brief_id}."):
+            return (await self._rows.insert("jobs", asked))[0]
+
+    async def pending(self, *, user_id: str | None = None) -> list[Row]:
+        """Jobs that wait, in their order; of one user, or all."""
+        return await self._of("pending_jobs_queue", user_id, "place")
+
+    async def active(self, *, user_id: str | None = None) -> list[Row]:
+        """Jobs that somebody works on, the oldest first."""
+        return await self._of("active_jobs", user_id, "started_at")
+
+    async def stats(self) -> list[Row]:
+        """How many jobs there are by type and status."""
+        return await self._rows.select("job_stats", order="-count")
+
+    async def by_brief(self, brief_id: str | UUID, *, user_id: str | None = None) -> list[Row]:
+        """The jobs of a brief, the oldest first.
+
+        Raises:
+            BriefError: there is no such brief, or it is another user's.
+        """
+        try:
+            where = {"id": str(UUID(str(brief_id)))} | ({"user_id": user_id} if user_id else {})
+        except ValueError:
+            raise BriefError("brief_id is no uuid.") from None
+        if not await self._rows.select("briefs", where=where, columns=["id"]):
+            raise BriefError(f"There is no brief {brief_id}.")
+        return await self._rows.select(
+            "jobs", where={"brief_id": where["id"]}, order="created_at", limit=MOST
+        )
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        await self._rows.close()
+
+    async def _of(self, view: str, user_id: str | None, order: str) -> list[Row]:
+        where = {"user_id": user_id} if user_id else None
+        return await self._rows.select(view, where=where, order=order, limit=MOST)
+
+
+@asynccontextmanager
+async def _refusing(missing: str) -> AsyncIterator[None]:
+    """What the database refuses was given wrongly; `missing` says what is not there that a key speaks of."""
+    try:
+        yield
+    except TablesError as error:
+        if error.sqlstate == "23503":
+            raise BriefError(missing) from error
+        if error.sqlstate in _GIVEN:
+            raise BriefError(f"The database refused it: {error}") from error
+        raise
+
+
+def _configured() -> Tables:
+    try:
+        return tables.current()
+    except TablesError:
+        settings = Settings.load()
+        settings.require_database()
+    if settings.database_url is not None:
+        return PostgresTables(settings.database_url.get_secret_value())
+    key = settings.supabase_service_key
+    return RestTables(str(settings.supabase_url), key.get_secret_value() if key else "")
