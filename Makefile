@@ -32,9 +32,11 @@ test: $(READY) ## Run the tests; needs nothing but this checkout
 	$(BIN)/pytest --quiet
 
 test-all: $(READY) ## Also run them on Debian's Postgres and ffmpeg, and longer
-	@test -x $(PG15)/postgres && test -x /usr/bin/ffmpeg || \
-	  { echo "Postgres 15 or ffmpeg is missing; on Debian: apt install postgresql-15 ffmpeg"; exit 1; }
+	@test -x $(PG15)/postgres && test -x /usr/bin/ffmpeg && test -x /usr/bin/strace && \
+	  test -x /usr/bin/chromedriver && command -v npm >/dev/null || \
+	  { echo "Something is missing; on Debian: apt install postgresql-15 ffmpeg strace npm chromium chromium-driver"; exit 1; }
 	LISTENER_FFMPEG= $(BIN)/pytest --quiet
+	$(BIN)/pytest --quiet -m system
 	LISTENER_TEST_PG_BIN=$(PG15) LISTENER_FFMPEG=/usr/bin/ffmpeg HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --quiet \
 	  tests/store tests/sql tests/isolation tests/properties tests/engine tests/kit tests/export
 

@@ -16,6 +16,8 @@ from listener.job import Job
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from listener.config import Environment
+
 HandlerFunction = Callable[[Job], Any] | Callable[[Job], Awaitable[Any]]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,12 +58,13 @@ class Handler:
 
 
 class App:
-    """A set of handlers, one for each queue, and HTTP routes and chores beside them."""
+    """A set of handlers, one for each queue, and HTTP routes, chores and settings beside them."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._routers: list[APIRouter] = []
         self._chores: list[Chore] = []
+        self._settings: list[type[Environment]] = []
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -77,6 +80,11 @@ class App:
     def chores(self) -> Sequence[Chore]:
         """What is done now and then."""
         return self._chores
+
+    @property
+    def settings(self) -> Sequence[type[Environment]]:
+        """What is read from the environment."""
+        return self._settings
 
     def handler(self, queue: str, *, concurrency: int = 1, timeout: float | None = None) -> Callable[[F], F]:
         """Register the decorated function for a queue.
@@ -116,6 +124,10 @@ class App:
         """
         self._routers.append(router)
 
+    def add_settings(self, settings: type[Environment]) -> None:
+        """Read these settings at the start of the service, too, so that a wrong one is told then and not by a job."""
+        self._settings.append(settings)
+
     def every(self, seconds: float) -> Callable[[F], F]:
         """Call the decorated `async def` without arguments every so many seconds, for the first time soon after the
         start. Every process does so: it must do no harm when two do it at once. An error is logged, no more.
@@ -133,7 +145,7 @@ class App:
         return register
 
     def include(self, other: App) -> None:
-        """Take over all handlers, routes and chores of another app.
+        """Take over all handlers, routes, chores and settings of another app.
 
         Raises:
             ConfigError: both have a handler for the same queue.
@@ -142,6 +154,7 @@ class App:
             self._add(handler)
         self._routers += other.routers
         self._chores += other.chores
+        self._settings += other.settings
 
     def _add(self, handler: Handler) -> None:
         if handler.queue in self._handlers:
@@ -162,7 +175,7 @@ def load(spec: str) -> App:
     """The App named `module:attribute`, the attribute being `app` when it is left out.
 
     Raises:
-        ConfigError: there is no such module or attribute, or it is no App.
+        ConfigError: there is no such module or attribute, or it is no App, or one of its settings is malformed.
     """
     module_name, _, attribute = spec.partition(":")
     if (here := str(Path.cwd())) not in sys.path:
@@ -180,4 +193,6 @@ def load(spec: str) -> App:
         raise ConfigError(
             f"{spec!r} is no App; write `app = App()` in {module_name} and name it as {module_name}:app"
         )
+    for settings in app.settings:
+        settings.load()
     return app

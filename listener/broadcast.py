@@ -16,6 +16,7 @@ import structlog
 from listener.backoff import delays
 from listener.log import redact, text_of
 from listener.model import Delivery
+from listener.service_key import ServiceKey
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Broadcast:
 
     def __init__(self, url: str, key: str, *, rate: int, tenant_column: Callable[[str], str | None]) -> None:
         self._url = f"{url}/realtime/v1/api/broadcast"
-        self._headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+        self._key = ServiceKey(url, key)
         self._pause = max(PAUSE, 1 / rate)
         self._batch = int(rate * self._pause)
         self._tenant_column = tenant_column
@@ -69,7 +70,7 @@ class Broadcast:
     async def run(self) -> None:
         """Send until cancelled."""
         backoff = delays(most=60.0)
-        async with httpx.AsyncClient(headers=self._headers, timeout=ANSWER_TIMEOUT) as client:
+        async with httpx.AsyncClient(auth=self._key.authorize, timeout=ANSWER_TIMEOUT) as client:
             while True:
                 await self._arrived.wait()
                 jobs = list(self._news)[: self._batch]

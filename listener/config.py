@@ -92,6 +92,7 @@ def setting(default: object, about: str, form: str, *names: str, **rules: Any) -
     )
 
 
+FILES = (".env", ".env.local")  # of the working directory; the later one wins
 _PORT_FORM = "a whole number from 0 to 65535"
 _LONG_FORM = "at least 16 characters, such as `openssl rand -hex 32` prints"
 
@@ -103,7 +104,7 @@ class Environment(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=(".env", ".env.local"),
+        env_file=FILES,
         env_ignore_empty=True,
         case_sensitive=True,
         validate_by_name=True,

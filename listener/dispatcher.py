@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -25,7 +27,7 @@ GATHER = 0.003
 LOCKED_PAUSE = 0.5
 REVISIT = 10.0
 LEARN_PAUSE = 0.25
-# Only a sweep found it although events should have announced it: later than any event takes.
+# Later than any event takes: what is found after so many seconds, without an event since it was due, was missed.
 MISSED_AFTER = 2.0
 
 
@@ -38,10 +40,25 @@ class _Lane:
         self.dirty: SourceName | None = None
         # Its next claim is to be a sweep, however long its slots stay taken until then.
         self.owed = True
+        self._heard_at = time.monotonic()
+        self._gaps: deque[tuple[float, float]] = deque(maxlen=8)
 
     @property
     def free(self) -> int:
         return self.slots - self.used
+
+    def hear(self) -> None:
+        """An event has come."""
+        self._heard_at = time.monotonic()
+
+    def end_gap(self) -> None:
+        """Events may have been missed since the last one, and come again from now on."""
+        self._gaps.append((self._heard_at, time.monotonic()))
+
+    def has_missed(self, due: float) -> bool:
+        """Whether no event came for what was due then."""
+        since = due - MISSED_AFTER
+        return since > self._heard_at or any(start < since and due < end for start, end in self._gaps)
 
 
 class Dispatcher:
@@ -53,7 +70,7 @@ class Dispatcher:
         poll: seconds between sweeps.
         start: called with each claimed delivery.
         serves: whether a queue is attached; others are not asked for.
-        announced: whether events are expected to arrive now, so that a late find is worth counting.
+        announced: whether there is anything that should tell of jobs, so that a late find is worth counting.
         unknown: called when the database no longer knows this process.
     """
 
@@ -104,6 +121,8 @@ class Dispatcher:
         """Something may have to be claimed from a queue, or from all."""
         for name in self._lanes if queue is None else [queue]:
             if lane := self._lanes.get(name):
+                if source != "sweep":
+                    lane.hear()
                 lane.dirty = source if lane.dirty is None or source != "sweep" else lane.dirty
                 self._metrics.queue(name).events[source].inc()
         self._awake.set()
@@ -112,6 +131,12 @@ class Dispatcher:
         """Look at all queues now."""
         self._sweep_at = anyio.current_time()
         self._awake.set()
+
+    def hears_again(self) -> None:
+        """Events come again, and some were missed: look for their jobs now."""
+        for lane in self._lanes.values():
+            lane.end_gap()
+        self.sweep_soon()
 
     def free(self, queue: str) -> None:
         """A handler has returned."""
@@ -188,7 +213,7 @@ class Dispatcher:
         taken = dict.fromkeys(slots, 0)
         for delivery in claim.jobs:
             taken[delivery.queue] += 1
-            self._begin(delivery, sources[delivery.queue])
+            self._begin(delivery)
         for queue, asked in slots.items():
             if taken[queue] == asked or claim.more:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
@@ -197,17 +222,17 @@ class Dispatcher:
             self._unknown()
         self._plan(claim, sweep=sweep, full=len(claim.jobs) == sum(slots.values()))
 
-    def _begin(self, delivery: Delivery, source: SourceName | None) -> None:
+    def _begin(self, delivery: Delivery) -> None:
         lane, metrics = self._lanes[delivery.queue], self._metrics.queue(delivery.queue)
         lane.used += 1
         metrics.pickup.observe(max(0.0, delivery.late))
         fresh = delivery.attempt == 1 and delivery.snoozes == 0
         if (
             fresh
-            and source == "sweep"
             and delivery.late > MISSED_AFTER
             and delivery.origin != "reconcile"
             and self._announced()
+            and lane.has_missed(time.monotonic() - delivery.late)
         ):
             metrics.missed["sweep"].inc()
         self._start(delivery)

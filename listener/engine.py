@@ -21,6 +21,7 @@ from listener.backoff import delays
 from listener.broadcast import Broadcast
 from listener.chores import Chores
 from listener.config import Settings
+from listener.connection import Connection
 from listener.dispatcher import Dispatcher
 from listener.errors import ConfigError, DatabaseUnavailable
 from listener.executor import Attempt
@@ -28,15 +29,15 @@ from listener.job import Job
 from listener.leases import Leases
 from listener.maintenance import Maintenance
 from listener.metrics import Metrics
+from listener.metrics import Source as SourceName
 from listener.model import Delivery, Served
 from listener.scratch import scratch_folder
 from listener.settlement import Settlement, tell_nobody
-from listener.source import PostgresSource
+from listener.source import Source
 from listener.status import Status
 from listener.store import Store
-from listener.transport import PostgresTransport
 from listener.watchdog import Watchdog
-from listener.web import WebServer, webhook
+from listener.web import WebServer, create_app, webhook
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Engine:
     Args:
         app: the handlers.
         settings: where the database is, and how to run.
+        connection: the way to the database, where it is not to be made from the settings.
         routers: further HTTP routes for the service's own callers.
         open_routers: further HTTP routes that check their callers themselves.
         signals: whether SIGTERM and SIGINT shut the service down.
@@ -69,16 +71,13 @@ class Engine:
         app: App,
         settings: Settings,
         *,
+        connection: Connection | None = None,
         routers: Iterable[APIRouter] = (),
         open_routers: Iterable[APIRouter] = (),
         signals: bool = True,
     ) -> None:
-        settings.require_database()
-        if settings.database_url is None:
-            raise ConfigError("DATABASE_URL is not set; this version works over a database connection only")
         if not app.handlers:
             raise ConfigError("the app has no handlers; register one with @app.handler(queue)")
-        dsn = settings.database_url.get_secret_value()
         self._handlers = app.handlers
         self._chores = Chores(app.chores)
         self._settings = settings
@@ -87,8 +86,9 @@ class Engine:
         self._log = log.bind(worker=self.worker_id)
         self.metrics = Metrics()
         self.metrics.for_queues(app.handlers)
-        self._transport = PostgresTransport(dsn)
-        self._store = Store(self._transport, lease=settings.lease, beat=settings.heartbeat)
+        self._connection = connection or Connection(settings)
+        self._sources: list[Source] = []
+        self._store = Store(self._connection, lease=settings.lease, beat=settings.heartbeat)
         self._attempts: dict[int, Attempt] = {}
         self._served: dict[str, Served] = {}
         self._shutdown = anyio.Event()
@@ -102,7 +102,6 @@ class Engine:
         self._broadcast = self._broadcast_of(settings)
         tell = self._broadcast.tell if self._broadcast else tell_nobody
         self._settlement = Settlement(self._store, self.metrics, on_lost=self._lost, tell=tell)
-        self._source = PostgresSource(dsn, self, self.metrics)
         self._dispatcher = Dispatcher(
             self._store,
             self.worker_id,
@@ -114,7 +113,7 @@ class Engine:
             poll=settings.poll_interval,
             start=self._start,
             serves=lambda queue: queue in self._served,
-            announced=lambda: self._source.is_connected,
+            announced=lambda: bool(self._sources),
             unknown=self._forgotten,
         )
         self._maintenance = Maintenance(
@@ -126,20 +125,21 @@ class Engine:
             found=lambda: self._dispatcher.wake(None, "sweep"),
         )
         own = webhook.routes(settings, self._called)
-        self._web = WebServer(
+        site = create_app(
             settings, self.status, self.metrics, routers, [own, *app.routers, *open_routers], self._refresh
         )
+        self._web = WebServer(site, settings, self.status)
         slots = sum(handler.concurrency for handler in self._handlers.values())
         self._threads = anyio.CapacityLimiter(slots)
 
-    # The source tells (listener.source.Wakes).
+    # The sources tell (listener.source.Wakes).
 
-    def wake(self, queue: str) -> None:
+    def wake(self, queue: str, source: SourceName) -> None:
         """A queue may have something to claim."""
         if queue in self._handlers and queue not in self._served:
             # It was attached just now.
             self._maintenance.reconcile_soon()
-        self._dispatcher.wake(queue, "notify")
+        self._dispatcher.wake(queue, source)
 
     def stop(self, queue: str) -> None:
         """A job that runs may have been cancelled: ask, if one of that queue runs here."""
@@ -147,8 +147,8 @@ class Engine:
             self._leases.ask()
 
     def connected(self) -> None:
-        """The source hears again: look for what it missed."""
-        self._dispatcher.sweep_soon()
+        """A source hears again: look for what it missed."""
+        self._dispatcher.hears_again()
         self._maintenance.reconcile_soon()
 
     def _called(self) -> None:
@@ -186,7 +186,7 @@ class Engine:
         except ExceptionGroup as group:
             raise _single(group) from None
         finally:
-            await self._transport.close()
+            await self._connection.close()
         log.info("service stopped", worker=self.worker_id)
 
     async def _run(self, task_status: TaskStatus[int | None]) -> None:
@@ -209,6 +209,8 @@ class Engine:
         """Wait until the database is there; False when the service is to stop before that."""
         for delay in delays():
             try:
+                await self._connection.open()
+                self._sources = self._connection.sources(self._handlers, self, self.metrics)
                 await self._store.check_schema()
                 await self._register()
                 if misfits := self._misfits():
@@ -227,7 +229,9 @@ class Engine:
     async def _serve(self, task_status: TaskStatus[int | None], port: int | None) -> None:
         async with anyio.create_task_group() as self._running:
             async with anyio.create_task_group() as hearing:
-                for component in (self._source, self._dispatcher, self._maintenance, self._chores):
+                for source in self._sources:
+                    hearing.start_soon(source.run)
+                for component in (self._dispatcher, self._maintenance, self._chores):
                     hearing.start_soon(component.run)
                 task_status.started(port)
                 await self._shutdown.wait()
@@ -268,16 +272,27 @@ class Engine:
     async def _register(self) -> list[str]:
         """Make this process known, and learn what its handlers must fit; answers what is wrong."""
         slots = {queue: handler.concurrency for queue, handler in self._handlers.items()}
+        limits = {
+            queue: handler.timeout or self._settings.job_timeout for queue, handler in self._handlers.items()
+        }
         served = await self._store.register(
-            self.worker_id, socket.gethostname(), version("supalistener"), slots
+            self.worker_id,
+            socket.gethostname(),
+            version("supalistener"),
+            slots,
+            {queue: seconds for queue, seconds in limits.items() if seconds},
         )
         known, self._served = self._served, {one.queue: one for one in served}
         if self._served.keys() - known.keys():
             self._dispatcher.sweep_soon()
-        return self._misfits() + [
+        changes = {one.queue: one.changes for one in served if one.changes}
+        for source in self._sources:
+            source.watch(changes)
+        unattached = [
             f"no table is attached as queue {queue!r}, which has a handler; run `listener attach TABLE {queue}`"
             for queue in sorted(self._handlers.keys() - self._served.keys())
         ]
+        return [*self._misfits(), *unattached, *self._connection.problems(served)]
 
     def _misfits(self) -> list[str]:
         return [

@@ -115,7 +115,10 @@ class Attempt:
             return self._returned(returned)
         if self._stopped == "timeout":
             self._reason = "timeout"
-            return "retry", {"error": f"the handler took longer than its {self._timeout:g} s", "kind": "Timeout"}
+            return "retry", {
+                "error": f"the handler took longer than its {self._timeout:g} s",
+                "kind": "Timeout",
+            }
         return "release", {}
 
     async def _call(self) -> Any:

@@ -25,6 +25,7 @@ _SECRETS = [
     (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), rf"\1{_HIDDEN}"),
     # Greedy up to the last @ before a blank: a password may hold an @ itself.
     (re.compile(r"(?i)\b(postgres(?:ql)?://[^:/?#\s]*):\S*@"), rf"\1:{_HIDDEN}@"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^:/?#\s@]*):[^/?#\s]*@"), rf"\1:{_HIDDEN}@"),
     (
         re.compile(
             r"(?i)(token|signature|x-amz-credential|api_?key|password|secret)=[^&\s\"'<>\\]+",
@@ -46,7 +47,7 @@ def hide(secrets: Iterable[str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Replace the secrets of the settings, and what looks like one: tokens and keys, passwords in Postgres URLs,
+    """Replace the secrets of the settings, and what looks like one: tokens and keys, passwords in addresses,
     signatures in links."""
     for secret in _known:
         text = text.replace(secret, _HIDDEN)

@@ -85,6 +85,7 @@ class Served:
 
     Attributes:
         tenant: the column that says whose job it is, if any.
+        wake: how its table tells of new rows: notify, realtime, both or none.
         changes: schema and name of its table, where only Realtime's postgres_changes can tell of new rows.
     """
 
@@ -94,4 +95,5 @@ class Served:
     columns: list[str]
     result: str | None
     tenant: str | None
+    wake: str
     changes: list[str] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import asyncpg
@@ -66,13 +66,13 @@ class Connections:
             raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
         except _BROKEN as error:
             # TCP alone would notice a silent drop after many minutes: the connection is not used again.
-            connection.terminate()
+            _drop(connection)
             raise DatabaseUnavailable(f"the database gave no answer ({_reason(error)})") from error
         except (ValueError, RecursionError) as error:
             # Nothing was sent: a value is too large or too deep to be written as JSON.
             raise DatabaseError(f"a value can't be written as JSON ({_reason(error)})") from error
         except asyncio.CancelledError:
-            connection.terminate()
+            _drop(connection)
             raise
         finally:
             await pool.release(connection)
@@ -108,6 +108,11 @@ class Connections:
 
 async def _keep(_: asyncpg.Connection) -> None:
     """No session state is ever set, so none needs a statement to reset it."""
+
+
+def _drop(connection: PoolConnectionProxy) -> None:
+    with suppress(asyncpg.InterfaceError):  # the pool has let go of it already, because it is closed
+        connection.terminate()
 
 
 def _message(error: asyncpg.PostgresError) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from listener.config import Settings
-from listener.errors import ConfigError, DatabaseError, DatabaseUnavailable, refusal
+from listener.errors import DatabaseError, DatabaseUnavailable, refusal
+from listener.service_key import ServiceKey
 
 if TYPE_CHECKING:
     from supabase import AsyncClient
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _MISSING = {"PGRST202": "42883", "PGRST205": "42P01"}
 
 NO_CONTENT = 204
-RENEWAL = 5.0  # seconds
 # Of the answer that was last heard in this task: the package doesn't pass it on.
 _status: ContextVar[int] = ContextVar("status")
 
@@ -41,27 +39,20 @@ class Rest:
 
     Args:
         url: of the project.
-        key: the secret, publishable or legacy key.
+        key: its secret key, which is followed when it is changed in `.env`; or with a token its publishable one.
         token: of a signed-in user, who then makes the requests, under the policies of the tables.
         timeout: seconds after which a request without an answer is given up.
-        renew: asked for a key when the project refuses this one, at most every few seconds; see `service_key`.
+
+    Raises:
+        ConfigError: the key can't be one.
     """
 
-    def __init__(
-        self,
-        url: str,
-        key: str,
-        *,
-        token: str | None = None,
-        timeout: float = 10.0,
-        renew: Callable[[], str | None] = lambda: None,
-    ) -> None:
+    def __init__(self, url: str, key: str, *, token: str | None = None, timeout: float = 10.0) -> None:
         self._url = url
         self._key = key
+        self._service_key = ServiceKey(url, key) if token is None else None
         self._token = token
         self._timeout = timeout
-        self._renew = renew
-        self._renewed = -RENEWAL
         self._http = httpx.AsyncClient(
             timeout=timeout,
             limits=httpx.Limits(max_connections=10, keepalive_expiry=60),
@@ -70,31 +61,22 @@ class Rest:
         self._client = _client(url, key, token, self._http)
 
     async def execute(self, query: Callable[[AsyncClient], Query]) -> Any:
-        """Carry out a query, and answer its data.
+        """Carry out a query, and answer its data; errors as of `counted`."""
+        data, _ = await self.counted(query)
+        return data
+
+    async def counted(self, query: Callable[[AsyncClient], Query]) -> tuple[Any, int | None]:
+        """Carry out a query, and answer its data, and how many rows there are if the query asked for their count.
 
         Raises:
             KeyRefused: see there.
             DatabaseUnavailable: there was no answer; the request may or may not have been carried out.
             DatabaseError: the request was refused, and nothing was changed.
         """
-        key = self._key
-        try:
-            return await self._try(query)
-        except KeyRefused:
-            self._look_for_key()
-            if self._key == key:
-                raise
-        return await self._try(query)
-
-    async def close(self) -> None:
-        """Drop every connection."""
-        await self._http.aclose()
-
-    async def _try(self, query: Callable[[AsyncClient], Query]) -> Any:
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await query(self._client).execute()
-            return None if _status.get() == NO_CONTENT else answer.data
+                answer = await query(self._api()).execute()
+            return None if _status.get() == NO_CONTENT else answer.data, answer.count
         except (TimeoutError, httpx.TimeoutException) as error:
             raise DatabaseUnavailable(f"the REST API gave no answer in {self._timeout:g} s") from error
         except (httpx.HTTPError, OSError, UnicodeDecodeError) as error:
@@ -105,23 +87,16 @@ class Rest:
             # Nothing was sent.
             raise DatabaseError(f"a value can't be written as JSON ({error})") from error
 
-    def _look_for_key(self) -> None:
-        now = time.monotonic()
-        if now >= self._renewed + RENEWAL:
-            self._renewed = now
-            self._key = self._renew() or self._key
-            self._client = _client(self._url, self._key, self._token, self._http)
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._http.aclose()
 
-
-def service_key(url: str) -> str | None:
-    """The secret key of this project as the settings name it now, after it may have been changed in `.env`."""
-    try:
-        settings = Settings.load()
-    except ConfigError:
-        return None
-    if settings.supabase_url != url or settings.supabase_service_key is None:
-        return None
-    return settings.supabase_service_key.get_secret_value()
+    def _api(self) -> AsyncClient:
+        key = self._service_key.current() if self._service_key else self._key
+        if key != self._key:
+            self._key = key
+            self._client = _client(self._url, key, self._token, self._http)
+        return self._client
 
 
 def _client(url: str, key: str, token: str | None, http: httpx.AsyncClient) -> AsyncClient:

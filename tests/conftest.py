@@ -102,6 +102,15 @@ async def db(connect: Connect) -> asyncpg.Connection:
     return await connect()
 
 
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without `.env`, in an environment that names no project."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
 @pytest.fixture(params=["postgres"])
 async def transport(database: str) -> AsyncIterator[Transport]:
     """Each way to call the SQL functions."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -19,6 +23,20 @@ FIGURES = [
     Figure("crash", "kill -9 → started again", 25.0, "s", 2, at_most(25)),
     Figure("insert", "1 client", 0.3125, "ms", 300),
 ]
+
+MEASURING = """
+import anyio, pathlib
+from bench.setting import Setting
+
+
+async def main():
+    async with Setting(None, pathlib.Path.cwd()).program("measured", database="") as program:
+        print((await program.report()).word, flush=True)
+        await anyio.sleep(60)
+
+
+anyio.run(main)
+"""
 
 
 def test_a_figure_says_whether_its_target_is_met() -> None:
@@ -70,3 +88,22 @@ async def test_pickup_measures_the_service_and_the_floor() -> None:
     figures = {figure.name: figure for figure in await pickup.measure(pairs=3, rate=100)}
     assert all(figure.value > 0 for figure in figures.values())
     assert figures["p50 ÷ floor's p50"].target == at_most(1.5)
+
+
+def test_a_measured_program_dies_with_the_measuring_one(tmp_path: Path) -> None:
+    (tmp_path / "measured.py").write_text(
+        "import time\nfrom bench.setting import report\nreport('up')\ntime.sleep(60)\n"
+    )
+    (tmp_path / "measuring.py").write_text(MEASURING)
+    with subprocess.Popen(
+        [sys.executable, "measuring.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as measuring:
+        assert measuring.stdout is not None
+        assert measuring.stdout.readline() == b"up\n"
+        measuring.kill()
+        if sys.platform == "linux":  # whose kernel does it
+            measuring.communicate(timeout=10)  # until nobody holds its stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from listener.config import Settings
 from listener.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -84,3 +85,11 @@ def test_the_board_can_be_imported_anywhere() -> None:
         "instance",
     ]
     assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
+
+
+def test_railway_is_told_of_what_there_is() -> None:
+    told = json.loads((ROOT / "deploy" / "railway.json").read_text(encoding="utf-8"))
+
+    assert (ROOT / told["build"]["dockerfilePath"]).is_file()
+    assert told["deploy"]["healthcheckPath"] == "/readyz"
+    assert told["deploy"]["drainingSeconds"] >= Settings().shutdown_grace + 10

@@ -129,6 +129,7 @@ CANARIES = [
     "postgresql://listener:canary@db.example.com:5432/postgres",
     "postgres://listener:can@ary@db.example.com/postgres",
     "postgresql://db.example.com/postgres?user=me&password=canary",
+    "https://user:canary@host/a.mp3",
     "https://host/storage/exports/a.mp4?expires=99&signature=canary",
     "https://host/storage/v1/object/sign/a.mp4?token=canary",
     "https://bucket.s3.amazonaws.com/a?X-Amz-Credential=canary&X-Amz-Signature=canary",

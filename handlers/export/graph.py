@@ -272,7 +272,7 @@ class _Graph:
         offset = clip.offset + begin * clip.rate
         length = min(clip.length - begin, (end - first + 1) / film.fps) * clip.rate
         if video.last is not None and not source.loops:  # beyond its end a video holds its last frame
-            offset = min(offset, video.last)
+            offset = min(offset, video.last + (1 / video.fps / 2 if video.fps else 0))
         cut = self.inputs.cut(clip.source, offset, length or 2 / film.fps)
         self.inputs.spare[clip.source, clip.start + begin, offset, length] = cut
         stream, times = cut.input.video, f"PTS-{seconds(cut.lead + _EARLY)}/TB"

@@ -60,7 +60,8 @@ class Inputs:
             lead = offset % duration if duration else offset
             return Cut(lead, self.file(source.path, stream_loop=-1, t=seconds(lead + length + 1)))
         frame = 1 / video.fps if video and video.fps else Fraction(0)
-        lead = min(offset, max(frame, offset - _shown(video, offset) if video else 0) + _LEAD)
+        paused = offset - _shown(video, offset) if video else 0
+        lead = min(offset, max(_LEAD, frame) + paused)
         span = {"ss": seconds(offset - lead), "t": seconds(lead + length + frame)}
         return Cut(lead, self.file(source.path, **span, **options))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from contextlib import asynccontextmanager, suppress
+from typing import Annotated, Any, TypedDict
 
 import anyio
 from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel
 
-from listener import App, Caller, Job, caller
-from listener.kit import tables
+from handlers.clips import ClipError, Request, generate
+from listener import App, Caller, Fail, Job, caller
+from listener.kit import storage, tables
 from listener.kit.tables import TablesError, TablesUnavailable
 
 app = App()
@@ -21,6 +24,8 @@ TABLE = "operations"
 HOUR = 3600.0
 # Seconds between two signs of life; an hour without one and the operation would be cleaned up.
 TOUCH_EVERY = 300.0
+UNDEFINED_FUNCTION = "42883"
+BUCKET = "clips"
 
 
 class Shown(BaseModel):
@@ -32,7 +37,7 @@ class Shown(BaseModel):
     message: str
     result: Any = None
     error: str | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Any = None
     created_at: int
     updated_at: int
 
@@ -43,7 +48,8 @@ class Shown(BaseModel):
 async def operation(id: str, asking: Annotated[Caller, Depends(caller)]) -> Shown:  # noqa: A002
     """An operation as it stands. Users see those whose metadata names them as `user_id`."""
     try:
-        rows = await tables.current().select(TABLE, where={"id": id})
+        # Postgres keeps no zero byte in a text, and refuses to look for one.
+        rows = [] if "\0" in id else await tables.current().select(TABLE, where={"id": id})
     except TablesUnavailable:
         # Not 404: the operation may well be there, and a frontend would give it up.
         raise HTTPException(
@@ -51,22 +57,37 @@ async def operation(id: str, asking: Annotated[Caller, Depends(caller)]) -> Show
         ) from None
     except TablesError as error:
         raise HTTPException(503, f"Operations can't be read: {error}.") from None
-    shown = [Shown(**row) for row in rows]
-    if not shown or (asking.user_id and (shown[0].metadata or {}).get("user_id") != asking.user_id):
+    if not rows or (asking.user_id and _owner(rows[0]["metadata"]) != asking.user_id):
         raise HTTPException(404, f"There is no operation {id!r}.")
-    return shown[0]
+    return Shown(**rows[0])
+
+
+def _owner(metadata: object) -> object:
+    return metadata.get("user_id") if isinstance(metadata, dict) else None
 
 
 @app.every(HOUR)
 async def clean_up() -> None:
     """As pg_cron does where it is installed."""
-    await tables.current().call("cleanup_old_operations")
+    try:
+        await tables.current().call("cleanup_old_operations")
+    except TablesError as error:
+        # This database has no operations.
+        if error.sqlstate != UNDEFINED_FUNCTION:
+            raise
 
 
 @asynccontextmanager
 async def fresh(job: Job) -> AsyncIterator[None]:
     """Shows signs of life for the length of the block, so that an operation that is at work for hours is not taken for
     a forgotten one. For handlers of `operations/TYPE`."""
+
+    # A job that was snoozed comes back without a trace in its row.
+    if time.time() - job.row["updated_at"] / 1000 > TOUCH_EVERY:
+        with suppress(TablesUnavailable):
+            await tables.current().update(
+                TABLE, {"status": "processing"}, where={"id": job.key, "status": "processing"}
+            )
 
     async def touch() -> None:
         while True:
@@ -79,6 +100,32 @@ async def fresh(job: Job) -> AsyncIterator[None]:
             yield
         finally:
             tasks.cancel_scope.cancel()
+
+
+class Ended(TypedDict):
+    """The column that an operation's result is kept in."""
+
+    result: dict[str, Any]
+
+
+@app.handler("operations/video_generation", concurrency=4, timeout=900)
+async def video_generation(job: Job) -> Ended:
+    """Makes the clip that the metadata describes: `prompt`, and perhaps `duration`, `aspect_ratio`, `image_url` and
+    `provider`. The result has its `url`, valid for seven days."""
+    async with fresh(job):
+        try:
+            request = Request.of(job.row["metadata"])
+        except ClipError as error:
+            raise Fail(str(error)) from error
+        made = await generate(job, request, saved=job.saved, remember=job.checkpoint)
+        job.progress(80, "uploading")
+        # An id may hold what no key may.
+        name = hashlib.sha256(job.key.encode()).hexdigest()[:32]
+        try:
+            url = await storage.publish(BUCKET, made.path, f"operations/{name}/clip.mp4", fence=job.fence)
+        except storage.Refused as error:
+            raise Fail(str(error)) from error
+        return {"result": {"url": url}}
 
 
 app.add_routes(router)

@@ -14,6 +14,7 @@ import structlog
 from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
 
 from listener.backoff import delays
+from listener.service_key import ServiceKey
 
 log = structlog.get_logger(__name__)
 
@@ -92,11 +93,11 @@ class RealtimeNews:
 
     Args:
         url: of the project.
-        key: its service key, or a user's token.
+        key: its service key, which is followed when it is changed in `.env`.
     """
 
     def __init__(self, url: str, key: str) -> None:
-        self._url, self._key = f"{url}/realtime/v1", key
+        self._url, self._key = f"{url}/realtime/v1", ServiceKey(url, key)
 
     @asynccontextmanager
     async def of(self, id: str) -> AsyncIterator[Changed]:  # noqa: A002
@@ -111,7 +112,7 @@ class RealtimeNews:
                 if str(getattr(state, "value", state)) != "SUBSCRIBED":
                     over.set()
 
-            client = AsyncRealtimeClient(self._url, self._key, auto_reconnect=False, max_retries=1)
+            client = AsyncRealtimeClient(self._url, self._key.current(), auto_reconnect=False, max_retries=1)
             try:
                 await client.connect()
                 channel = client.channel(f"operation:{hashlib.sha256(id.encode()).hexdigest()[:32]}")

@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("control", "End a pause."),
     },
     "Tools": {
+        "render": ("render", "Render a project file, without a database."),
         "doctor": ("doctor", "Check everything, and say how to mend it."),
         "bench": ("bench", "Measure this machine and database."),
     },

@@ -16,7 +16,7 @@ import click
 from listener.config import Settings
 from listener.errors import ConfigError, DatabaseError, DatabaseUnavailable, ListenerError
 from listener.store import Store
-from listener.transport import PostgresTransport
+from listener.transport import PostgresTransport, RestTransport
 
 P = ParamSpec("P")
 
@@ -32,7 +32,7 @@ class Database:
 
     Attributes:
         store: the typed verbs.
-        fetchval: the first column of the first row of any query.
+        fetchval: the first column of the first row of any query; ConfigError over the REST API.
     """
 
     store: Store
@@ -61,20 +61,35 @@ def database_url(given: str | None) -> str:
 
 @asynccontextmanager
 async def connected(given: str | None) -> AsyncIterator[Database]:
-    """A checked connection to the database of `given`, or of the settings.
+    """A checked connection to the database of `given`, or of the settings; else over the project's REST API.
 
     Raises:
-        ConfigError: see `database_url`.
+        ConfigError: neither is there, or it is malformed.
         DatabaseUnavailable: there is no answer.
         SchemaError: the schema is missing, older or newer than this program needs.
     """
-    transport = PostgresTransport(database_url(given), connections=1)
+    settings = Settings.load(**{} if given is None else {"database_url": given})
+    settings.require_database()
+    transport: PostgresTransport | RestTransport
+    if settings.database_url is not None:
+        # Whatever pooler there may be: a command needs no speed.
+        transport = PostgresTransport(settings.database_url.get_secret_value(), connections=1, pooled=True)
+        fetchval: Callable[..., Awaitable[Any]] = transport.fetchval
+    else:
+        assert settings.supabase_url is not None  # noqa: S101 - require_database
+        assert settings.supabase_service_key is not None  # noqa: S101
+        transport = RestTransport(settings.supabase_url, settings.supabase_service_key.get_secret_value())
+        fetchval = _no_queries
     try:
         store = Store(transport)
         await store.check_schema()
-        yield Database(store, transport.fetchval)
+        yield Database(store, fetchval)
     finally:
         await transport.close()
+
+
+async def _no_queries(*_: Any) -> Any:
+    raise ConfigError("the REST API takes no queries, which this command needs; set DATABASE_URL")
 
 
 def with_database(

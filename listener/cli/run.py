@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 import click
@@ -13,7 +14,9 @@ from listener.cli.common import database_option
 from listener.cli.storage import configured_storage
 from listener.cli.tables import configured_tables
 from listener.config import Settings
+from listener.connection import Connection
 from listener.engine import Engine
+from listener.errors import DatabaseUnavailable
 from listener.kit import fetch, ffmpeg, storage, tables
 from listener.kit.storage_http import routes
 
@@ -45,7 +48,10 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     """
     if files := configured_storage(settings):
         storage.use(files)
-    if rows := configured_tables(settings):
+    connection = Connection(settings)
+    with suppress(DatabaseUnavailable):  # the engine waits for it
+        await connection.open()
+    if rows := configured_tables(settings, pooled=connection.pooled):
         tables.use(rows)
     local = files if isinstance(files, storage.LocalStorage) else None
     fetch.trust(settings.trusted_hosts, only=settings.media_hosts_only)
@@ -58,7 +64,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
         if announce:
             announce(address)
 
-    engine = Engine(app, settings, open_routers=[routes(local)] if local else [])
+    engine = Engine(app, settings, connection=connection, open_routers=[routes(local)] if local else [])
     try:
         await engine.run(task_status=_Started(started))
     finally:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -10,6 +14,7 @@ import asyncpg
 import structlog
 
 from listener.backoff import delays
+from listener.errors import DatabaseUnavailable
 from listener.metrics import Metrics, ReconnectReason
 from listener.source.base import Wakes
 
@@ -40,6 +45,9 @@ class PostgresSource:
     @property
     def is_connected(self) -> bool:
         return self._connected
+
+    def watch(self, changes: Mapping[str, Sequence[str]]) -> None:
+        """See `Source.watch`: here every table notifies."""
 
     async def run(self) -> None:
         backoff = delays()
@@ -93,13 +101,46 @@ class PostgresSource:
 
     def _heard(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:
         if channel == "listener_wake":
-            self._wakes.wake(str(queue))
+            self._wakes.wake(str(queue), "notify")
         else:
             self._wakes.stop(str(queue))
 
     def _show(self, *, connected: bool) -> None:
         self._connected = connected
         self._metrics.connected.set(connected)
+
+
+async def notification_time(dsn: str, patience: float) -> float | None:
+    """Seconds that a notification took from one session to another, None if it did not arrive in time: a pooler in
+    transaction mode lets a session listen, but not hear.
+
+    Raises:
+        DatabaseUnavailable: there is no connection.
+    """
+    channel = f"listener_probe_{secrets.token_hex(8)}"
+    heard = anyio.Event()
+    try:
+        async with _session(dsn) as hearer, _session(dsn) as speaker:
+            await hearer.add_listener(channel, lambda *_: heard.set())
+            began = time.perf_counter()
+            await speaker.execute(f"notify {channel}")
+            with anyio.move_on_after(patience):
+                await heard.wait()
+            return time.perf_counter() - began if heard.is_set() else None
+    except _BROKEN as error:
+        reason = str(error) or type(error).__name__
+        raise DatabaseUnavailable(f"the database can't be reached ({reason})") from error
+
+
+@asynccontextmanager
+async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    session = await asyncpg.connect(
+        dsn, timeout=CONNECT_TIMEOUT, server_settings={"application_name": "listener probe"}
+    )
+    try:
+        yield session
+    finally:
+        session.terminate()
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:

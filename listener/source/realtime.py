@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from realtime import AsyncRealtimeChannel, RealtimePostgresChangesListenEvent
 
 from listener.backoff import delays
 from listener.metrics import Metrics, ReconnectReason
+from listener.service_key import ServiceKey
 from listener.source.base import Wakes
 from listener.source.realtime_connection import Connection
 
@@ -49,7 +49,7 @@ class RealtimeSource:
         lifetime: float = LIFETIME,
     ) -> None:
         self._url = url
-        self._key = key
+        self._key = ServiceKey(url, key)
         self._queues = list(queues)
         self._wakes = wakes
         self._metrics = metrics.source("realtime")
@@ -58,9 +58,6 @@ class RealtimeSource:
         self._changes: Mapping[str, Sequence[str]] = {}
         self._current: Connection | None = None
         self._connected = False
-        # The client logs the URL, which has the key, and messages that it can't read, which have rows.
-        logging.getLogger("realtime").setLevel(logging.CRITICAL)
-        logging.getLogger("websockets.client").setLevel(logging.WARNING)
 
     @property
     def is_connected(self) -> bool:
@@ -85,7 +82,7 @@ class RealtimeSource:
 
     async def _listen(self) -> ReconnectReason:
         """Until the connection is no longer good; answers why."""
-        self._current = connection = Connection(self._url, self._key)
+        self._current = connection = Connection(self._url, self._key.current())
         try:
             await connection.open()
             async with anyio.create_task_group() as joins:
@@ -114,7 +111,7 @@ class RealtimeSource:
         self._wakes.connected()
 
     def _channel(self, connection: Connection, queue: str) -> AsyncRealtimeChannel:
-        wake = _safely(lambda: self._wakes.wake(queue))
+        wake = _safely(lambda: self._wakes.wake(queue, "realtime"))
         channel = connection.channel(topic(queue))
         channel.on_system(_safely(self._wakes.connected))
         channel.on_broadcast("wake", wake)

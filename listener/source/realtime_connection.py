@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import anyio
@@ -36,6 +37,9 @@ class Connection:
     """
 
     def __init__(self, url: str, key: str) -> None:
+        # The client logs the URL, which has the key, and messages that it can't read, which have rows.
+        logging.getLogger("realtime").setLevel(logging.CRITICAL)
+        logging.getLogger("websockets.client").setLevel(logging.WARNING)
         self._client = AsyncRealtimeClient(
             f"{url}/realtime/v1", key, auto_reconnect=False, max_retries=1, timeout=ANSWER_TIMEOUT
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from listener.backoff import delays
 from listener.errors import DatabaseError, DatabaseUnavailable
-from listener.rest import KeyRefused, Rest, service_key
+from listener.rest import KeyRefused, Rest
 
 # Saying these twice is saying them once.
 _REPEATABLE = frozenset(
@@ -30,13 +30,12 @@ class RestTransport:
 
     Args:
         url: of the project.
-        key: its secret or service_role key. When the project refuses it, the settings are read again, at most every
-            few seconds, so that a key can be changed in `.env` while the service runs.
+        key: its secret or service_role key; see `listener.service_key`.
         timeout: seconds after which a call without an answer is given up; the API itself ends each after 8.
     """
 
     def __init__(self, url: str, key: str, *, timeout: float = 10.0) -> None:
-        self._rest = Rest(url, key, timeout=timeout, renew=lambda: service_key(url))
+        self._rest = Rest(url, key, timeout=timeout)
         self._patience = timeout / 2
 
     async def call(self, function: str, /, **arguments: Any) -> Any:

@@ -1,6 +1,7 @@
 """The HTTP side of the service: health, metrics, and whatever routers are added to them."""
 
 from listener.status import Status
+from listener.web.app import create_app
 from listener.web.server import WebServer
 
-__all__ = ["Status", "WebServer"]
+__all__ = ["Status", "WebServer", "create_app"]

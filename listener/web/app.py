@@ -40,7 +40,7 @@ def create_app(
         metrics: what `/metrics` shows.
         routers: further routes for the service's own callers, like all but health.
         open_routers: further routes that check their callers themselves, by `identity.caller` or by signed URLs.
-        refresh: awaited before metrics are shown, so that the fleet's numbers are fresh.
+        refresh: awaited, in the loop of the routes, before metrics are shown, so that the fleet's numbers are fresh.
     """
     app = FastAPI(
         title="supalistener",

@@ -12,6 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = structlog.get_logger(__name__)
 
+# What FastAPI and Starlette say without a route's doing, as sentences that say how to mend it.
+_SENTENCES = {
+    "There was an error parsing the body": "The body can't be read; send JSON in UTF-8.",
+}
+
 
 class Problem(BaseModel):
     """What was wrong with a request."""
@@ -24,13 +29,21 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        return JSONResponse(
+            {"error": _SENTENCES.get(error.detail, error.detail)}, error.status_code, error.headers
+        )
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-        return JSONResponse({"error": f"{where}: {first['msg']}."}, 422)
+        where = ".".join(str(part) for part in first["loc"][1:])
+        if first["type"] == "json_invalid":
+            sentence = f"The body is not valid JSON: {first['ctx']['error']} at character {where}."
+        elif not where:
+            sentence = "The body must be a JSON object, sent as `Content-Type: application/json`."
+        else:
+            sentence = f"{where}: {first['msg']}."
+        return JSONResponse({"error": sentence}, 422)
 
     app.add_middleware(_Unexpected)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener.config import Settings
+
+# FastAPI reads a body into memory before a route can ask who calls.
+MOST = 1024**2  # bytes of a body
 
 _HEADERS = {
     # Media may be opened in a tab of its own, which the browser shows in a page that this policy applies to.
@@ -23,7 +26,8 @@ _HEADERS = {
 
 
 class Shield:
-    """Middleware: refuses names that a browser was tricked into (DNS rebinding), adds security headers."""
+    """Middleware: refuses names that a browser was tricked into (DNS rebinding), and bodies of more than `MOST` bytes;
+    adds security headers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -42,13 +46,25 @@ class Shield:
                     headers.setdefault(name, value)
             await send(message)
 
+        taken = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MOST:
+                raise HTTPException(
+                    413, f"The body is larger than {MOST // 1024} kB, the most that is taken."
+                )
+            return message
+
         host = _host(Headers(scope=scope).get("host", ""))
         if self._loopback and not _is_local(host) and host != self._public:
             sentence = "Only localhost is answered; set PUBLIC_URL where a proxy stands before the service."
             refusal = JSONResponse({"error": sentence}, status_code=421)
             await refusal(scope, receive, send_with_headers)
             return
-        await self._app(scope, receive, send_with_headers)
+        await self._app(scope, receive_bounded, send_with_headers)
 
 
 def is_own_machine(request: Request) -> bool:

@@ -11,6 +11,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from pydantic import SecretStr
 
 from listener.config import Settings
+from listener.service_key import ServiceKey
 from listener.web.guard import is_own_machine
 from listener.web.tokens import KeysUnavailable, TokenRefused, UserTokens
 
@@ -45,7 +46,8 @@ class Identity:
 
     def __init__(self, settings: Settings) -> None:
         self._loopback = settings.is_loopback
-        self._keys = [key for key in (settings.api_token, settings.supabase_service_key) if key is not None]
+        self._api_token = settings.api_token
+        self._service_key = _service_key(settings)
         self._tokens = UserTokens(settings) if settings.supabase_url else None
 
     async def of(self, request: Request, sent: str) -> Caller:
@@ -58,7 +60,7 @@ class Identity:
             if self._loopback and is_own_machine(request):
                 return SERVICE
             raise _unauthorized(self._wanted())
-        if any(same(sent, key) for key in self._keys):
+        if any(same(sent, key) for key in self._keys()):
             return SERVICE
         if self._tokens is None or sent.count(".") != 2:
             raise _unauthorized(f"That key is not valid here. {self._wanted()}")
@@ -69,10 +71,14 @@ class Identity:
         except KeysUnavailable as error:
             raise HTTPException(503, str(error), headers={"Retry-After": "30"}) from None
 
+    def _keys(self) -> list[SecretStr]:
+        token = [self._api_token] if self._api_token else []
+        return [*token, SecretStr(self._service_key.current())] if self._service_key else token
+
     def _wanted(self) -> str:
         if self._tokens:
             return "Send the token of a signed-in user, or the service's API_TOKEN, as `Authorization: Bearer …`."
-        if self._keys:
+        if self._keys():
             return "Send the service's API_TOKEN as `Authorization: Bearer …`."
         return "Set API_TOKEN for the service, and send it as `Authorization: Bearer …`."
 
@@ -93,6 +99,12 @@ async def service(who: Annotated[Caller, Depends(caller)]) -> None:
     """A dependency of routes that are nobody's but the service's own: refuses users with 403."""
     if who.kind != "service":
         raise HTTPException(403, "Signed-in users may not see this; send the service's API_TOKEN.")
+
+
+def _service_key(settings: Settings) -> ServiceKey | None:
+    if settings.supabase_service_key is None:
+        return None
+    return ServiceKey(settings.supabase_url or "", settings.supabase_service_key.get_secret_value())
 
 
 def same(sent: str, secret: SecretStr) -> bool:

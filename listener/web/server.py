@@ -4,46 +4,32 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 import uvicorn
 from anyio.abc import TaskStatus
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from listener.config import Settings
 from listener.errors import ConfigError, ListenerError
-from listener.metrics import Metrics
 from listener.status import Status
-from listener.web.app import create_app
 
 _BEAT = 0.5
 
 
 class WebServer:
-    """A component: health, metrics and the given routers on one port, until cancelled.
+    """A component: an application on one port, until cancelled.
 
     Args:
-        settings: where to listen and who may ask.
-        status: what the health routes read; this component beats it from the main loop.
-        metrics: what `/metrics` shows.
-        routers: further routes for the service's own callers. They run in the HTTP thread's loop.
-        open_routers: further routes that check their callers themselves, by `identity.caller` or by signed URLs.
-        refresh: awaited in the HTTP thread's loop before metrics are shown.
+        app: what `create_app` made; its routes run in the HTTP thread's loop.
+        settings: where to listen.
+        status: beaten by this component from the main loop.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        status: Status,
-        metrics: Metrics,
-        routers: Iterable[APIRouter] = (),
-        open_routers: Iterable[APIRouter] = (),
-        refresh: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, status: Status) -> None:
+        self._app = app
         self._settings = settings
         self._status = status
-        self._app = create_app(settings, status, metrics, routers, open_routers, refresh)
 
     async def run(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled; reports the port that was bound.

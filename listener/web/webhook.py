@@ -66,8 +66,8 @@ class Doorbell:
 
     def _sound(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pending = False
-        self._free_at = loop.time() + self._pause
         self._ring()
+        self._free_at = loop.time() + self._pause
 
 
 def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:

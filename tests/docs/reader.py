@@ -14,9 +14,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from standin.stack import Stack
+
 from .pages import ROOT, Block
 
 HERE = Path(__file__).parent
+PROJECT_URL, PROJECT_KEY = "https://abcdefghij.supabase.co", "sb_secret_0123456789"
 STEPS = {"sql", "js", "json"}
 SHOWN = {"text", "mermaid"}
 
@@ -34,11 +37,13 @@ class Reader:
     Args:
         folder: an empty one, as the reader's home and clone of this repository.
         url: the database, whatever database a page speaks of.
+        project: what stands for the Supabase project that a page speaks of.
     """
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, project: Stack | None = None) -> None:
         self._folder = folder
         self._url = url
+        self._project = {PROJECT_URL: project.url, PROJECT_KEY: project.secret_key} if project else {}
         (folder / "blocks").mkdir()
         (folder / ".venv/bin").mkdir(parents=True)
         (folder / ".venv/bin/activate").touch()
@@ -71,6 +76,8 @@ class Reader:
         if done.returncode != 0:
             last = max(outputs, default=0)
             raise Misled(last, f"does not work:\n{outputs.get(last, '')}{done.stderr}")
+        for said, meant in self._project.items():
+            outputs = {line: text.replace(meant, said) for line, text in outputs.items()}
         _check_shown(blocks, outputs)
 
     def _step(self, block: Block) -> str:
@@ -88,12 +95,16 @@ class Reader:
         raise Misled(block.line, f"has a block of {block.language!r}, which nobody knows how to follow")
 
     def _write(self, path: str, text: str) -> str:
-        (self._folder / path).write_text(re.sub(r"postgresql://\S+", self._url, text), encoding="utf-8")
+        text = re.sub(r"postgresql://\S+", self._url, text)
+        for said, meant in self._project.items():
+            text = text.replace(said, meant)
+        (self._folder / path).write_text(text, encoding="utf-8")
         return path
 
     def _environment(self) -> dict[str, str]:
         given = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "PORT"}}
         paths = {"CHECKOUT": str(ROOT), "PYTHON": sys.executable, "PYTHONPATH": f"{self._folder}:{ROOT}"}
+        paths["READER_DATABASE"] = self._url
         return {**given, **paths, "HOME": str(self._folder), "HEALTH_CHECK_PORT": "0", "NO_COLOR": "1"}
 
 

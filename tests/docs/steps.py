@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,6 @@ from typing import Any
 import asyncpg
 
 from handlers.export import opencut
-from listener.config import Settings
 
 COLUMNS = """
 select attname as name, attnotnull and not atthasdef as needed from pg_attribute
@@ -48,9 +48,7 @@ def javascript(file: Path) -> None:
 
 async def _call(method: str, *arguments: str) -> Any:
     """Call a method of a connection to the reader's database."""
-    url = Settings.load().database_url
-    assert url is not None
-    connection = await asyncpg.connect(url.get_secret_value())
+    connection = await asyncpg.connect(os.environ["READER_DATABASE"])
     try:
         return await getattr(connection, method)(*arguments)
     finally:

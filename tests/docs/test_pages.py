@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -13,6 +14,7 @@ import pytest
 
 from listener.kit import ffmpeg
 
+from .conftest import supabase_project
 from .pages import PAGES, ROOT, blocks, name
 from .reader import Misled, Reader
 
@@ -30,14 +32,19 @@ def test_what_a_page_says_works(
     page: Path, clip: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     # Whoever is told to migrate has not migrated yet.
-    bare = re.search(r"^listener migrate$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    bare = re.search(r"^listener migrate$", text, re.MULTILINE)
     url = request.getfixturevalue("bare_database" if bare else "database")
     (tmp_path / "clip.mp4").symlink_to(clip)
 
-    try:
-        Reader(tmp_path, url).follow(blocks(page))
-    except Misled as misled:
-        pytest.fail(f"{name(page)}: {misled}", pytrace=False)
+    with ExitStack() as stack:
+        project = None
+        if re.search(r"^SUPABASE_URL=", text, re.MULTILINE):
+            project = stack.enter_context(supabase_project(request.getfixturevalue("postgres"), url))
+        try:
+            Reader(tmp_path, url, project).follow(blocks(page))
+        except Misled as misled:
+            pytest.fail(f"{name(page)}: {misled}", pytrace=False)
 
 
 def test_python_blocks_are_typed(tmp_path: Path, pytestconfig: pytest.Config) -> None:

@@ -54,8 +54,10 @@ KINDS = {
 CHOSEN = list(KINDS) if THOROUGH else ["bt601, tagged", "10 bits", "odd size"]
 
 
-async def shown(source: Path, folder: Path, frames: list[int]) -> dict[int, Image.Image]:
-    picture = Picture("clip", Fraction(0), Fraction(1), "it")
+async def shown(
+    source: Path, folder: Path, frames: list[int], offset: Fraction = Fraction(0)
+) -> dict[int, Image.Image]:
+    picture = Picture("clip", Fraction(0), Fraction(1), "it", offset)
     film = Film(320, 180, Fraction(30), Fraction(1), (0, 0, 0), (picture,), ())
     sources = {"it": Source(source, await media.probe(source))}
     made = await render(film, sources, folder / "film.mp4", workdir=folder)
@@ -126,6 +128,33 @@ async def test_a_video_of_uneven_rhythm_shows_each_frame_at_its_time(tmp_path: P
     assert [number(picture) for picture in seen.values()] == [
         max(n for n in chosen if n <= frame) for frame in range(30)
     ]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", X264), ("webm", "-c:v libvpx -crf 4 -b:v 4M")])
+async def test_a_cut_into_a_still_passage_shows_what_stands_there(
+    suffix: str, codec: str, tmp_path: Path
+) -> None:
+    """A recording of a screen has no frames while nothing moves."""
+    even = await media_maker.numbered(tmp_path / "even.mp4", frames=60)
+    source = tmp_path / f"screen.{suffix}"
+    kept = "select=lt(n\\,5)+eq(n\\,30)+gte(n\\,50)"
+    await ffmpeg.run(["-i", even, "-vf", kept, "-fps_mode", "vfr", *codec.split(), source])
+    seen = await shown(source, tmp_path, [0, 9, 11, 20], offset=Fraction(2, 3))
+
+    assert [number(picture) for picture in seen.values()] == [4, 4, 30, 30]
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", X264), ("webm", "-c:v libvpx -crf 4 -b:v 4M")])
+async def test_beyond_its_end_a_video_holds_its_last_frame_whatever_its_header_says(
+    suffix: str, codec: str, tmp_path: Path
+) -> None:
+    even = await media_maker.numbered(tmp_path / "even.mp4", frames=30)
+    source = tmp_path / f"source.{suffix}"
+    longer = ["-f", "lavfi", "-i", "sine=duration=4"]
+    await ffmpeg.run(["-i", even, *longer, *codec.split(), source])
+    seen = await shown(source, tmp_path, [0, 29], offset=Fraction(3))
+
+    assert [number(picture) for picture in seen.values()] == [29, 29]
 
 
 async def test_picture_and_sound_stay_together_for_long(tmp_path: Path) -> None:

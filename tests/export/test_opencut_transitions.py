@@ -8,6 +8,7 @@ import pytest
 
 from handlers.export import opencut
 from handlers.export.model import Picture
+from handlers.export.opencut import transitions
 from handlers.export.opencut.curves import combined
 
 from .builder import Json, scenes, shot, ticks, track
@@ -110,6 +111,14 @@ def test_a_zoom_moves_scale_and_opacity() -> None:
         ("a", 7, 0.5, 1.075, 1.075),
         ("b", 7.5, 0.5, 0.9, 0.9),
     ]
+
+
+@pytest.mark.parametrize("kind", transitions.KINDS)
+def test_after_any_transition_the_coming_clip_is_as_it_is_by_itself(kind: str) -> None:
+    properties = "x", "y", "scale_x", "scale_y", "opacity", "reveal"
+
+    assert seen(after(kind), 3.5, *properties) == [("b", 8.5, 0, 0, 1, 1, 1, 1)]
+    assert seen(around(kind), 3, *properties) == [("b", 8, 0, 0, 1, 1, 1, 1)]
 
 
 def test_a_transition_and_keyframes_work_together() -> None:

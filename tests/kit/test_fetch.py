@@ -205,6 +205,11 @@ async def test_addresses_that_are_never_asked(url: str, tmp_path: Path) -> None:
     assert (await refused(url, tmp_path / "in0")).permanent
 
 
+async def test_a_password_in_an_address_is_not_repeated(tmp_path: Path) -> None:
+    error = await refused("https://user:canary@93.184.216.34/film.mp4", tmp_path / "in0")
+    assert str(error).startswith("https://93.184.216.34/film.mp4 holds a user name or password")
+
+
 async def test_an_allowed_host_is_allowed_on_its_own_port_only(tmp_path: Path) -> None:
     async with server(ok(b"x")) as (port, requests):
         for allow in ("127.0.0.1", f"127.0.0.1:{port + 1}", f"localhost:{port}"):

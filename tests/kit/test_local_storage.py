@@ -53,12 +53,14 @@ async def test_an_address_serves_the_object_and_ranges_of_it(local: LocalStorage
         whole = await client.get(url)
         part = await client.get(url, headers={"Range": "bytes=10-19"})
         head = await client.head(url)
+        described = (await client.get(f"{local.base_url}/openapi.json")).json()["paths"]
     assert (whole.status_code, whole.content) == (200, bytes(range(200)))
     assert whole.headers["Content-Type"] == "video/mp4"
     assert whole.headers["Content-Disposition"].startswith("inline")
     assert whole.headers["X-Content-Type-Options"] == "nosniff"
     assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
     assert (head.status_code, head.headers["Content-Length"]) == (200, "200")
+    assert described["/storage/{bucket}/{key}"].keys() == {"get"}
 
 
 async def test_altered_and_expired_addresses_are_forbidden(local: LocalStorage, folder: Path) -> None:

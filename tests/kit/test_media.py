@@ -38,6 +38,7 @@ async def test_a_film(film: Path) -> None:
         codec="h264",
         matrix=None,
         full_range=None,
+        last=Fraction(89, 30),
     )
 
 
@@ -50,10 +51,31 @@ async def test_a_picture_with_alpha_is_a_still(media_folder: Path) -> None:
     assert (found.video.fps, found.video.frames) == (None, 1)
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "libx264"), ("webm", "libvpx")])
+async def test_it_is_known_when_frames_stay_long(suffix: str, codec: str, tmp_path: Path) -> None:
+    source = "-f lavfi -i testsrc=s=64x64:r=20:d=3.3 -fps_mode vfr"
+    path = make(tmp_path / f"screen.{suffix}", f"{source} -c:v {codec} -vf \"select='lt(t,1)+gte(t,2)'\"")
+    video = (await media.probe(path)).video
+    assert video
+    assert video.last == pytest.approx(3.25, abs=0.002)
+    ((begin, end),) = video.pauses
+    assert (begin, end) == pytest.approx((0.95, 2), abs=0.002)
+
+
 async def test_a_gif_moves(media_folder: Path) -> None:
     found = await media.probe(media_folder / "moving.gif")
     assert found.video is not None
     assert (found.video.is_image, found.video.frames, found.video.fps) == (False, 10, 10)
+
+
+async def test_sound_that_no_decoder_knows_is_a_sentence(media_folder: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.wav"
+    make(odd, f"-i {media_folder / 'sound.mp3'} -c:a pcm_s16le")
+    wave = bytearray(odd.read_bytes())
+    wave[20:22] = b"\xff\x7f"  # the tag of its format
+    odd.write_bytes(wave)
+    with pytest.raises(MediaError, match=r"^odd\.wav holds sound of a kind that is not known here"):
+        await media.probe(odd)
 
 
 async def test_sound_with_cover_art_has_no_video(media_folder: Path, tmp_path: Path) -> None:
@@ -100,6 +122,8 @@ async def test_counting_finds_what_the_header_only_claims(film: Path, tmp_path: 
     whole = await media.probe(film, count_frames=True)
     assert whole.video is not None
     assert (whole.video.frames, whole.duration) == (90, 3)
+    assert whole.audio is not None
+    assert whole.audio.duration == pytest.approx(3, abs=0.05)
 
     cut = copy(film, tmp_path / "cut.mp4", share=0.5)
     claimed, counted = await media.probe(cut), await media.probe(cut, count_frames=True)

@@ -14,7 +14,7 @@ import pytest
 
 from listener.errors import LeaseLost
 from listener.kit import storage
-from listener.kit.storage import BadKey, LocalStorage, ObjectNotFound, Storage, StorageError
+from listener.kit.storage import BadKey, LocalStorage, ObjectNotFound, Storage, StorageError, TooLarge
 
 from .conftest import names, serving
 
@@ -79,6 +79,16 @@ async def test_a_download_keeps_only_a_plain_suffix(files: Storage, folder: Path
         path = await files.download("uploads", key, tmp_path)
         assert (path.parent, path.suffix) == (tmp_path, suffix)
         assert path.stem.isalnum()
+
+
+async def test_an_object_that_is_too_large_is_given_up(files: Storage, folder: Path, tmp_path: Path) -> None:
+    (folder / "x").write_bytes(bytes(3_000_000))
+    await files.upload("exports", folder / "x", "x")
+    (folder / "x").unlink()
+    with pytest.raises(TooLarge, match="is larger than 2999999 bytes"):
+        await files.download("exports", "x", folder, max_bytes=2_999_999)
+    assert names(folder) == []
+    assert (await files.download("exports", "x", folder, max_bytes=3_000_000)).stat().st_size == 3_000_000
 
 
 async def test_an_object_that_is_not_there_yet(files: Storage, folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from standin.storage_shelf import Shelf
 
 from listener.errors import ConfigError
 from listener.kit import storage, supabase_storage
-from listener.kit.storage import BadKey, ObjectNotFound, Refused, StorageError
+from listener.kit.storage import BadKey, ObjectNotFound, Refused, StorageError, TooLarge
 from listener.kit.supabase_storage import SupabaseStorage
 
 from .conftest import names, until
@@ -81,6 +83,24 @@ async def test_small_files_go_by_one_request_and_others_in_chunks(
     await supabase.upload("exports", folder / "film", "film.mp4")
 
     assert asked(project) == [STORE, f"POST {TUS}", *["PATCH upload"] * 3]
+
+
+async def test_a_download_without_a_length_is_given_up_as_soon_as_it_is_too_large(folder: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        endless = SupabaseStorage(f"http://127.0.0.1:{port}", "sb_secret_x")
+        with pytest.raises(TooLarge):
+            await endless.download("exports", "film.mp4", folder, max_bytes=5 * MIB)
+    assert names(folder) == []
 
 
 # Uploads
@@ -324,6 +344,16 @@ async def test_a_wrong_key_is_the_operators_to_mend(project: Stack, folder: Path
     with pytest.raises(ConfigError, match="copy it again") as malformed:
         SupabaseStorage(project.url, "sb_secret_with a space")
     assert "sb_secret" not in str(malformed.value)
+
+
+async def test_a_key_that_was_changed_is_followed_also_in_the_middle_of_an_upload(
+    supabase: SupabaseStorage, project: Stack, big: Path, folder: Path, workdir: Path
+) -> None:
+    async def rotate(_: str) -> None:
+        project.rotate(workdir)
+
+    await supabase.upload("exports", big, "film.mp4", remember=rotate)
+    assert content(await supabase.download("exports", "film.mp4", folder)) == content(big)
 
 
 async def test_long_folders_are_read_page_by_page(

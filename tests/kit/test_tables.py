@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -226,6 +227,40 @@ async def test_a_database_that_is_away_is_unavailable(database: str) -> None:
         with pytest.raises(TablesUnavailable):
             await away.select("clips")
         await away.close()
+
+
+async def test_a_service_key_that_was_changed_is_followed_and_never_lent_to_a_user(
+    database: str, db: asyncpg.Connection, workdir: Path
+) -> None:
+    await db.execute(SCHEMA)
+    async with running(database) as project:
+        service = RestTables(project.url, project.secret_key)
+        anne = RestTables(project.url, project.publishable_key, project.user_token(ANNE))
+        project.rotate(workdir)
+        assert await service.select("clips") == await anne.select("clips") == []
+        project.publishable_key = "sb_publishable_another"
+        with pytest.raises(TablesUnavailable, match="401 Invalid API key"):
+            await anne.select("clips")
+        await service.close()
+        await anne.close()
+
+
+async def test_rows_that_the_api_holds_back_are_never_left_out_in_silence(
+    database: str, db: asyncpg.Connection
+) -> None:
+    await db.execute(SCHEMA)
+    await db.execute("insert into clips (title) select n from generate_series(1, 1001) as n")
+    async with running(database) as project:
+        rest = RestTables(project.url, project.secret_key)
+        for limit in (None, 1001):
+            with pytest.raises(TablesError, match="clips has 1001 such rows, but the REST API gives 1000 at"):
+                await rest.select("clips", limit=limit)
+        assert len(await rest.select("clips", limit=1000)) == 1000
+        assert len(await rest.select("clips", where={"title": ["1", "2", "no"]})) == 2
+        project.max_rows = 2000
+        assert len(await rest.select("clips")) == len(await rest.select("clips", limit=1500)) == 1001
+        assert len(await rest.select("clips", limit=1001)) == 1001
+        await rest.close()
 
 
 async def test_they_serve_every_event_loop(both: Tables) -> None:

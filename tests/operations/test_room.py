@@ -14,13 +14,21 @@ import asyncpg
 import httpx
 import pytest
 from engine.harness import until
+from fastapi import HTTPException
 
 from handlers import operations
 from handlers.operations import AsyncOperationStore, handler
 from handlers.operations.news import PostgresNews
-from listener import App, Fail, Job
+from listener import App, Caller, Fail, Job, Snooze
+from listener.kit import tables
 from listener.kit.tables_postgres import PostgresTables
 from listener.testing import Stage, stage
+
+DRAWING = """
+select listener.attach(
+  'public.operations', queue => 'operations', kind => 'metadata->>type', kinds => '{drawing,video_generation}',
+  words => '{"ready": "pending", "running": "processing", "done": "complete", "failed": "error"}')
+"""
 
 go = anyio.Event()
 
@@ -28,10 +36,12 @@ go = anyio.Event()
 def make_app() -> App:
     app = App()
 
-    @app.handler("operations/video_generation")
-    async def video(job: Job) -> dict[str, object]:
+    @app.handler("operations/drawing")
+    async def draw(job: Job) -> dict[str, object]:
         async with operations.fresh(job):
             job.progress(30, "drawing")
+            if job.snoozes < job.row["metadata"].get("snoozes", 0):
+                raise Snooze(0.25)
             if job.row["metadata"].get("bad"):
                 raise Fail("The prompt was refused.")
             await go.wait()
@@ -61,6 +71,7 @@ def scenery(tmp_path: Path, database: str) -> Scenery:
             stage(make_app(), tmp_path, presets=("supabase_shim", "operations"), url=database) as made,
             httpx.AsyncClient(base_url=made.address, trust_env=False) as browser,
         ):
+            await made.connection.execute(DRAWING)
             store = AsyncOperationStore(PostgresTables(made.url), PostgresNews(made.url))
             try:
                 yield Scene(made, store, browser)
@@ -72,7 +83,7 @@ def scenery(tmp_path: Path, database: str) -> Scenery:
 
 async def test_the_type_picks_the_handler(scenery: Scenery) -> None:
     async with scenery() as made:
-        operation = await made.store.create(metadata={"type": "video_generation"})
+        operation = await made.store.create(metadata={"type": "drawing"})
         seen = []
         async for one in made.store.subscribe(operation.id):
             seen.append((one.status, one.message))
@@ -88,9 +99,22 @@ async def test_the_type_picks_the_handler(scenery: Scenery) -> None:
         )
 
 
+async def test_a_clip_is_generated(scenery: Scenery) -> None:
+    async with scenery() as made:
+        metadata = {"type": "video_generation", "prompt": "a fox", "duration": 1, "aspect_ratio": "1:1"}
+        operation = await made.store.create("a/b c", metadata=metadata)
+        last = [one async for one in made.store.subscribe(operation.id)][-1]
+        assert (last.status, last.error) == ("complete", None)
+        clip = await made.browser.get(last.result["url"])
+        assert (clip.status_code, clip.headers["content-type"]) == (200, "video/mp4")
+        operation = await made.store.create(metadata={"type": "video_generation", "duration": 1})
+        last = [one async for one in made.store.subscribe(operation.id)][-1]
+        assert last.error == "There is no prompt; say what is to be seen."
+
+
 async def test_a_failure_is_a_sentence_in_the_row(scenery: Scenery) -> None:
     async with scenery() as made:
-        operation = await made.store.create(metadata={"type": "video_generation", "bad": True})
+        operation = await made.store.create(metadata={"type": "drawing", "bad": True})
         last = [one async for one in made.store.subscribe(operation.id)][-1]
         assert (last.status, last.error) == ("error", "The prompt was refused.")
 
@@ -108,7 +132,7 @@ async def test_the_service_keeps_off_an_operation_that_somebody_drives(scenery: 
         async with made.stage.connection.transaction():
             await made.stage.connection.execute(
                 "insert into operations (id, status, metadata) values ('mine', 'processing', $1)",
-                json.dumps({"type": "video_generation"}),
+                json.dumps({"type": "drawing"}),
             )
         go.set()
         assert (await made.store.complete("mine", 1)).result == 1
@@ -122,6 +146,17 @@ async def test_a_frontend_asks_for_its_own_operations(scenery: Scenery) -> None:
         assert (answer.status_code, answer.json()["status"]) == (200, "pending")
         missing = await made.browser.get("/api/operations/none")
         assert (missing.status_code, missing.json()) == (404, {"error": "There is no operation 'none'."})
+        assert (await made.browser.get("/api/operations/a%00b")).status_code == 404
+
+
+async def test_metadata_that_is_no_object_is_shown_and_names_nobody(scenery: Scenery) -> None:
+    async with scenery() as made:
+        await made.stage.connection.execute("insert into operations (id, metadata) values ('odd', '[1]')")
+        answer = await made.browser.get("/api/operations/odd")
+        assert (answer.status_code, answer.json()["metadata"]) == (200, [1])
+        with pytest.raises(HTTPException) as refused:
+            await handler.operation("odd", Caller("user", str(uuid4())))
+        assert refused.value.status_code == 404
 
 
 async def test_a_browser_sees_only_what_names_its_user_and_changes_nothing(scenery: Scenery) -> None:
@@ -140,7 +175,7 @@ async def test_what_runs_is_not_cleaned_up(scenery: Scenery, monkeypatch: pytest
     async with scenery() as made:
         monkeypatch.setattr(handler, "TOUCH_EVERY", 0.05)
         await made.store.create("forgotten")
-        operation = await made.store.create(metadata={"type": "video_generation"})
+        operation = await made.store.create(metadata={"type": "drawing"})
         db = made.stage.connection
         await until(
             lambda: db.fetchval("select message = 'drawing' from operations where id = $1", operation.id)
@@ -159,7 +194,23 @@ async def test_what_runs_is_not_cleaned_up(scenery: Scenery, monkeypatch: pytest
         go.set()
 
 
+async def test_what_waits_for_somebody_else_is_not_cleaned_up(
+    scenery: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scenery() as made:
+        monkeypatch.setattr(handler, "TOUCH_EVERY", 0.2)
+        operation = await made.store.create(metadata={"type": "drawing", "snoozes": 1000})
+        touched = set()
+
+        async def often() -> bool:
+            row = await made.store.get(operation.id)
+            touched.add(row and row.updated_at)
+            return len(touched) >= 4
+
+        await until(often)
+
+
 async def test_a_database_that_is_away_is_not_a_missing_operation(scenery: Scenery) -> None:
     async with scenery() as made:
-        handler.tables.use(PostgresTables("postgresql://nobody@127.0.0.1:1/none"))
+        tables.use(PostgresTables("postgresql://nobody@127.0.0.1:1/none"))
         assert (await made.browser.get("/api/operations/any")).status_code == 503

@@ -39,7 +39,7 @@ class Worker:
         self._db = db
         self._news = anyio.Event()
 
-    def wake(self, queue: str) -> None:
+    def wake(self, queue: str, source: str) -> None:
         self.woken.append(queue)
         self._news.set()
         if self.trips:

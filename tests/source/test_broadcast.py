@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -181,6 +182,13 @@ async def test_a_realtime_that_is_asked_too_much_is_asked_less(
         with anyio.move_on_after(0.3):
             await until(lambda: posts(project) == 3)
         assert posts(project) == 2
+
+
+async def test_a_key_that_was_changed_is_followed(project: Stack, workdir: Path) -> None:
+    async with telling(project) as broadcast:
+        project.rotate(workdir)
+        broadcast.tell(delivery("a"), "progress", {})
+        await until(lambda: project.realtime.posted)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("tenant", [None, "", "a:b", "x" * 101, {"a": 1}])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -160,6 +161,20 @@ async def test_a_key_that_is_not_the_secret_one_is_named(
             assert not listening.source.is_connected
     assert why in logs[0]["error"]
     assert "set SUPABASE_SERVICE_KEY to the project's secret or service_role key" in logs[0]["error"]
+
+
+async def test_a_key_that_was_changed_is_followed(
+    jobs: Table, project: Stack, realtime: Realtime, listen: Listen, workdir: Path
+) -> None:
+    async with listen() as listening:
+        await listening.hears()
+        project.secret_key = "sb_secret_of-today"
+        await realtime.close(1000)
+        await until(lambda: listening.reconnects("refused") >= 1)
+        project.rotate(workdir)
+        await listening.hears(2)
+        await jobs.add("a")
+        await listening.finds("a")
 
 
 async def test_rows_between_the_join_and_the_hearing_are_found_when_the_server_says_so(

@@ -1,4 +1,5 @@
-"""GoTrue, as far as a service sees it: the keys that users' tokens are checked by, and who a token belongs to.
+"""GoTrue, as far as a service and a page see it: the keys that users' tokens are checked by, who a token belongs to,
+and the sign-in of a user whose password stands in `auth.users` as it is.
 
 A test rotates the key by giving the stack another `signing_key` and `kid`; a project that signs with its shared
 secret only publishes no key: `signing_key = None`.
@@ -36,7 +37,27 @@ def routes(stack: Stack) -> list[BaseRoute]:
             {"id": claims["sub"], "aud": claims["aud"], "role": claims["role"], "email": claims["email"]}
         )
 
-    return [Route(JWKS, jwks), Route("/auth/v1/user", user)]
+    async def sign_in(request: Request) -> JSONResponse:
+        stack.identify(request.headers)
+        given = await request.json()
+        found = await stack.pool.fetchval(
+            "select id from auth.users where email = $1 and encrypted_password = $2",
+            given["email"],
+            given["password"],
+        )
+        if found is None:
+            return JSONResponse(
+                {"error_code": "invalid_credentials", "msg": "Invalid login credentials"}, 400
+            )
+        who = {"id": str(found), "aud": "authenticated", "role": "authenticated", "email": given["email"]}
+        token = {"access_token": stack.user_token(found), "token_type": "bearer", "refresh_token": "none"}
+        return JSONResponse({**token, "expires_in": 3600, "user": who})
+
+    return [
+        Route(JWKS, jwks),
+        Route("/auth/v1/user", user),
+        Route("/auth/v1/token", sign_in, methods=["POST"]),
+    ]
 
 
 def jwk(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:

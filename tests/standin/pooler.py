@@ -19,13 +19,19 @@ READY, IDLE = b"Z", b"I"
 class _Backend(asyncio.Protocol):
     """A connection that asyncpg has opened, and that speaks for whichever client has the transaction."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self.transport: asyncio.WriteTransport = connection._transport
+    def __init__(self, connection: Any) -> None:
         self.client: asyncio.StreamWriter | None = None
         self.free = asyncio.Event()
-        self.free.set()
+        self.use(connection)
+
+    def use(self, connection: Any) -> None:
+        """Speak through this connection from now on."""
+        self.connection = connection
+        self.transport: asyncio.WriteTransport = connection._transport
         self._unread = b""
         self.transport.set_protocol(self)
+        self.client = None
+        self.free.set()
 
     def data_received(self, data: bytes) -> None:
         if self.client is not None:
@@ -44,7 +50,8 @@ class _Backend(asyncio.Protocol):
 class Pooler:
     """Two connections, in turn."""
 
-    def __init__(self, backends: list[asyncpg.Connection]) -> None:
+    def __init__(self, url: str, backends: list[Any]) -> None:
+        self._url = url
         settings = backends[0].get_settings()
         greeting = [b"R" + struct.pack("!II", 8, 0)]
         for name in ("server_version", "client_encoding", "standard_conforming_strings", "TimeZone"):
@@ -54,7 +61,9 @@ class Pooler:
             [*greeting, b"K" + struct.pack("!III", 12, 1, 1), b"Z", struct.pack("!I", 5), b"I"]
         )
         self.tasks: set[asyncio.Task[None]] = set()
-        self._next: Iterator[_Backend] = itertools.cycle([_Backend(backend) for backend in backends])
+        self.mending: list[asyncio.Task[None]] = []
+        self.backends = [_Backend(backend) for backend in backends]
+        self._next: Iterator[_Backend] = itertools.cycle(self.backends)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it goes."""
@@ -80,15 +89,22 @@ class Pooler:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self.tasks.discard(task)
             writer.transport.abort()
+            self.tasks.discard(task)
+            if backend is not None and backend.client is writer and not task.cancelling():
+                self.mending.append(asyncio.create_task(self._mend(backend)))
+
+    async def _mend(self, backend: _Backend) -> None:
+        """A client has gone in the middle of a transaction."""
+        backend.connection.terminate()
+        backend.use(await asyncpg.connect(self._url))
 
 
 @asynccontextmanager
 async def pooling(url: str) -> AsyncIterator[str]:
     """The URL of a database through a pooler."""
     backends: list[Any] = [await asyncpg.connect(url) for _ in range(2)]
-    pooler = Pooler(backends)
+    pooler = Pooler(url, backends)
     server = await asyncio.start_server(pooler.accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
@@ -98,6 +114,7 @@ async def pooling(url: str) -> AsyncIterator[str]:
         for task in list(pooler.tasks):
             task.cancel()
         await asyncio.gather(*pooler.tasks, return_exceptions=True)
-        for backend in backends:
-            backend.terminate()
+        await asyncio.gather(*pooler.mending)
+        for backend in pooler.backends:
+            backend.connection.terminate()
         await asyncio.sleep(0)

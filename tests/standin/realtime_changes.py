@@ -58,8 +58,10 @@ class Log:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._connection.execute("select stand_in.forget($1)", self._slot)
-        await self._connection.close()
+        try:
+            await self._connection.execute("select stand_in.forget($1)", self._slot)
+        finally:
+            self._connection.terminate()
 
     async def read(self) -> list[Change]:
         """What has happened since the last time."""

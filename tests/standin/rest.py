@@ -1,7 +1,7 @@
 """PostgREST: tables and functions of the schema `public` at `/rest/v1`, each request one transaction of its caller.
 
-What postgrest-py sends is understood: simple filters, order, limit, the columns to select, `Prefer`. Embedding, counts
-and CSV are not.
+What postgrest-py sends is understood: simple filters, order, limit, the columns to select, `Prefer`, exact counts.
+Embedding and CSV are not.
 """
 
 from __future__ import annotations
@@ -132,30 +132,37 @@ async def _table(request: Request, caller: Caller, stack: Stack) -> Response:
     table = f"{_id(schema)}.{_id(name)}"
     prefer = {part.strip() for part in request.headers.get("prefer", "").split(",")}
     body = None if request.method in {"GET", "DELETE"} else await _json(request, [])
+    total = None
     async with stack.acting_as(caller) as connection:
         columns = {row[0]: row[1] for row in await connection.fetch(COLUMNS, table)}
         if not columns:
             raise Bad(404, "PGRST205", f"Could not find the table '{schema}.{name}' in the schema cache")
         sql = _sql(request, table, columns, body, prefer)
         selected = _selected(request.query_params.get("select", "*"))
+        most = f" limit {stack.max_rows}" if request.method == "GET" else ""
+        if request.method == "GET" and "count=exact" in prefer:
+            total = await connection.fetchval(f"select count(*) from ({sql}) as counted")
         answer = await connection.fetchval(
             f"with source as ({sql}) select coalesce(json_agg(answer), '[]')::text"
-            f" from (select {selected} from source{_page(request)}) as answer",
+            f" from (select * from (select {selected} from source{_page(request)}) as page{most}) as answer",
             *([] if body is None else [json.dumps(body)]),
         )
     if request.method != "GET" and "return=representation" not in prefer:
         return Response(status_code=201 if request.method == "POST" else 204)
-    return _rows(request, answer)
+    return _rows(request, answer, total)
 
 
-def _rows(request: Request, answer: str) -> Response:
+def _rows(request: Request, answer: str, total: int | None) -> Response:
+    rows = json.loads(answer)
     if request.headers.get("accept", "").startswith("application/vnd.pgrst.object+json"):
-        rows = json.loads(answer)
         if len(rows) != 1:
             details = f"The result contains {len(rows)} rows"
             raise Bad(406, "PGRST116", "Cannot coerce the result to a single JSON object", details)
         answer = json.dumps(rows[0])
-    return Response(answer, 201 if request.method == "POST" else 200, media_type="application/json")
+    headers = {"Content-Range": f"{f'0-{len(rows) - 1}' if rows else '*'}/{'*' if total is None else total}"}
+    partial = total is not None and 0 < len(rows) < total
+    status = 201 if request.method == "POST" else 206 if partial else 200
+    return Response(answer, status, headers, media_type="application/json")
 
 
 def _sql(request: Request, table: str, columns: Mapping[str, str | None], body: Any, prefer: set[str]) -> str:

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -27,6 +28,8 @@ import jwt
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -65,6 +68,7 @@ class Stack:
         url: where it listens; the same after `stop` and `start`.
         secret_key, publishable_key: the keys of a new project. A test may set another secret key: the old one is
             refused from then on.
+        max_rows: how many rows of a table are answered at most.
         jwt_secret: signs the legacy keys, and the tokens of a legacy project.
         signing_key, kid: sign the tokens of users; without a key the shared secret does.
         faults: what shall go wrong.
@@ -76,6 +80,7 @@ class Stack:
     url: str = ""
     secret_key: str = field(default_factory=lambda: f"sb_secret_{secrets.token_urlsafe(24)}")
     publishable_key: str = field(default_factory=lambda: f"sb_publishable_{secrets.token_urlsafe(24)}")
+    max_rows: int = 1000
     jwt_secret: str = field(default_factory=lambda: secrets.token_hex(32))
     signing_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
@@ -99,6 +104,11 @@ class Stack:
         self._port = 0
 
     # Keys and tokens.
+
+    def rotate(self, folder: Path) -> None:
+        """Have another secret key, which `.env` in this folder names from now on."""
+        self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
+        (folder / ".env").write_text(f"SUPABASE_URL={self.url}\nSUPABASE_SERVICE_KEY={self.secret_key}\n")
 
     def legacy_key(self, role: str) -> str:
         """The anon or service_role key of an older project."""
@@ -209,7 +219,13 @@ class Stack:
     async def start(self) -> None:
         """Listen, on the same port as before."""
         self.pool = await asyncpg.create_pool(self.dsn, min_size=0, max_size=5, reset=_keep)
-        self._app = Starlette(routes=_routes(self), exception_handlers={Refused: _refuse})
+        self._app = Starlette(
+            routes=_routes(self),
+            exception_handlers={Refused: _refuse},
+            middleware=[
+                Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+            ],
+        )
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Protocol(self._config, self._state, {}), "127.0.0.1", self._port

@@ -67,6 +67,7 @@ def routes(stack: Stack) -> list[BaseRoute]:
         route("/object/authenticated/{bucket}/{key:path}", objects.read, "GET"),
         route("/object/{bucket}/{key:path}", objects.store, "POST"),
         route("/object/{bucket}", objects.remove, "DELETE"),
+        route("/bucket", objects.buckets, "GET"),
         route("/bucket/{bucket}", objects.bucket, "GET"),
         route("/upload/resumable", uploads.begin, "POST"),
         route("/upload/resumable/{word}", uploads.offset, "HEAD"),
@@ -124,6 +125,13 @@ class Objects:
                 LIST, request.path_params["bucket"], prefix, prefix.count("/") + 1,
                 wanted.get("limit", 100), wanted.get("offset", 0),
             )  # fmt: skip
+        return JSONResponse([dict(row) for row in rows])
+
+    async def buckets(self, _: Request, caller: Caller) -> Response:
+        async with self.stack.acting_as(caller) as connection:
+            rows = await connection.fetch(
+                "select id, name, public, file_size_limit from storage.buckets order by id"
+            )
         return JSONResponse([dict(row) for row in rows])
 
     async def bucket(self, request: Request, _: Caller) -> Response:

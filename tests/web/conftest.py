@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from listener.config import Settings
 from listener.metrics import Metrics
-from listener.web import Status, WebServer
+from listener.web import Status, WebServer, create_app
 
 from .webtools import Clock, Serving
 
@@ -49,7 +49,8 @@ def settings() -> Settings:
 def serving(settings: Settings, status: Status) -> Serving:
     @asynccontextmanager
     async def serve(*open_routers: APIRouter, metrics: Metrics | None = None) -> AsyncIterator[str]:
-        server = WebServer(settings, status, metrics or Metrics(), open_routers=open_routers)
+        app = create_app(settings, status, metrics or Metrics(), open_routers=open_routers)
+        server = WebServer(app, settings, status)
         async with anyio.create_task_group() as group:
             port = await group.start(server.run)
             yield f"http://127.0.0.1:{port}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from listener.config import Settings
 from listener.metrics import Metrics
 from listener.web import Status
 from listener.web.app import create_app
+from listener.web.guard import MOST
+from listener.web.identity import caller
 
 TOKEN = "a-token-of-some-length"
 PROTECTED = ["/metrics", "/docs", "/openapi.json", "/jobs"]
@@ -99,6 +102,32 @@ async def test_browsers_are_told_to_be_careful(ask: Any, path: str) -> None:
     assert headers["x-frame-options"] == "DENY"
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "access-control-allow-origin" not in headers
+
+
+async def test_a_large_body_is_not_read_to_its_end(status: Status) -> None:
+    router = APIRouter()
+
+    @router.post("/take", dependencies=[Depends(caller)])
+    async def take(body: dict[str, str]) -> None: ...
+
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            read += 65536
+            yield b" " * 65536
+
+    app = create_app(Settings.load(api_token=TOKEN), status, Metrics(), open_routers=[router])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        stranger = {"Authorization": "Bearer x", "Content-Type": "application/json"}
+        refused = await client.post("/take", content=endless(), headers=stranger)
+
+    assert refused.status_code == 413
+    assert refused.json() == {"error": "The body is larger than 1024 kB, the most that is taken."}
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert read <= 2 * MOST
 
 
 async def test_the_schema_describes_answers_errors_and_the_token(ask: Any) -> None:

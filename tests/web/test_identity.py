@@ -9,6 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -261,6 +262,25 @@ async def test_the_configured_service_key_is_the_service_even_as_a_token(ask: As
     assert (await ask(bearer(key), settings)).json() == {"kind": "service", "user": None}
     forged = project.sign({"iss": "supabase", "role": "service_role"}, legacy=True)
     assert (await ask(bearer(forged), settings)).status_code == 401
+
+
+async def test_a_service_key_that_was_changed_is_known_at_once_and_the_old_one_no_more(
+    status: Status, project: Stack, workdir: Path
+) -> None:
+    settings = Settings.load(
+        host="0.0.0.0", supabase_url=project.url, supabase_service_key=project.secret_key
+    )
+    app = create_app(settings, status, Metrics())
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.1") as client:
+
+        async def status_of(key: str) -> int:
+            return (await client.get("/metrics", headers=bearer(key))).status_code
+
+        old = project.secret_key
+        assert await status_of(old) == 200
+        project.rotate(workdir)
+        assert (await status_of(old), await status_of(project.secret_key)) == (401, 200)
 
 
 async def test_keys_are_read_once_and_again_for_a_new_one_but_never_in_a_flood(

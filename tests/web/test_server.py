@@ -10,7 +10,7 @@ from contextlib import suppress
 import anyio
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from listener.config import Settings
 from listener.errors import ConfigError
@@ -87,7 +87,7 @@ async def test_a_port_that_is_taken_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = WebServer(
-            Settings.load(host="127.0.0.1", port=port), Status("worker-1", lambda: 0), Metrics()
+            FastAPI(), Settings.load(host="127.0.0.1", port=port), Status("worker-1", lambda: 0)
         )
 
         with pytest.raises(ConfigError, match=f"can't listen on 127.0.0.1 port {port} .* to a free port"):
@@ -116,6 +116,9 @@ async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Servi
     async def broken() -> None:
         raise RuntimeError("a secret detail")
 
+    @router.post("/take")
+    async def take(body: dict[str, int]) -> None: ...
+
     @router.get("/count")
     async def count(n: int) -> int:
         return n
@@ -124,6 +127,10 @@ async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Servi
     async with serving(router) as url, httpx.AsyncClient(timeout=30) as client:
         failed = await client.get(f"{url}/broken")
         malformed = await client.get(f"{url}/count?n=many")
+        as_text = await client.post(f"{url}/take", content=b"{}")
+        kind = {"Content-Type": "application/json"}
+        broken_off = await client.post(f"{url}/take", content=b'{"a": ', headers=kind)
+        no_text = await client.post(f"{url}/take", content=b'{"\xff": 1}', headers=kind)
         unknown = await client.get(f"{url}/nowhere")
         after = await client.get(f"{url}/count?n=3")
 
@@ -133,5 +140,13 @@ async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Servi
     )
     assert malformed.status_code == 422
     assert malformed.json()["error"].startswith("n: Input should be a valid integer")
+    assert as_text.json() == {
+        "error": "The body must be a JSON object, sent as `Content-Type: application/json`."
+    }
+    assert broken_off.json() == {"error": "The body is not valid JSON: Expecting value at character 6."}
+    assert (no_text.status_code, no_text.json()["error"]) == (
+        400,
+        "The body can't be read; send JSON in UTF-8.",
+    )
     assert (unknown.status_code, unknown.json()) == (404, {"error": "Not Found"})
     assert after.json() == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -130,7 +131,7 @@ async def test_a_large_body_is_not_read_to_its_end(call: Call, woken: list[None]
 
 async def test_a_flood_of_calls_rings_now_and_once_after_the_pause() -> None:
     rings: list[float] = []
-    bell = Doorbell(lambda: rings.append(anyio.current_time()), pause=0.1)
+    bell = Doorbell(lambda: rings.append(time.monotonic()), pause=0.1)
     for _ in range(1000):
         bell.press()
     await until(lambda: rings)

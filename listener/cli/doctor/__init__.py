@@ -1,4 +1,4 @@
-"""`doctor`: checks everything that the service needs, changes nothing, and says how to mend what is wrong."""
+"""`doctor`: checks everything that the service needs, leaves nothing changed, and says how to mend what is wrong."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import asdict
 import anyio
 import click
 
+from listener import log
 from listener.cli.common import database_option, json_option, print_json
 from listener.cli.doctor.finding import Finding, bad, good
 from listener.cli.doctor.machine import check_machine
 from listener.cli.doctor.schema import check_schema
 from listener.cli.doctor.security import check_security
 from listener.cli.doctor.server import check_server
+from listener.cli.doctor.supabase import check_supabase
 from listener.cli.show import console, plain
 from listener.config import Settings
 from listener.errors import ConfigError
@@ -28,9 +30,10 @@ MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failure": ("✗", 
 def doctor(security: bool, as_json: bool, database_url: str | None) -> None:
     """Check everything, and say how to mend it.
 
-    Changes nothing. The exit code is 1 when something keeps the service from working (✗); what only
+    Leaves nothing changed. The exit code is 1 when something keeps the service from working (✗); what only
     deserves a look (!) leaves it 0. With --security, what is tried is rolled back.
     """
+    log.configure("error")  # what is only worth a warning stands in the report
     findings = anyio.run(_examine, database_url, security, not as_json)
     failures = sum(finding.level == "failure" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
@@ -62,24 +65,31 @@ async def _findings(given: str | None, security: bool) -> AsyncIterator[Finding]
     if not security:
         async for finding in check_machine(settings):
             yield finding
-    if settings.database_url is None:
-        yield bad(
-            "database",
-            "DATABASE_URL is not set",
-            "Set it: this version works over a database connection only.",
-        )
-        return
-    url = settings.database_url.get_secret_value()
+    url = settings.database_url.get_secret_value() if settings.database_url else None
     if security:
+        if url is None:
+            yield bad("database", "DATABASE_URL is not set", "Set it: what browsers can do is tried there.")
+            return
         async for finding in check_security(url):
             yield finding
         return
-    reached = False
-    async for finding in check_server(url):
-        reached = reached or (finding.check == "database" and finding.level != "failure")
+    key = settings.supabase_service_key
+    in_project = settings.supabase_url is not None and key is not None
+    if url is not None:
+        async for finding in _check_database(url, in_project):
+            yield finding
+    if settings.supabase_url is not None and key is not None:
+        async for finding in check_supabase(settings.supabase_url, key.get_secret_value(), alone=url is None):
+            yield finding
+
+
+async def _check_database(url: str, in_project: bool) -> AsyncIterator[Finding]:
+    found: dict[str, str] = {}
+    async for finding in check_server(url, has_realtime=in_project):
+        found[finding.check] = finding.level
         yield finding
-    if reached:
-        async for finding in check_schema(url):
+    if found.get("database") == "ok":
+        async for finding in check_schema(url, listens=found.get("listen") == "ok", in_project=in_project):
             yield finding
 
 

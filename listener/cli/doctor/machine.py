@@ -16,6 +16,7 @@ from listener.config import Settings
 from listener.kit import escape, ffmpeg
 
 ENCODERS = ("libx264", "aac")
+FONTS = {".ttf", ".otf", ".ttc"}
 LITTLE_SPACE = 2 * 1024**3  # bytes; a film needs a few times its size while it is rendered
 
 
@@ -23,6 +24,7 @@ async def check_machine(settings: Settings) -> AsyncIterator[Finding]:
     """Look at the programs and folders that handlers need."""
     yield await _check_ffmpeg()
     yield await _check_confinement()
+    yield _check_fonts()
     scratch = settings.temp_dir or Path(tempfile.gettempdir())
     yield _check_folder("scratch", scratch, "TEMP_DIR")
     if settings.storage_dir:
@@ -54,6 +56,19 @@ async def _check_confinement() -> Finding:
         return good("confinement", "ffmpeg has no network, and sees no files but its job's")
     mend = "Run on Linux 6.7 or newer with Landlock, or let the service make network namespaces."
     return doubtful("confinement", f"a hijacked ffmpeg could {' and '.join(ways)} of this machine", mend)
+
+
+def _check_fonts() -> Finding:
+    home = Path.home()
+    folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/Library/Fonts"), home / "Library/Fonts",
+               home / ".fonts", home / ".local/share/fonts"]  # fmt: skip
+    found = sum(path.suffix.lower() in FONTS for folder in folders for path in folder.rglob("*"))
+    if not found:
+        mend = "On Debian: apt install fonts-dejavu-core fonts-noto-core fonts-noto-color-emoji"
+        return doubtful(
+            "fonts", "the system has none, so texts are drawn in those that a handler brings", mend
+        )
+    return good("fonts", f"{found} files")
 
 
 def _check_folder(check: str, folder: Path, setting: str) -> Finding:

@@ -16,8 +16,13 @@ from listener.errors import DatabaseError, SchemaError
 LARGE = 10_000  # rows that are read as a whole without anybody noticing
 
 
-async def check_schema(url: str) -> AsyncIterator[Finding]:
-    """Look at the schema, the triggers on attached tables, and the queues that nobody serves."""
+async def check_schema(url: str, *, listens: bool, in_project: bool) -> AsyncIterator[Finding]:
+    """Look at the schema, the triggers on attached tables, and the queues that nobody serves.
+
+    Args:
+        listens: whether notifications reach the service.
+        in_project: whether a Supabase project is configured, whose other services work with the tables, too.
+    """
     try:
         async with connected(url) as database:
             stats = await database.store.stats() or {"queues": []}
@@ -37,8 +42,10 @@ async def check_schema(url: str) -> AsyncIterator[Finding]:
         yield doubtful("tables", "no table is attached", "Begin with: listener attach TABLE QUEUE")
     for attachment in facts["attachments"]:
         yield _check_table(attachment)
+        for finding in _check_rights(attachment, listens=listens, in_project=in_project):
+            yield finding
     for queue in stats["queues"]:
-        for finding in _check_queue(queue):
+        for finding in check_queue(queue):
             yield finding
     for broken in facts["broken"]:
         text = f"{count(broken['jobs'], 'job')} of {broken['queue']} can't be claimed: {broken['error']}"
@@ -107,7 +114,32 @@ def _check_table(a: dict[str, Any]) -> Finding:
     return good("table", f"{table} is heard as {queue}")
 
 
-def _check_queue(queue: dict[str, Any]) -> Iterator[Finding]:
+def _check_rights(a: dict[str, Any], *, listens: bool, in_project: bool) -> Iterator[Finding]:
+    """Who reaches a table, and who hears of its rows."""
+    table, queue = a["table"], a["name"]
+    if a["exposed"]:
+        mend = (
+            f"Run: alter table {table} enable row level security; -- then make policies for those who need it"
+        )
+        yield bad("policies", f"no policy of {table} is ever asked: row-level security is off", mend)
+    unheard = (
+        a["wake"] == "realtime" if listens else in_project and a["wake"] == "notify" and a["unpublished"]
+    )
+    if unheard:
+        text = f"{table} announces its rows by {a['wake']} only, which the service does not hear"
+        yield doubtful("wake", text, f"Run: listener attach {table} {queue} --wake both")
+    if in_project and a["ungranted"]:
+        text = f"Realtime and handlers over the REST API see no row of {table}"
+        yield doubtful(
+            "grants", text, f"Run: grant select, insert, update, delete on {table} to service_role;"
+        )
+    if in_project and a["unpublished"]:
+        text = f"browsers that watch {table} hear nothing of its rows"
+        yield doubtful("publication", text, f"Run: alter publication supabase_realtime add table {table};")
+
+
+def check_queue(queue: dict[str, Any]) -> Iterator[Finding]:
+    """How one queue of `stats` stands."""
     name = queue["queue"]
     if queue["paused"]:
         yield doubtful("queue", f"{name} is paused", f"Run: listener resume {name}")

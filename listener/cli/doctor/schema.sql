@@ -31,6 +31,20 @@ select jsonb_build_object(
         where c.oid is null and k.oid = a.relation
       ),
       'rows', greatest(c.reltuples, 0),
+      'wake', a.wake,
+      -- Of these a plain Postgres has none, and the answers are false.
+      'exposed', not c.relrowsecurity and exists (
+        select from pg_catalog.pg_roles as r
+        where r.rolname in ('anon', 'authenticated') and has_schema_privilege(r.oid, c.relnamespace, 'usage')
+          and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete')
+      ),
+      'ungranted', exists (
+        select from pg_catalog.pg_roles as r where r.rolname = 'service_role' and not has_table_privilege(r.oid, c.oid, 'select')
+      ),
+      'unpublished', exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') and not exists (
+        select from pg_catalog.pg_publication_tables as p
+        where p.pubname = 'supabase_realtime' and format('%I.%I', p.schemaname, p.tablename) = a.table_name
+      ),
       'status', a.status_column,
       'owned', c.oid is null or pg_has_role(n.nspowner, c.relowner, 'usage'),
       'hidden', c.relrowsecurity and c.relforcerowsecurity and not (o.rolsuper or o.rolbypassrls),

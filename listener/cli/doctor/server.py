@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-import anyio
 import asyncpg
 
 from listener.cli.common import session
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
+from listener.connection import POOLER_PORT
 from listener.errors import DatabaseError, DatabaseUnavailable
+from listener.source.postgres import notification_time
 
 OLDEST, NEWEST = 15, 18
-POOLER_PORT = 6543  # Supabase's and others' transaction mode
 PATIENCE = 5.0  # seconds to wait for a notification
 SKEW = 5.0  # seconds
 NOTIFY_USAGE = 0.1  # of 8 GB; once it is full, users' inserts fail
 
 
-async def check_server(url: str) -> AsyncIterator[Finding]:
-    """Look at the server: that it answers, its version, its clock, and that notifications arrive."""
+async def check_server(url: str, *, has_realtime: bool) -> AsyncIterator[Finding]:
+    """Look at the server: that it answers, its version, its clock, and that notifications arrive.
+
+    Args:
+        has_realtime: whether Realtime can tell of jobs instead.
+    """
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
     try:
@@ -36,10 +39,12 @@ async def check_server(url: str) -> AsyncIterator[Finding]:
             )
             now = time.time()
             yield good("database", f"{place} as {facts['user']}, connected in {took * 1000:.0f} ms")
+            if (tls := _check_tls(connection, parts.hostname or "")) is not None:
+                yield tls
             yield _check_version(facts)
             yield _check_clock(now - facts["now"])
             yield _check_notify_usage(facts["notify_usage"])
-            yield await _check_listen(connection, url, parts.port)
+            yield await _check_listen(url, parts.port, has_realtime=has_realtime)
     except DatabaseUnavailable as error:
         yield bad("database", str(error), _reach(parts.hostname or ""))
     except DatabaseError as error:
@@ -80,23 +85,28 @@ def _check_notify_usage(usage: float) -> Finding:
     return good("notify", f"the queue of notifications is {usage:.0%} full")
 
 
-async def _check_listen(connection: asyncpg.Connection, url: str, port: int | None) -> Finding:
+def _check_tls(connection: asyncpg.Connection, host: str) -> Finding | None:
+    """Whether others on the way can read along; None where there is no way."""
+    if host in {"", "localhost"} or host.startswith(("/", "127.", "10.", "192.168.", "::1")):
+        return None
+    transport = getattr(connection, "_transport", None)
+    if transport is not None and transport.get_extra_info("ssl_object") is not None:
+        return good("tls", "the connection is encrypted")
+    mend = "Add ?sslmode=require to DATABASE_URL, or ?sslmode=verify-full&sslrootcert=FILE."
+    return doubtful("tls", "the connection is not encrypted, and neither is the password's way", mend)
+
+
+async def _check_listen(url: str, port: int | None, *, has_realtime: bool) -> Finding:
     """Notify from a second session: a pooler may well deliver to the one that it came from."""
-    channel = f"listener_doctor_{secrets.token_hex(8)}"
-    heard = anyio.Event()
-    await connection.add_listener(channel, lambda *_: heard.set())
-    async with session(url) as other:
-        began = time.perf_counter()
-        await other.execute("select pg_notify($1, '')", channel)
-        with anyio.move_on_after(PATIENCE):
-            await heard.wait()
-        took = time.perf_counter() - began
-    if heard.is_set():
+    took = await notification_time(url, PATIENCE)
+    if took is not None:
         return good("listen", f"a notification took {took * 1000:.1f} ms")
-    return bad(
-        "listen",
-        f"no notification arrived within {PATIENCE:g} s, so rows are found by the sweep only",
+    deaf = f"no notification arrived within {PATIENCE:g} s"
+    mend = (
         "This is a transaction-mode pooler: take the session pooler's port 5432 instead."
         if port == POOLER_PORT
-        else "Connect directly or through a session-mode pooler, not a transaction-mode one.",
+        else "Connect directly or through a session-mode pooler, not a transaction-mode one."
     )
+    if has_realtime:
+        return doubtful("listen", f"{deaf}, so Realtime has to tell of rows", mend)
+    return bad("listen", f"{deaf}, so rows are found by the sweep only", mend)

@@ -1,0 +1,187 @@
+"""Clips by fal, through its queue: https://docs.fal.ai/model-apis/model-endpoints/queue
+
+Their own client sends a request again when the answer is lost, and so may order twice; here each is sent once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from handlers.clips.model import (
+    Ambiguous,
+    ClipError,
+    NotSent,
+    OverQuota,
+    Passing,
+    Progress,
+    Ref,
+    Request,
+    State,
+)
+from handlers.clips.settings import ClipsSettings
+from listener.kit.fetch import FetchError, fetch
+from listener.text import bounded
+
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+# No answer of the queue is longer, unless something is wrong.
+MOST = 1024 * 1024
+LINKS = ("status_url", "response_url", "cancel_url")
+
+
+class Fal:
+    """See `Provider`."""
+
+    name = "fal"
+
+    def __init__(self, settings: ClipsSettings) -> None:
+        if settings.fal_key is None:
+            raise ClipError("Clips by fal need its key; set FAL_KEY, or take the provider synthetic.")
+        self._settings = settings
+        self._headers = {"Authorization": f"Key {settings.fal_key.get_secret_value()}"}
+
+    async def submit(self, request: Request) -> Ref:
+        """See `Provider.submit`."""
+        chosen = self._settings
+        model = chosen.fal_model if request.image_url is None else chosen.fal_image_model
+        content = {
+            "prompt": request.prompt,
+            # Models take 5, and not 5.0.
+            "duration": int(request.duration) if request.duration % 1 == 0 else request.duration,
+            "aspect_ratio": request.aspect_ratio,
+            **({} if request.image_url is None else {"image_url": request.image_url}),
+            **chosen.fal_input,
+        }
+        try:
+            status, answer = await self._ask("POST", f"{chosen.fal_url}/{model}", content)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotSent(f"fal can't be reached ({type(error).__name__}).") from error
+        except (httpx.HTTPError, _Malformed) as error:
+            raise Ambiguous(f"fal gave no usable answer ({error or type(error).__name__})") from error
+        self._refuse(status, answer)
+        if status >= 300:
+            raise Ambiguous(f"fal answered with status {status}")
+        urls = {name: answer[name] for name in LINKS if self._is_ours(answer.get(name))}
+        if not isinstance(answer.get("request_id"), str) or not {"status_url", "response_url"} <= urls.keys():
+            raise Ambiguous("fal's answer does not say by what the request is known")
+        return Ref(answer["request_id"], urls)
+
+    async def poll(self, ref: Ref) -> State:
+        """See `Provider.poll`."""
+        answer = await self._read(ref.urls["status_url"])
+        match answer.get("status"):
+            case "IN_QUEUE":
+                ahead = answer.get("queue_position")
+                return State("waiting", f"in the queue, {ahead} before it" if ahead else "in the queue")
+            case "IN_PROGRESS":
+                return State("running", "being made")
+            case "COMPLETED" if answer.get("error"):
+                return _failed(answer)
+            case "COMPLETED":
+                return await self._result(ref)
+            case _:
+                raise Passing("fal's answer does not say how far the clip is.")
+
+    async def cancel(self, ref: Ref) -> None:
+        """See `Provider.cancel`."""
+        if url := ref.urls.get("cancel_url"):
+            try:
+                await self._ask("PUT", url)
+            except (httpx.HTTPError, _Malformed):
+                return
+
+    async def collect(self, request: Request, state: State, target: Path, progress: Progress) -> None:
+        """See `Provider.collect`."""
+        progress(10, "fetching the clip")
+        try:
+            await fetch(state.output, target, max_bytes=self._settings.max_mb * 1024**2)
+        except FetchError as error:
+            if error.permanent:
+                raise ClipError(f"The clip was made, but can't be fetched: {error}") from error
+            raise Passing(str(error)) from error
+
+    async def _result(self, ref: Ref) -> State:
+        answer = await self._read(ref.urls["response_url"])
+        video = answer.get("video")
+        address = video.get("url") if isinstance(video, dict) else None
+        if not isinstance(address, str):
+            raise ClipError("fal says that the clip is made, but not where it is.")
+        return State("done", output=address)
+
+    async def _read(self, url: str) -> dict[str, Any]:
+        """A GET that may be repeated."""
+        if not self._is_ours(url):
+            raise ClipError("What is known of this request leads elsewhere than to fal (CLIPS_FAL_URL).")
+        try:
+            status, answer = await self._ask("GET", url)
+        except (httpx.HTTPError, _Malformed) as error:
+            raise Passing(f"fal gave no usable answer ({error or type(error).__name__}).") from error
+        if status in {408, 425, 429} or status >= 500:
+            raise Passing(f"fal answered with status {status}.")
+        self._refuse(status, answer)
+        return answer
+
+    async def _ask(
+        self, method: str, url: str, content: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=TIMEOUT, headers=self._headers) as client,
+            client.stream(method, url, json=content) as response,
+        ):
+            body = bytearray()
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > MOST:
+                    raise _Malformed("it is too long")
+            try:
+                answer = httpx.Response(200, content=bytes(body)).json()
+            except ValueError:
+                if response.is_success:
+                    raise _Malformed("it is no JSON") from None
+                answer = {}
+            if not isinstance(answer, dict):
+                raise _Malformed("it is no JSON object")
+            retry_after = response.headers.get("Retry-After", "")
+            if retry_after.isdecimal():
+                answer["retry_after"] = min(3600, int(retry_after))
+            return response.status_code, answer
+
+    def _refuse(self, status: int, answer: dict[str, Any]) -> None:
+        """Raise what a status 4xx means."""
+        said = _said(answer)
+        if status == 429 or (status in {402, 403} and "balance" in said.lower()):
+            raise OverQuota(f"fal takes no more for now ({said or status}).", answer.get("retry_after"))
+        if status in {401, 403}:
+            raise ClipError(f"fal refuses the key (FAL_KEY): {said or status}.")
+        if status in {408, 425}:
+            raise NotSent(f"fal answered with status {status}.")
+        if 400 <= status < 500:
+            raise ClipError(f"fal refuses it: {said or f'status {status}'}.")
+
+    def _is_ours(self, url: object) -> bool:
+        """Whether an address is fal's own: our key goes there."""
+        ours, theirs = urlsplit(self._settings.fal_url), urlsplit(url) if isinstance(url, str) else None
+        return theirs is not None and (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
+
+
+class _Malformed(Exception):
+    """An answer that no such server gives."""
+
+
+def _failed(answer: dict[str, Any]) -> State:
+    said = _said(answer)
+    kind = str(answer.get("error_type") or "")
+    if "content_policy" in kind or "content_policy" in said or kind in {"value_error", "validation_error"}:
+        raise ClipError(f"fal refuses it: {said}.")
+    return State("failed", f"fal could not make the clip: {said}.")
+
+
+def _said(answer: dict[str, Any]) -> str:
+    """The words of an error, of whichever form."""
+    detail = answer.get("detail", answer.get("error", ""))
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        detail = detail[0].get("msg", "")
+    return bounded(detail, 300).strip().rstrip(".") if isinstance(detail, str) else ""

@@ -1,0 +1,162 @@
+"""From a prompt to a clip on the local disk, by whichever provider, paid for once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from handlers.clips.fal import Fal
+from handlers.clips.model import (
+    Ambiguous,
+    Clip,
+    ClipError,
+    NotSent,
+    OverQuota,
+    Passing,
+    Provider,
+    Ref,
+    Request,
+)
+from handlers.clips.order import Memo, Remember, send
+from handlers.clips.settings import ClipsSettings, settings
+from handlers.clips.synthetic import Synthetic
+from listener import Fail, Job, Retry, Snooze
+from listener.kit import ffmpeg, media
+
+PROVIDERS: Mapping[str, Callable[[ClipsSettings], Provider]] = {
+    "synthetic": lambda _: Synthetic(),
+    "fal": Fal,
+}
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0
+QUOTA_PAUSE = 60.0
+THUMBNAIL_WIDTH = 640
+
+
+async def generate(job: Job, request: Request, *, saved: Any, remember: Remember) -> Clip:
+    """Make a clip. For handlers: while a provider is at work the job is snoozed, which holds no slot.
+
+    A request is ordered once, however often the job's process dies. In the one moment when nobody can tell whether it
+    reached the provider, CLIPS_ON_AMBIGUOUS decides.
+
+    Args:
+        job: whose time it takes; its scratch folder gets the files, its warnings what must be said.
+        saved: what an earlier attempt gave to `remember`, such as `job.saved`.
+        remember: keeps a JSON value for the next attempt, such as `job.checkpoint`. A handler with more to keep
+            wraps both.
+
+    Raises:
+        Fail, Retry, Snooze: as the engine wants it, each with a sentence for the person who waits.
+    """
+    async with _outcomes(job):
+        memo = await _known(job, request, Memo.of(saved), remember)
+        provider = _provider((memo and memo.provider) or request.provider)
+        ref = memo.ref if memo and memo.ref else await send(provider, request, remember)
+        return await _collected(job, request, provider, ref, remember)
+
+
+async def _known(job: Job, request: Request, memo: Memo | None, remember: Remember) -> Memo | None:
+    """What is ordered already and still wanted."""
+    if memo is None:
+        return None
+    if memo.fingerprint != request.fingerprint():
+        if memo.ref:
+            await _provider(memo.provider).cancel(memo.ref)
+        job.warn(f"The clip is wanted otherwise now; what was ordered of {memo.provider} is given up.")
+        await remember(None)
+        return None
+    if memo.ref is None and settings().on_ambiguous == "fail":
+        raise Ambiguous("its process ended while it was being sent")
+    if memo.ref is None:
+        job.warn(f"It is sent to {memo.provider} once more, and may be paid twice (CLIPS_ON_AMBIGUOUS).")
+    return memo
+
+
+async def _collected(job: Job, request: Request, provider: Provider, ref: Ref, remember: Remember) -> Clip:
+    try:
+        state = await provider.poll(ref)
+        if state.word == "done":
+            clip = job.workdir / "clip.mp4"
+            await provider.collect(request, state, clip, job.progress)
+            return await _examined(job, provider, clip)
+    except Passing as error:
+        await _patient(job, provider, ref)
+        job.log.warning("the provider did not answer", provider=provider.name, error=str(error))
+        raise Snooze(LONGEST_PAUSE) from error
+    if state.word == "failed":
+        await remember(None)
+        raise Retry(state.message)
+    await _patient(job, provider, ref)
+    job.log.info("the clip is not made yet", provider=provider.name, state=state.message)
+    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 1.3**job.snoozes)
+    raise Snooze(ceiling * random.uniform(0.8, 1.0))  # noqa: S311
+
+
+async def _examined(job: Job, provider: Provider, clip: Path) -> Clip:
+    try:
+        found = await media.probe(clip, count_frames=True, timeout=60)
+    except media.MediaError as error:
+        raise ClipError(f"What {provider.name} made is no clip: {error}") from error
+    if found.video is None or found.video.is_image or not found.duration:
+        raise ClipError(f"What {provider.name} made is no clip: nothing moves in it.")
+    thumbnail = job.workdir / "thumbnail.jpg"
+    await ffmpeg.run(
+        [
+            *("-ss", f"{float(found.duration) / 3:.3f}", *ffmpeg.input_options(), "-i", str(clip)),
+            *(
+                "-frames:v",
+                "1",
+                "-vf",
+                f"scale={THUMBNAIL_WIDTH}:-2",
+                "-update",
+                "1",
+                "-f",
+                "image2",
+                thumbnail,
+            ),
+        ],
+        frames=1,
+    )
+    return Clip(clip, thumbnail, found, provider.name)
+
+
+async def _patient(job: Job, provider: Provider, ref: Ref) -> None:
+    """Give up what takes too long."""
+    if job.waited > settings().patience:
+        await provider.cancel(ref)
+        raise ClipError(
+            f"{provider.name} did not deliver within {settings().patience / 60:g} minutes (CLIPS_PATIENCE)."
+        )
+
+
+def _provider(name: str | None) -> Provider:
+    name = name or settings().provider
+    if name not in PROVIDERS:
+        raise ClipError(f"There is no provider {name[:50]!r}; there are {' and '.join(PROVIDERS)}.")
+    return PROVIDERS[name](settings())
+
+
+@asynccontextmanager
+async def _outcomes(job: Job) -> AsyncIterator[None]:
+    try:
+        yield
+    except ClipError as error:
+        raise Fail(str(error)) from error
+    except OverQuota as error:
+        if job.waited > settings().patience:
+            raise Fail(f"{error} It was tried for {settings().patience / 60:g} minutes.") from error
+        job.log.warning("the provider takes no more for now", error=str(error))
+        raise Snooze(QUOTA_PAUSE if error.delay is None else error.delay) from error
+    except (NotSent, ffmpeg.FfmpegError) as error:
+        raise Retry(str(error)) from error
+    except Ambiguous as error:
+        sentence = f"Nobody can tell whether the provider took the request: {error}."
+        job.warn(sentence)
+        if settings().on_ambiguous == "retry":
+            raise Retry(sentence) from error
+        raise Fail(
+            f"{sentence} It is not sent again, for it would be paid twice (CLIPS_ON_AMBIGUOUS=retry does)."
+        ) from error

@@ -1,0 +1,59 @@
+"""The queue `clips`: a row of `clip_jobs` becomes a clip in the project's folder, and a row of `clips`."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from handlers.clips.generation import generate
+from handlers.clips.model import ClipError, Request
+from handlers.clips.settings import ClipsSettings
+from listener import App, Fail, Job
+from listener.kit import storage
+
+app = App()
+app.add_settings(ClipsSettings)
+
+
+class Made(TypedDict):
+    """The columns of the row that a finished clip fills. A trigger makes the row of `clips` of them."""
+
+    provider: str
+    file_url: str
+    storage_key: str
+    thumbnail_url: str
+    thumbnail_key: str
+    width: int
+    height: int
+    seconds: float
+
+
+@app.handler("clips", concurrency=4, timeout=900)
+async def clip(job: Job) -> Made:
+    """Makes the clip that the row asks for, and stores it."""
+    try:
+        request = Request.of(job.row)
+    except ClipError as error:
+        raise Fail(str(error)) from error
+    made = await generate(job, request, saved=job.saved, remember=job.checkpoint)
+
+    job.progress(80, "uploading")
+    folder = f"projects/{job.row['project_id']}"
+    try:
+        url = await storage.publish("clips", made.path, f"{folder}/clips/{job.key}/clip.mp4", fence=job.fence)
+        thumbnail = await storage.publish(
+            "thumbnails", made.thumbnail, f"{folder}/thumbnails/{job.key}/clip.jpg", fence=job.fence
+        )
+    except storage.Refused as error:
+        raise Fail(str(error)) from error
+    width, height = made.size
+    return {
+        "provider": made.provider,
+        "file_url": url,
+        # As `publish` names what an attempt made.
+        "storage_key": f"{folder}/clips/{job.key}/clip-{job.fence}.mp4",
+        "thumbnail_url": thumbnail,
+        "thumbnail_key": f"{folder}/thumbnails/{job.key}/clip-{job.fence}.jpg",
+        "width": width,
+        "height": height,
+        "seconds": round(made.duration, 3),
+    }

@@ -1,0 +1,99 @@
+"""`listener demo operations`: three operations are done by a service, and followed by another program as they go on."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import anyio
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from handlers.operations.handler import app
+from handlers.operations.model import Operation
+from handlers.operations.news import PostgresNews
+from handlers.operations.store import AsyncOperationStore
+from listener import log
+from listener.kit import media
+from listener.kit.tables_postgres import PostgresTables
+from listener.testing import stage
+
+FOLDER = Path(".demo")
+PATIENCE = 120.0
+SECONDS = 2
+WANTED = {
+    "lighthouse": ("A lighthouse at dawn", "16:9", (1280, 720)),
+    "fox": ("A red fox in the snow", "9:16", (720, 1280)),
+    "tram": ("City lights from a tram", "1:1", (720, 720)),
+}
+
+
+class Wrong(Exception):
+    """What came out is not what was wanted."""
+
+
+def main() -> int:
+    """Run the demonstration; 0 only when the three results were fetched, probed and are right."""
+    console = Console(highlight=False, soft_wrap=True)
+    log.configure("error")
+    # Whatever this machine is set up for, nothing is paid here.
+    os.environ["CLIPS_PROVIDER"] = "synthetic"
+    FOLDER.mkdir(exist_ok=True)
+    console.print("[bold]Operations, followed while they go on[/bold]")
+    try:
+        anyio.run(_demonstrate, console)
+    except (Wrong, TimeoutError) as error:
+        console.print(f"[red]operations failed: {error or 'they took too long'}[/red]")
+        return 1
+    print(f"operations completed: {len(WANTED)} of {len(WANTED)}")
+    return 0
+
+
+async def _demonstrate(console: Console) -> None:
+    ended: dict[str, Operation] = {}
+    heard: dict[str, int] = {}
+    async with stage(app, FOLDER / "storage", presets=("supabase_shim", "operations")) as made:
+        console.print(f"  Postgres and service are up at {made.address}/health, operations attached")
+        api, frontend = [
+            AsyncOperationStore(PostgresTables(made.url), PostgresNews(made.url)) for _ in range(2)
+        ]
+
+        async def follow(name: str) -> None:
+            async for now in frontend.subscribe(name):
+                heard[name] = heard.get(name, 0) + 1
+                console.print(f"  {name}: {now.status} {now.progress} % {now.message}".rstrip())
+                ended[name] = now
+
+        try:
+            with anyio.fail_after(PATIENCE):
+                for name, (prompt, aspect, _) in WANTED.items():
+                    about = {"prompt": prompt, "duration": SECONDS, "aspect_ratio": aspect}
+                    await api.create(name, message=prompt, metadata={"type": "video_generation", **about})
+                async with anyio.create_task_group() as tasks:
+                    for name in WANTED:
+                        tasks.start_soon(partial(follow, name))
+            table = Table(box=None, padding=(0, 2))
+            for title in ("operation", "changes heard", "result"):
+                table.add_column(title)
+            for name in WANTED:
+                table.add_row(name, str(heard[name]), await _looked_into(name, ended[name]))
+            console.print(table)
+        finally:
+            await api.close()
+            await frontend.close()
+
+
+async def _looked_into(name: str, operation: Operation) -> str:
+    if operation.status != "complete":
+        raise Wrong(f"{name} ended as {operation.status}: {operation.error}")
+    clip = FOLDER / "operation.mp4"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(operation.result["url"])
+    await anyio.Path(clip).write_bytes(answer.content)
+    found = await media.probe(clip, count_frames=True)
+    _, _, size = WANTED[name]
+    if found.video is None or (found.video.width, found.video.height) != size or found.duration != SECONDS:
+        raise Wrong(f"the clip of {name} is not {size[0]}×{size[1]} and {SECONDS} s long")
+    return f"{float(found.duration):.2f} s, {size[0]}×{size[1]}"

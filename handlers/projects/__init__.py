@@ -1,0 +1,50 @@
+"""The room of projects: what a video studio keeps of them, and the films that they become.
+
+Functions wait; `AsyncProjects` has the same as methods for an event loop.
+"""
+
+from handlers.projects.blocking import (
+    close,
+    create_project,
+    list_voices,
+    load_project,
+    reorder_clips,
+    request_export,
+    save_audio_file,
+    save_clip,
+    save_clip_record,
+    save_export,
+    save_voice,
+    sync_scenes,
+    update_project,
+    upload_audio,
+    upload_video_clip,
+)
+from handlers.projects.files import ProjectError
+from handlers.projects.handler import app
+from handlers.projects.store import AsyncProjects, ProjectNotFound, configured
+from handlers.projects.sync import ProjectSync
+
+__all__ = [
+    "AsyncProjects",
+    "ProjectError",
+    "ProjectNotFound",
+    "ProjectSync",
+    "app",
+    "close",
+    "configured",
+    "create_project",
+    "list_voices",
+    "load_project",
+    "reorder_clips",
+    "request_export",
+    "save_audio_file",
+    "save_clip",
+    "save_clip_record",
+    "save_export",
+    "save_voice",
+    "sync_scenes",
+    "update_project",
+    "upload_audio",
+    "upload_video_clip",
+]

@@ -1,0 +1,80 @@
+"""The files of projects: each lies in its project's folder of a bucket."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from anyio import to_thread
+
+from listener.errors import ListenerError
+from listener.kit import media, storage
+from listener.kit.storage import Storage
+from listener.kit.tables import Row
+
+FILES = {"clips": ("clips", "clips"), "audio_files": ("audio", "audio"), "exports": ("exports", "final")}
+"""By table: the bucket of its files, and their folder in that of the project."""
+
+
+class ProjectError(ListenerError):
+    """What was asked of a project makes no sense; the text says why."""
+
+
+class ProjectFiles:
+    """Puts files there, and finds them again.
+
+    Args:
+        files: the storage of the buckets; None takes the one chosen with `storage.use`.
+    """
+
+    def __init__(self, files: Storage | None) -> None:
+        self._files = files
+
+    @property
+    def _storage(self) -> Storage:
+        return self._files or storage.current()
+
+    async def upload(self, project_id: str, table: str, data: bytes | Path, name: str) -> str:
+        """Store a file; answers its address.
+
+        Raises:
+            ProjectError: it is not what rows of this table are about.
+        """
+        bucket, part = FILES[table]
+        with tempfile.TemporaryDirectory() as folder:
+            path = data if isinstance(data, Path) else Path(folder) / "file"
+            if isinstance(data, bytes):
+                await to_thread.run_sync(path.write_bytes, data)
+            try:
+                found = await media.probe(path)
+            except media.MediaError as error:
+                raise ProjectError(f"This can't be kept with the project: {error}") from error
+            if (found.video if table == "clips" else found.audio) is None:
+                wanted = "picture" if table == "clips" else "sound"
+                raise ProjectError(f"This can't be kept with the project: it has no {wanted}.")
+            key = f"projects/{project_id}/{part}/{name}"
+            await self._storage.upload(bucket, path, key)
+        return await self._storage.url(bucket, key)
+
+    async def place(self, project_id: str, table: str, url: str) -> dict[str, str]:
+        """The columns that say where a file is; with its key, if it lies in this storage."""
+        bucket, part = FILES[table]
+        place = {"file_url": url}
+        found = re.search(rf"projects/{re.escape(project_id)}/{part}/.+", unquote(urlsplit(url).path))
+        if found is None:
+            return place
+        try:
+            ours = await self._storage.url(bucket, found[0])
+        except storage.StorageError:
+            return place
+        is_ours = ours.partition("?")[0] == url.partition("?")[0]
+        return place | ({"storage_key": found[0]} if is_ours else {})
+
+    async def renew(self, row: Row, column: str, bucket: str, key: str) -> None:
+        """Write a new address into a row, where there is a file."""
+        try:
+            row[column] = await self._storage.url(bucket, key)
+        except storage.StorageError:
+            return  # the old address says as much

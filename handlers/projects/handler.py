@@ -1,0 +1,120 @@
+"""The queue `project_exports`: a row of `exports` becomes a film of the project's clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+from anyio import to_thread
+
+from handlers.export import FilmError, outcomes, render_film
+from handlers.projects.film import Piece, assemble
+from handlers.projects.store import in_order
+from listener import App, Job, Retry
+from listener.kit import media, storage, tables
+from listener.kit.fetch import FetchError, fetch
+from listener.kit.tables import TablesUnavailable
+
+app = App()
+
+MAX_BYTES = 4 * 1024**3  # of one file
+FETCHED = 20  # percent of the progress
+
+
+class Exported(TypedDict):
+    """The columns of the row that a finished film fills."""
+
+    file_url: str
+    storage_key: str
+    resolution: str
+    duration: float
+
+
+@app.handler("project_exports", concurrency=1, timeout=3600)
+async def export(job: Job) -> Exported:
+    """Renders the project that the row names."""
+    project_id = str(job.row["project_id"])
+    with outcomes():
+        try:
+            (project,) = await tables.current().select("projects", where={"id": project_id})
+            clips = await tables.current().select("clips", where={"project_id": project_id})
+            sounds = await tables.current().select("audio_files", where={"project_id": project_id})
+        except TablesUnavailable as error:
+            raise Retry(str(error)) from error
+        clips.sort(key=in_order)
+        job.progress(1, "fetching clips")
+        shelf = _Shelf(job, len(clips) + len(sounds))
+        pictures = await shelf.bring(clips, "clips", "prompt")
+        film, files = assemble(
+            pictures,
+            await shelf.bring(sounds, "audio", "name"),
+            project["settings"],
+            job.row["resolution"],
+        )
+        rendering = job.workdir / "film"
+        rendering.mkdir()
+        made = await render_film(
+            film,
+            files,
+            rendering,
+            on_progress=lambda percent, words: job.progress(FETCHED + 0.7 * percent, words),
+        )
+        for warning in made.warnings:
+            job.warn(warning)
+
+        job.progress(92, "uploading")
+        folder = f"projects/{project_id}/final/{job.key}"
+        url = await storage.publish("exports", made.path, f"{folder}/film.mp4", fence=job.fence)
+    return {
+        "file_url": url,
+        # As `publish` names what an attempt made.
+        "storage_key": f"{folder}/film-{job.fence}.mp4",
+        "resolution": f"{film.width}x{film.height}",
+        "duration": round(float(made.duration), 3),
+    }
+
+
+class _Shelf:
+    """Files of the project on the local disk."""
+
+    def __init__(self, job: Job, expected: int) -> None:
+        self._job = job
+        self._expected = max(1, expected)
+        self._brought = 0
+
+    async def bring(self, rows: Sequence[Mapping[str, Any]], bucket: str, named: str) -> list[Piece]:
+        """Fetches the files of these rows, and looks into them.
+
+        Raises:
+            FilmError: one is missing, or is not media.
+            FetchError, StorageError: one could not be fetched.
+        """
+        names = [row[named] or f"number {number}" for number, row in enumerate(rows, 1)]
+        names = [f"{name[:60]}…" if len(name) > 60 else name for name in names]
+        paths = [await self._bring(row, name, bucket) for row, name in zip(rows, names, strict=True)]
+        found = await media.probe_all(paths) if paths else []
+        pieces = []
+        for row, name, path, looked in zip(rows, names, paths, found, strict=True):
+            if isinstance(looked, media.MediaError):
+                raise FilmError(f"“{name}” can't be used: {str(looked).replace(path.name, 'it', 1)}")
+            pieces.append(Piece(row, name, path, looked))
+        return pieces
+
+    async def _bring(self, row: Mapping[str, Any], name: str, bucket: str) -> Path:
+        self._brought += 1
+        self._job.progress(FETCHED * self._brought / self._expected)
+        target = self._job.workdir / f"in{self._brought}.bin"
+        if row["storage_key"]:
+            # The table holds keys to the folder of their project.
+            try:
+                found = await storage.download(bucket, row["storage_key"], self._job.workdir)
+            except storage.ObjectNotFound as error:
+                raise FilmError(f"The file of “{name}” is not in the storage (any more).") from error
+            return await to_thread.run_sync(found.rename, target)
+        if not row["file_url"]:
+            raise FilmError(f"“{name}” has no file yet.")
+        try:
+            return await fetch(row["file_url"], target, max_bytes=MAX_BYTES)
+        except FetchError as error:
+            raise FetchError(f"“{name}” could not be fetched: {error}", permanent=error.permanent) from error

@@ -1,0 +1,215 @@
+"""Checks of a Supabase project: its address and key, and what its REST API, Realtime and Storage do."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+from listener.cli.doctor.finding import Finding, bad, doubtful, good
+from listener.cli.doctor.schema import check_queue
+from listener.errors import DatabaseError, DatabaseUnavailable, SchemaError
+from listener.kit.storage import StorageError
+from listener.kit.supabase_storage import SupabaseStorage
+from listener.log import redact, text_of
+from listener.rest import KeyRefused
+from listener.source.realtime_connection import Connection
+from listener.store import Store
+from listener.transport import RestTransport
+
+PATIENCE = 10.0  # seconds
+SMALL = 100_000_000  # bytes; a film of some minutes is larger
+KEYS = "Copy the secret or service_role key from the project's API settings."
+
+
+async def check_supabase(url: str, key: str, *, alone: bool) -> AsyncIterator[Finding]:
+    """Look at the project.
+
+    Args:
+        alone: whether there is no other way to the database.
+    """
+    for finding in (_check_url(url), _check_key(url, key)):
+        yield finding
+        if finding.level == "failure":
+            return
+    answers = True
+    async for finding in _check_rest(url, key, alone=alone):
+        answers = answers and finding.check != "project"
+        yield finding
+    if answers:
+        yield await _check_realtime(url, key)
+        async for finding in _check_storage(url, key):
+            yield finding
+
+
+def _check_url(url: str) -> Finding:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if project := re.search(r"supabase\.com/dashboard/project/(\w+)", url):
+        return bad(
+            "url", "this is the dashboard's address", f"Set SUPABASE_URL=https://{project[1]}.supabase.co"
+        )
+    if host.endswith(".supabase.co") and (parts.path or host.startswith("db.")):
+        ref = host.removesuffix(".supabase.co").removeprefix("db.")
+        return bad(
+            "url",
+            "SUPABASE_URL is more than the project's address",
+            f"Set SUPABASE_URL=https://{ref}.supabase.co",
+        )
+    if parts.scheme != "https" and not _is_near(host):
+        return bad("url", "the key would be sent unencrypted", f"Set SUPABASE_URL=https://{parts.netloc}")
+    return good("url", url)
+
+
+def _is_near(host: str) -> bool:
+    """Whether it is on this machine or in a network of one's own, such as that of containers."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal"))
+
+
+def _check_key(url: str, key: str) -> Finding:
+    if key.startswith("sb_secret_"):
+        return good("key", "a secret key")
+    claims = _claims(key)
+    if not claims:
+        return bad("key", "SUPABASE_SERVICE_KEY holds no key that Supabase gives out", KEYS)
+    if claims.get("role") != "service_role":
+        return bad("key", f"SUPABASE_SERVICE_KEY is a key or token of {claims.get('role')}", KEYS)
+    host = urlsplit(url).hostname or ""
+    ref = claims.get("ref")
+    if host.endswith(".supabase.co") and ref and host != f"{ref}.supabase.co":
+        return bad(
+            "key",
+            f"the key is that of another project, {ref}",
+            f"{KEYS} Or set SUPABASE_URL=https://{ref}.supabase.co",
+        )
+    if claims.get("exp", float("inf")) < time.time():
+        return bad("key", "the key has expired", KEYS)
+    return good("key", "a service_role key of the older kind; a secret key can be changed more easily")
+
+
+def _claims(key: str) -> dict[str, Any]:
+    try:
+        payload = key.split(".")[1]
+        return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+    except (IndexError, TypeError, ValueError):
+        return {}
+
+
+async def _check_rest(url: str, key: str, *, alone: bool) -> AsyncIterator[Finding]:
+    transport = RestTransport(url, key)
+    store = Store(transport)
+    judge = bad if alone else doubtful
+    try:
+        began = time.perf_counter()
+        await store.check_schema()
+        yield good("rest", f"the verbs can be called, in {(time.perf_counter() - began) * 1000:.0f} ms")
+        if alone:
+            for queue in (await store.stats() or {"queues": []})["queues"]:
+                for finding in check_queue(queue):
+                    yield finding
+    except KeyRefused as error:
+        yield bad("project", str(error), KEYS)
+    except DatabaseUnavailable as error:
+        yield bad(
+            "project", str(error), "Check SUPABASE_URL, and in the dashboard that the project is not paused."
+        )
+    except SchemaError as error:
+        mend = "Paste what `listener migrate --print` says into the SQL editor, or run it with DATABASE_URL."
+        yield judge("rest", str(error), mend)
+    except DatabaseError as error:
+        yield judge("rest", str(error), error.hint or "Run: listener migrate")
+    finally:
+        await transport.close()
+
+
+async def _check_realtime(url: str, key: str) -> Finding:
+    """Send a message to a channel of our own, and hear it."""
+    topic = f"listener::doctor:{secrets.token_hex(8)}"
+    heard = anyio.Event()
+    connection = Connection(url, key)
+    mend = "See in the dashboard under Realtime that it is enabled, and how many connections it has."
+    try:
+        await connection.open()
+        if not connection.over.is_set():
+            channel = connection.channel(topic)
+            channel.on_broadcast("doctor", lambda _: heard.set())
+            await connection.join(channel)
+            began = time.perf_counter()
+            message = {"topic": topic, "event": "doctor", "payload": {}, "private": True}
+            headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+            async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
+                with anyio.move_on_after(PATIENCE):
+                    while not heard.is_set() and not connection.over.is_set():
+                        # Whoever has not joined yet hears nothing of it.
+                        await http.post(f"{url}/realtime/v1/api/broadcast", json={"messages": [message]})
+                        with anyio.move_on_after(1):
+                            await heard.wait()
+            took = time.perf_counter() - began
+    except httpx.HTTPError as error:
+        return doubtful("realtime", f"a message could not be sent ({type(error).__name__})", mend)
+    finally:
+        await connection.close()
+    if heard.is_set():
+        return good("realtime", f"a message took {took * 1000:.0f} ms")
+    why = "refused" if connection.reason == "refused" else f"silent for {PATIENCE:g} s"
+    return doubtful("realtime", f"Realtime is {why}, so rows are not announced through it", mend)
+
+
+async def _check_storage(url: str, key: str) -> AsyncIterator[Finding]:
+    """Store an object, read it, and remove it."""
+    headers = {"apikey": key, "Authorization": f"Bearer {key}"}
+    mend = (
+        "See in the dashboard under Storage that the buckets are there; presets make those of their tables."
+    )
+    try:
+        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
+            answer = (await http.get(f"{url}/storage/v1/bucket")).raise_for_status().json()
+        buckets = {bucket["id"]: bucket for bucket in answer}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        yield doubtful("storage", f"the buckets can't be listed ({redact(text_of(error))})", mend)
+        return
+    if not buckets:
+        yield doubtful("storage", "the project has no bucket", mend)
+        return
+    for name, bucket in buckets.items():
+        limit = bucket.get("file_size_limit")
+        if limit and limit < SMALL:
+            more = f"Unless that is enough, raise the limit of the bucket {name} in the dashboard."
+            yield doubtful(
+                "storage", f"the bucket {name} takes files of up to {limit / 1e6:.0f} MB only", more
+            )
+    bucket = next(iter(buckets))
+    storage, object_key = (
+        SupabaseStorage(url, key, timeout=PATIENCE, patience=0),
+        f"listener-doctor/{secrets.token_hex(8)}",
+    )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "doctor")
+            await anyio.Path(path).write_bytes(b"doctor")
+            began = time.perf_counter()
+            await storage.upload(bucket, path, object_key)
+            await storage.download(bucket, object_key, Path(folder))
+            await storage.remove(bucket, object_key)
+    except StorageError as error:
+        yield doubtful("storage", f"{bucket}: {error}", mend)
+        return
+    took = (time.perf_counter() - began) * 1000
+    yield good(
+        "storage",
+        f"{', '.join(buckets)}; an object of {bucket} was stored, read and removed in {took:.0f} ms",
+    )

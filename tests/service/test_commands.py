@@ -1,0 +1,34 @@
+"""The commands of people, where there is no DATABASE_URL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+from click.testing import CliRunner
+from engine.harness import Table
+from standin.stack import Stack
+
+from listener.cli import main
+
+
+async def test_commands_work_over_the_rest_api(
+    project: Stack, owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = await Table(owner).create()
+    monkeypatch.setenv("SUPABASE_URL", project.url)
+    monkeypatch.setenv("SUPABASE_SERVICE_KEY", project.secret_key)
+
+    async def run(*arguments: str) -> str:
+        result = await asyncio.to_thread(CliRunner().invoke, main, list(arguments))
+        return result.output
+
+    assert "submitted a" in await run("submit", "jobs", "id=a")
+    queues = json.loads(await run("queues", "--json"))
+    assert {queue["queue"]: queue["waiting"] for queue in queues} == {"export": 0, "jobs": 1}
+    await run("cancel", "jobs", "a")
+    assert (await jobs.row("a"))["status"] == "cancelled"
+    refused = await run("watch", "jobs", "a")
+    assert refused == "error: the REST API takes no queries, which this command needs; set DATABASE_URL\n"

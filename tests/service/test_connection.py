@@ -1,0 +1,177 @@
+"""Which way to the database is taken, and what the service says of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from engine.harness import Table, app_of, until
+from engine.proxy import between
+from standin.pooler import pooling
+from standin.stack import Stack
+from structlog.testing import capture_logs
+
+from listener import Job
+from listener.config import Settings
+from listener.connection import Connection
+from listener.engine import Engine
+from listener.errors import ConfigError, DatabaseUnavailable
+from listener.metrics import Metrics
+
+from .running import serving
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notification is given up soon."""
+    monkeypatch.setattr("listener.connection.PATIENCE", 0.3)
+
+
+@asynccontextmanager
+async def opened(**settings: Any) -> AsyncIterator[tuple[Connection, str]]:
+    """The connection, and what it said of itself."""
+    connection = Connection(Settings.load(**settings))
+    with capture_logs() as logs:
+        await connection.open()
+        await connection.open()
+    (said,) = [log for log in logs if log["event"] == "connection chosen"]
+    yield connection, f"{said['database']}: {said['why']}"
+    await connection.close()
+
+
+async def test_where_notifications_arrive_it_listens(project: Stack, project_url: str) -> None:
+    async with opened(database_url=project_url, **keys(project)) as (connection, said):
+        assert (connection.events, connection.pooled) == ("notify", False)
+        assert said.startswith("Postgres at 127.0.0.1:")
+        assert said.endswith(": notifications arrive, so LISTEN tells of jobs")
+        assert "app" not in said
+        assert await connection.call("schema_version")
+
+
+async def test_behind_a_transaction_pooler_realtime_tells(project: Stack, project_url: str) -> None:
+    async with pooling(project_url) as url, opened(database_url=url, **keys(project)) as (connection, said):
+        assert (connection.events, connection.pooled) == ("realtime", True)
+        assert said.endswith(": a transaction-mode pooler passes no notifications, so Realtime tells of jobs")
+        assert await connection.call("schema_version")
+
+
+async def test_behind_a_transaction_pooler_alone_jobs_are_swept(project_url: str) -> None:
+    async with pooling(project_url) as url, opened(database_url=url) as (connection, said):
+        assert (connection.events, connection.pooled) == (None, True)
+        assert said.endswith("so jobs are found every 30 s only")
+        assert connection.sources(["jobs"], Nobody(), Metrics()) == []
+        (problem,) = connection.problems([])
+        assert "set DATABASE_URL to the session pooler (port 5432 at Supabase)" in problem
+        assert "SUPABASE_URL and SUPABASE_SERVICE_KEY" in problem
+
+
+async def test_supabases_own_pooler_is_known_by_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("listener.connection.notification_time")
+    url = "postgresql://postgres.abc:x@aws-0-eu-central-1.pooler.supabase.com:6543/postgres"
+    async with opened(database_url=url) as (connection, _):
+        assert connection.pooled
+
+
+async def test_without_a_database_url_it_is_the_rest_api(project: Stack) -> None:
+    async with opened(**keys(project)) as (connection, said):
+        assert (connection.events, connection.pooled) == ("realtime", False)
+        assert said == f"the REST API of {project.url}: DATABASE_URL is not set, so Realtime tells of jobs"
+        assert await connection.call("schema_version")
+
+
+async def test_a_database_that_is_away_may_be_tried_again(project_url: str) -> None:
+    async with between(project_url) as (proxy, url):
+        proxy.refuses = True
+        connection = Connection(Settings.load(database_url=url))
+        with pytest.raises(DatabaseUnavailable, match="can't be reached"):
+            await connection.open()
+        assert connection.pooled, "careful as long as it is not known"
+        proxy.refuses = False
+        await connection.open()
+        assert not connection.pooled
+        await connection.close()
+
+
+def test_settings_that_lead_nowhere_are_refused() -> None:
+    with pytest.raises(ConfigError, match="set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_KEY"):
+        Connection(Settings.load())
+
+
+async def test_a_pooled_service_runs_jobs_that_realtime_tells_of(
+    project: Stack, project_url: str, jobs: Table
+) -> None:
+    async def handle(_: Job) -> None: ...
+
+    async with (
+        pooling(project_url) as url,
+        serving(app_of(handle), database_url=url, **keys(project)) as service,
+    ):
+        keys_to_add = map(str, itertools.count())
+
+        async def tells() -> bool:
+            # As long as it does not hear yet, a sweep finds them.
+            await jobs.add(key := next(keys_to_add))
+            await jobs.becomes(key, "completed")
+            return service.metric("events_received_total", source="realtime", queue="jobs") >= 1
+
+        await until(tells)
+        assert service.metric("events_received_total", source="notify", queue="jobs") == 0
+
+
+async def test_a_pooled_service_without_realtime_sweeps_and_says_so(project_url: str, jobs: Table) -> None:
+    async def handle(_: Job) -> None: ...
+
+    async with (
+        pooling(project_url) as url,
+        serving(app_of(handle), database_url=url, poll_interval=0.2) as service,
+    ):
+        await jobs.add("a")
+        await jobs.becomes("a", "completed")
+        await until(lambda: service.engine.status.problems)
+        assert "passes no notifications" in service.engine.status.problems[0]
+        # Nothing was expected to announce it.
+        assert service.metric("missed_found_total", queue="jobs", found_by="sweep") == 0
+
+
+async def test_a_table_that_realtime_does_not_tell_of_is_named(
+    project: Stack, jobs: Table, owner: asyncpg.Connection
+) -> None:
+    async def handle(_: Job) -> None: ...
+
+    await jobs.attach(wake="notify")
+    app = app_of(handle)
+    async with serving(app, **keys(project)) as service:
+        (problem,) = await until(lambda: service.engine.status.problems)
+        assert problem.startswith("public.jobs sends what realtime does not hear")
+        assert "listener attach public.jobs jobs --wake both" in problem
+        # Another way to mend it.
+        await owner.execute(
+            "alter publication supabase_realtime add table jobs; grant select on jobs to service_role"
+        )
+        service.engine.connected()
+        await until(lambda: not service.engine.status.problems)
+
+
+class Nobody:
+    def wake(self, queue: str, source: str) -> None: ...
+    def stop(self, queue: str) -> None: ...
+    def connected(self) -> None: ...
+
+
+def keys(project: Stack) -> dict[str, str]:
+    return {"supabase_url": project.url, "supabase_service_key": project.secret_key}
+
+
+@pytest.fixture
+async def jobs(owner: asyncpg.Connection) -> Table:
+    return await Table(owner).create()
+
+
+def test_the_engine_needs_no_database_url(project: Stack) -> None:
+    async def handle(_: Job) -> None: ...
+
+    assert Engine(app_of(handle), Settings.load(**keys(project)), signals=False)
