@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PG15 := /usr/lib/postgresql/15/bin
+# Each process of pytest has a Postgres of its own; much of the time goes by in waiting.
+PARALLEL := --numprocesses auto
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-all check bench package lock
@@ -29,16 +31,18 @@ dev: $(READY) ## Run the service with an embedded Postgres that is kept
 	$(BIN)/listener dev --preset supabase_shim --preset export_jobs
 
 test: $(READY) ## Run the tests; needs nothing but this checkout
-	$(BIN)/pytest --quiet
+	$(BIN)/pytest --quiet $(PARALLEL)
 
 test-all: $(READY) ## Also run them on Debian's Postgres and ffmpeg, and longer
 	@test -x $(PG15)/postgres && test -x /usr/bin/ffmpeg && test -x /usr/bin/strace && \
 	  test -x /usr/bin/chromedriver && command -v npm >/dev/null || \
 	  { echo "Something is missing; on Debian: apt install postgresql-15 ffmpeg strace npm chromium chromium-driver"; exit 1; }
-	LISTENER_FFMPEG= $(BIN)/pytest --quiet
-	$(BIN)/pytest --quiet -m system
+	@# What needs the system's packages mostly waits: it goes on beside the rest, and is shown at the end.
+	log=$$(mktemp); $(BIN)/pytest --quiet -m system >$$log 2>&1 & system=$$!; \
+	LISTENER_FFMPEG= $(BIN)/pytest --quiet $(PARALLEL); all=$$?; \
 	LISTENER_TEST_PG_BIN=$(PG15) LISTENER_FFMPEG=/usr/bin/ffmpeg HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --quiet \
-	  tests/store tests/sql tests/isolation tests/properties tests/engine tests/kit tests/export
+	  $(PARALLEL) tests/store tests/sql tests/isolation tests/properties tests/engine tests/kit tests/export; old=$$?; \
+	wait $$system; waited=$$?; cat $$log; rm $$log; exit $$((all | old | waited))
 
 check: $(READY) ## Lint, check types, layers and formatting
 	$(BIN)/ruff check .

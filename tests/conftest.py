@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
+import structlog
 from hypothesis import settings as hypothesis_settings
 
 from listener import migrate
@@ -38,6 +39,13 @@ hypothesis_settings.register_profile("thorough", deadline=None, print_blob=True,
 hypothesis_settings.load_profile("default")
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """A command that a test ran in this process has configured the logs for itself, not for later tests."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,18 @@ def reach(film: Film, clock: Clock, place: Placement, size: tuple[Fraction, Frac
     return Box(first_x, first_y, end_x - first_x, end_y - first_y).seen(film)
 
 
+def covers(film: Film, clock: Clock, place: Placement, size: tuple[Fraction, Fraction]) -> bool:
+    """Whether a clip that isn't turned reaches all edges of the film in every frame."""
+    if place.rotation.constant is None or place.rotation.constant % 360:
+        return False
+    sides = (film.width, size[0], place.scale_x, place.x), (film.height, size[1], place.scale_y, place.y)
+    return all(
+        float(length) * abs(clock.at(scale, tick)) - 2 * abs(clock.at(move, tick)) > extent - 0.001
+        for tick in range(clock.first, clock.end)
+        for extent, length, scale, move in sides
+    )
+
+
 def motion(place: Placement) -> tuple[Curve, ...]:
     return place.x, place.y, place.scale_x, place.scale_y, place.rotation
 

@@ -157,6 +157,12 @@ MOVING = {
         scale_y=line((0, 0.3), (1, 0.9)),
         rotation=line((0.1, -45), (0.9, 200)),
     ),
+    "comes near, beyond all edges": Placement(
+        x=line((0, 0), (1, 61)),
+        y=line((0, 0), (1, -40)),
+        scale_x=line((0, 1), (1, 1.7)),
+        scale_y=line((0, -1), (1, -1.63)),
+    ),
     "jumps": Placement(
         x=Curve((Key(Fraction(0), -60.0, hold=True), Key(Fraction(1, 2), 61.0, hold=True))),
         scale_x=Curve.fixed(0.4),
