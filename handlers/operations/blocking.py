@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from handlers.operations.model import Operation, Status
 from handlers.operations.store import AsyncOperationStore
-from listener.kit.blocking import Blocking
+from listener.kit.blocking import Twin
 
 
-class OperationStore:
+class OperationStore(Twin[AsyncOperationStore]):
     """`AsyncOperationStore`, each method of which waits; they mean and raise the same. Close it when done.
 
     Args:
@@ -20,8 +19,7 @@ class OperationStore:
     """
 
     def __init__(self, store: AsyncOperationStore | None = None) -> None:
-        self._store = store or AsyncOperationStore()
-        self._blocking = Blocking()
+        super().__init__(store or AsyncOperationStore())
 
     def create(
         self,
@@ -31,11 +29,11 @@ class OperationStore:
         metadata: Mapping[str, Any] | None = None,
     ) -> Operation:
         """See `AsyncOperationStore.create`."""
-        return self._blocking.call(self._store.create, id, message=message, metadata=metadata)
+        return self._blocking.call(self._client.create, id, message=message, metadata=metadata)
 
     def get(self, id: str) -> Operation | None:  # noqa: A002
         """See `AsyncOperationStore.get`."""
-        return self._blocking.call(self._store.get, id)
+        return self._blocking.call(self._client.get, id)
 
     def update(
         self,
@@ -47,24 +45,24 @@ class OperationStore:
     ) -> Operation:
         """See `AsyncOperationStore.update`."""
         return self._blocking.call(
-            self._store.update, id, progress=progress, message=message, metadata=metadata
+            self._client.update, id, progress=progress, message=message, metadata=metadata
         )
 
     def complete(self, id: str, result: Any = None, *, message: str | None = None) -> Operation:  # noqa: A002
         """See `AsyncOperationStore.complete`."""
-        return self._blocking.call(self._store.complete, id, result, message=message)
+        return self._blocking.call(self._client.complete, id, result, message=message)
 
     def fail(self, id: str, error: str) -> Operation:  # noqa: A002
         """See `AsyncOperationStore.fail`."""
-        return self._blocking.call(self._store.fail, id, error)
+        return self._blocking.call(self._client.fail, id, error)
 
     def list(self, *, status: Status | None = None, limit: int = 100) -> builtins.list[Operation]:
         """See `AsyncOperationStore.list`."""
-        return self._blocking.call(self._store.list, status=status, limit=limit)
+        return self._blocking.call(self._client.list, status=status, limit=limit)
 
     def subscribe(self, id: str) -> Iterator[Operation]:  # noqa: A002
         """See `AsyncOperationStore.subscribe`."""
-        changes = self._store.subscribe(id)
+        changes = self._client.subscribe(id)
         try:
             while True:
                 try:
@@ -73,16 +71,3 @@ class OperationStore:
                     return
         finally:
             self._blocking.call(changes.aclose)
-
-    def close(self) -> None:
-        """Give back the connections."""
-        self._blocking.call(self._store.close)
-        self._blocking.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from handlers.studio.client import AsyncStudioJobsClient, Statistics, Statuses
-from listener.kit.blocking import Blocking
+from listener.kit.blocking import Twin
 from listener.kit.tables import Row, Tables
 
 
-class StudioJobsClient(Statuses):
+class StudioJobsClient(Statuses, Twin[AsyncStudioJobsClient]):
     """`AsyncStudioJobsClient`, each method of which waits; they mean and raise the same. Close it when done.
 
     Args:
@@ -20,8 +19,7 @@ class StudioJobsClient(Statuses):
     """
 
     def __init__(self, tables: Tables | None = None, *, token: str | None = None) -> None:
-        self._client = AsyncStudioJobsClient(tables, token=token)
-        self._blocking = Blocking()
+        super().__init__(AsyncStudioJobsClient(tables, token=token))
 
     def create_job(
         self,
@@ -63,16 +61,3 @@ class StudioJobsClient(Statuses):
     def statistics(self) -> Statistics:
         """See `AsyncStudioJobsClient.statistics`."""
         return self._blocking.call(self._client.statistics)
-
-    def close(self) -> None:
-        """Give back the connections."""
-        self._blocking.call(self._client.close)
-        self._blocking.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

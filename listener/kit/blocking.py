@@ -6,16 +6,35 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Generic, ParamSpec, Self, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from listener.kit.per_loop import Closes
+
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C", bound=Closes)
 
 
-class Blocking:
+class Closing:
+    """Is closed at the end of the block that it is the context manager of."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Blocking(Closing):
     """An event loop in a thread; close it, or use it as a context manager.
 
         with Blocking() as blocking:
@@ -48,15 +67,25 @@ class Blocking:
             self._portal.call(self._portal.stop, True)
             self._thread.join()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     async def _serve(self) -> None:
         async with BlockingPortal() as self._portal:
             self._started.set()
             await self._portal.sleep_until_stopped()
+
+
+class Twin(Closing, Generic[C]):
+    """The twin of an asynchronous client for programs without an event loop: each of its methods calls one of the
+    client's by `self._blocking`, and waits.
+
+    Args:
+        client: closed together with this.
+    """
+
+    def __init__(self, client: C) -> None:
+        self._client = client
+        self._blocking = Blocking()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._blocking.call(self._client.close)
+        self._blocking.close()

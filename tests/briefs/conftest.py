@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from processes import Serve, serving
 
 from listener import migrate
 
-ROOT = Path(__file__).parents[2]
 USER = "6f1c0000-0000-4000-8000-000000000001"
-
-Serve = Callable[..., "subprocess.Popen[bytes]"]
 
 
 class Briefs:
@@ -82,24 +77,11 @@ def stranger() -> str:
 @pytest.fixture
 def serve(database: str, tmp_path: Path) -> Iterator[Serve]:
     """Starts a service in a process of its own; all of them end with the test."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(**settings: str) -> subprocess.Popen[bytes]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "DATABASE_URL": database,
-            "ENABLE_HEALTH_CHECK": "false",
-            "LEASE": "1.2",
-            "HEARTBEAT": "0.3",
-            **settings,
-        }
-        with (tmp_path / f"log {len(processes)}").open("wb") as log:
-            command = [sys.executable, "-m", "tests.briefs.service"]
-            processes.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=log))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    environment = {
+        "DATABASE_URL": database,
+        "ENABLE_HEALTH_CHECK": "false",
+        "LEASE": "1.2",
+        "HEARTBEAT": "0.3",
+    }
+    with serving(tmp_path, "tests.briefs.service", **environment) as start:
+        yield start

@@ -14,8 +14,9 @@ import time
 import asyncpg
 from conftest import Connect
 from engine.harness import until
+from processes import Serve
 
-from .conftest import Briefs, Serve
+from .conftest import Briefs
 
 BRIEFS = int(os.environ.get("BRIEFS_SOAK", "40"))
 PIPELINES = ("video", "image", "audio", "text")

@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 from engine.harness import until
+from processes import Serve, serving
 
 from listener import migrate
 
 from .conftest import KEY, PRESETS
 from .provider import IN_PROGRESS, FalServer
 
-ROOT = Path(__file__).parents[2]
-
-Serve = Callable[..., subprocess.Popen[bytes]]
-
 
 @pytest.fixture
 def serve(database: str, fal: FalServer, tmp_path: Path) -> Iterator[Serve]:
     """Starts the room as a service of its own."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(**settings: str) -> subprocess.Popen[bytes]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "DATABASE_URL": database,
-            "STORAGE_DIR": str(tmp_path / "files"),
-            "PUBLIC_URL": "http://127.0.0.1:1",
-            "HEALTH_CHECK_PORT": "0",
-            "MEDIA_HOSTS": fal.host,
-            "CLIPS_PROVIDER": "fal",
-            "FAL_KEY": KEY,
-            "CLIPS_FAL_URL": fal.url,
-            "LEASE": "1.5",
-            "HEARTBEAT": "0.3",
-            **settings,
-        }
-        with (tmp_path / f"log {len(processes)}").open("wb") as log:
-            command = [sys.executable, "-m", "listener", "run", "handlers.clips.handler:app"]
-            processes.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=log, stderr=log))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    environment = {
+        "DATABASE_URL": database,
+        "STORAGE_DIR": str(tmp_path / "files"),
+        "PUBLIC_URL": "http://127.0.0.1:1",
+        "HEALTH_CHECK_PORT": "0",
+        "MEDIA_HOSTS": fal.host,
+        "CLIPS_PROVIDER": "fal",
+        "FAL_KEY": KEY,
+        "CLIPS_FAL_URL": fal.url,
+        "LEASE": "1.5",
+        "HEARTBEAT": "0.3",
+    }
+    with serving(tmp_path, "listener", "run", "handlers.clips.handler:app", **environment) as start:
+        yield start
 
 
 @pytest.fixture

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 from engine.harness import Table, until
-
-ROOT = Path(__file__).parents[2]
+from processes import Serve, serving
 
 QUICK = {"LEASE": "1.2", "HEARTBEAT": "0.3", "SHUTDOWN_GRACE": "0.2", "LOG_LEVEL": "info"}
-
-Serve = Callable[..., subprocess.Popen[bytes]]
 
 
 class Marks:
@@ -51,30 +45,9 @@ def marks(tmp_path: Path) -> Marks:
 @pytest.fixture
 def serve(database: str, marks: Marks, tmp_path: Path) -> Iterator[Serve]:
     """Starts a service; all of them end with the test."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(**settings: str) -> subprocess.Popen[bytes]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "DATABASE_URL": database,
-            "HEALTH_CHECK_PORT": "0",
-            "MARKS": str(marks.folder),
-            **QUICK,
-            **settings,
-        }
-        with (tmp_path / f"log {len(processes)}").open("wb") as log:
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "tests.crash.service"], env=environment, cwd=tmp_path, stderr=log
-                )
-            )
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    environment = {"DATABASE_URL": database, "HEALTH_CHECK_PORT": "0", "MARKS": str(marks.folder), **QUICK}
+    with serving(tmp_path, "tests.crash.service", **environment) as start:
+        yield start
 
 
 @pytest.fixture

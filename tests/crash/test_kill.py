@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from engine.harness import Table
+from processes import Serve
 
-from .conftest import Marks, Serve
+from .conftest import Marks
 
 PHASES = {"handler": "begun", "progress": "progress", "stage": "stage"}
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import anyio
 import pytest
 from engine.harness import Table, until
+from processes import Serve
 
-from .conftest import Marks, Serve
+from .conftest import Marks
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
