@@ -8,10 +8,11 @@ from handlers.projects.handler import app as _projects
 from handlers.studio.handler import app as _studio
 from listener import App
 
+# Nobody has the tables of all rooms.
 app = App()
-app.include(_briefs)
-app.include(_clips)
-app.include(_export)
-app.include(_operations)
-app.include(_projects)
-app.include(_studio)
+app.include(_briefs, optional=True)
+app.include(_clips, optional=True)
+app.include(_export, optional=True)
+app.include(_operations, optional=True)
+app.include(_projects, optional=True)
+app.include(_studio, optional=True)

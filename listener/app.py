@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints, is_typeddict
 
@@ -44,6 +44,7 @@ class Handler:
         concurrency: slots, the jobs that run at once in one process.
         timeout: seconds that an attempt may take; None takes the process's default.
         columns: the names that the function declares to return, where a TypedDict says so.
+        optional: whether the queue may well have no table.
     """
 
     queue: str
@@ -51,6 +52,7 @@ class Handler:
     concurrency: int
     timeout: float | None
     columns: frozenset[str] | None
+    optional: bool = False
 
     @property
     def is_async(self) -> bool:
@@ -144,14 +146,17 @@ class App:
 
         return register
 
-    def include(self, other: App) -> None:
+    def include(self, other: App, *, optional: bool = False) -> None:
         """Take over all handlers, routes, chores and settings of another app.
+
+        Args:
+            optional: it is fine when no table is attached as its queues, because not every user of this app has them.
 
         Raises:
             ConfigError: both have a handler for the same queue.
         """
         for handler in other.handlers.values():
-            self._add(handler)
+            self._add(replace(handler, optional=True) if optional else handler)
         self._routers += other.routers
         self._chores += other.chores
         self._settings += other.settings

@@ -8,8 +8,10 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import anyio
 import structlog
@@ -22,11 +24,13 @@ from listener.broadcast import Broadcast
 from listener.chores import Chores
 from listener.config import Settings
 from listener.connection import Connection
+from listener.deadline import Deadline
 from listener.dispatcher import Dispatcher
-from listener.errors import ConfigError, DatabaseUnavailable
+from listener.errors import ConfigError, DatabaseUnavailable, ListenerError
 from listener.executor import Attempt
 from listener.job import Job
 from listener.leases import Leases
+from listener.log import summary
 from listener.maintenance import Maintenance
 from listener.metrics import Metrics
 from listener.metrics import Source as SourceName
@@ -37,11 +41,13 @@ from listener.source import Source
 from listener.status import Status
 from listener.store import Store
 from listener.watchdog import Watchdog
-from listener.web import WebServer, create_app, webhook
+from listener.web import WebServer, create_app, dashboard, webhook
 
 log = structlog.get_logger(__name__)
 
 LAST_WORDS = 5.0
+# What a shutdown takes beside the grace and the last words, at most.
+FAREWELL = 3.0
 
 
 def new_worker_id() -> str:
@@ -58,7 +64,8 @@ class Engine:
         connection: the way to the database, where it is not to be made from the settings.
         routers: further HTTP routes for the service's own callers.
         open_routers: further HTTP routes that check their callers themselves.
-        signals: whether SIGTERM and SIGINT shut the service down.
+        signals: whether the process is the service's own: SIGTERM and SIGINT shut it down, and a shutdown that
+            something holds up ends the process.
 
     Attributes:
         worker_id: the id of this process in the database and the logs.
@@ -93,6 +100,8 @@ class Engine:
         self._served: dict[str, Served] = {}
         self._shutdown = anyio.Event()
         self._at_once = False
+        self._error: Exception | None = None
+        self._deadline = Deadline(lambda: [attempt.name for attempt in list(self._attempts.values())])
         self._changed = anyio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.status = Status(self.worker_id, lambda: len(self._attempts))
@@ -125,9 +134,9 @@ class Engine:
             found=lambda: self._dispatcher.wake(None, "sweep"),
         )
         own = webhook.routes(settings, self._called)
-        site = create_app(
-            settings, self.status, self.metrics, routers, [own, *app.routers, *open_routers], self._refresh
-        )
+        looks = dashboard.routes(self.status, self._ask)
+        shown = [own, dashboard.page(), *app.routers, *open_routers]
+        site = create_app(settings, self.status, self.metrics, [looks, *routers], shown, self._refresh)
         self._web = WebServer(site, settings, self.status)
         slots = sum(handler.concurrency for handler in self._handlers.values())
         self._threads = anyio.CapacityLimiter(slots)
@@ -170,6 +179,7 @@ class Engine:
         """
         self._at_once = self._at_once or at_once
         self._shutdown.set()
+        self._end_within(at_once=at_once)
         self._nudge()
 
     async def run(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -180,6 +190,8 @@ class Engine:
             ConfigError: a handler does not fit its queue, the port is taken, or TEMP_DIR can't be written to.
         """
         self._loop = asyncio.get_running_loop()
+        if self._signals:
+            self._deadline.watch()
         try:
             with scratch_folder(self._settings.temp_dir) as self._scratch:
                 await self._run(task_status)
@@ -187,6 +199,8 @@ class Engine:
             raise _single(group) from None
         finally:
             await self._connection.close()
+        if self._error is not None:
+            raise self._error
         log.info("service stopped", worker=self.worker_id)
 
     async def _run(self, task_status: TaskStatus[int | None]) -> None:
@@ -194,16 +208,30 @@ class Engine:
             if self._signals:
                 services.start_soon(self._hear_signals)
             services.start_soon(Watchdog(self.status).run, name="watchdog")
-            port = await services.start(self._web.run) if self._settings.enable_health_check else None
+            port = await services.start(self._serve_http) if self._settings.enable_health_check else None
             log.info("service started", worker=self.worker_id, queues=list(self._handlers), port=port)
             if await self._meet_database():
                 for component in (self._leases, self._settlement):
-                    services.start_soon(component.run)
+                    services.start_soon(self._guarded, component.run)
                 if self._broadcast:
-                    services.start_soon(self._broadcast.run)
+                    services.start_soon(self._guarded, self._broadcast.run)
                 await self._serve(task_status, port)
                 await self._say_goodbye()
             services.cancel_scope.cancel()
+
+    async def _serve_http(self, *, task_status: TaskStatus[int]) -> None:
+        await self._guarded(partial(self._web.run, task_status=task_status))
+
+    async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a part of the service. Its failure is a shutdown, so that jobs are handed on, and told after that."""
+        try:
+            await run()
+        except ConfigError:
+            raise
+        except Exception as error:
+            log.error("an internal error ends the service", error=summary(error))
+            self._error = self._error or error
+            self.shut_down(at_once=True)
 
     async def _meet_database(self) -> bool:
         """Wait until the database is there; False when the service is to stop before that."""
@@ -215,6 +243,8 @@ class Engine:
                 await self._register()
                 if misfits := self._misfits():
                     raise ConfigError(misfits[0])
+                if unused := sorted(self._handlers.keys() - self._served.keys()):
+                    log.info("no table is attached as these queues", queues=unused)
             except DatabaseUnavailable as error:
                 log.error("the service waits for its database", error=str(error))
                 with anyio.move_on_after(delay):
@@ -230,9 +260,9 @@ class Engine:
         async with anyio.create_task_group() as self._running:
             async with anyio.create_task_group() as hearing:
                 for source in self._sources:
-                    hearing.start_soon(source.run)
-                for component in (self._dispatcher, self._maintenance, self._chores):
-                    hearing.start_soon(component.run)
+                    hearing.start_soon(self._guarded, source.run)
+                for run in (self._dispatcher.run, self._maintenance.run, self._chores.run):
+                    hearing.start_soon(self._guarded, run)
                 task_status.started(port)
                 await self._shutdown.wait()
                 self.status.draining = True
@@ -256,18 +286,31 @@ class Engine:
         self._changed = anyio.Event()
 
     async def _say_goodbye(self) -> None:
+        unsettled = [attempt.delivery for attempt in self._attempts.values()]
         try:
             with anyio.move_on_after(2):
+                if unsettled:
+                    await self._store.settle(
+                        "release", [{"delivery": one.id, "fence": one.fence} for one in unsettled]
+                    )
                 await self._store.unregister(self.worker_id)
-        except DatabaseUnavailable:
-            log.debug("the database was away when the service stopped")
+        except ListenerError as error:
+            log.debug("the database knows nothing of the end of the service", error=str(error))
 
     async def _hear_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        numbers = signal.SIGTERM, signal.SIGINT
+        with anyio.open_signal_receiver(*numbers) as received:
+            for number in numbers:
+                # This is called also when the loop hangs, and hears nothing by its receiver.
+                signal.signal(number, lambda *_: self._end_within(at_once=self._deadline.is_set))
             async for number in received:
                 if self._shutdown.is_set():
                     log.warning("stopping at once", signal=signal.Signals(number).name)
                 self.shut_down(at_once=self._shutdown.is_set())
+
+    def _end_within(self, *, at_once: bool) -> None:
+        """Whatever a shutdown meets, the process is to end."""
+        self._deadline.within((0.0 if at_once else self._settings.shutdown_grace) + LAST_WORDS + FAREWELL)
 
     async def _register(self) -> list[str]:
         """Make this process known, and learn what its handlers must fit; answers what is wrong."""
@@ -288,11 +331,19 @@ class Engine:
         changes = {one.queue: one.changes for one in served if one.changes}
         for source in self._sources:
             source.watch(changes)
-        unattached = [
+        return [*self._misfits(), *self._unattached(), *self._connection.problems(served)]
+
+    def _unattached(self) -> list[str]:
+        missing = sorted(self._handlers.keys() - self._served.keys())
+        if not self._served and len(missing) > 1:
+            return [
+                f"no table is attached as any of the queues {', '.join(missing)}; run `listener attach TABLE QUEUE`"
+            ]
+        return [
             f"no table is attached as queue {queue!r}, which has a handler; run `listener attach TABLE {queue}`"
-            for queue in sorted(self._handlers.keys() - self._served.keys())
+            for queue in missing
+            if not self._served or not self._handlers[queue].optional
         ]
-        return [*self._misfits(), *unattached, *self._connection.problems(served)]
 
     def _misfits(self) -> list[str]:
         return [
@@ -323,6 +374,12 @@ class Engine:
         reading = asyncio.run_coroutine_threadsafe(self._maintenance.publish_stats(), self._loop)
         await asyncio.wait([asyncio.wrap_future(reading)], timeout=1.0)
 
+    async def _ask(self, question: dashboard.Question, patience: float) -> Any:
+        """From the HTTP thread: have the main loop ask the database; see `dashboard.Ask`."""
+        assert self._loop is not None  # noqa: S101 - nothing is asked before the database was met
+        asked = asyncio.run_coroutine_threadsafe(question(self._store), self._loop)
+        return await asyncio.wait_for(asyncio.wrap_future(asked), patience)
+
     # The life of an attempt.
 
     def _start(self, delivery: Delivery) -> None:
@@ -341,7 +398,7 @@ class Engine:
         )
         self._leases.hold(delivery)
         self._attempts[delivery.fence] = attempt
-        self._running.start_soon(self._attend, attempt, name=f"{delivery.queue} {delivery.key}")
+        self._running.start_soon(self._guarded, partial(self._attend, attempt), name=attempt.name)
 
     async def _attend(self, attempt: Attempt) -> None:
         try:

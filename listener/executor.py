@@ -59,6 +59,11 @@ class Attempt:
         self._stopped: str | None = None
         self._reason: RetryReason = "error"
 
+    @property
+    def name(self) -> str:
+        """Which job it is, for a person."""
+        return f"{self.delivery.queue} {self.delivery.key}"
+
     def stop(self, why: str) -> None:
         """End the handler: `lost` and `cancelled` write nothing more, `timeout` retries, `shutdown` releases."""
         if self._stopped is None:
@@ -72,7 +77,7 @@ class Attempt:
         try:
             self._verb, self._item = await self._perform()
         finally:
-            self._settlement.forget_progress(self.delivery)
+            self._unsaid = self._settlement.forget_progress(self.delivery)
             self._job.clean_up()
         self._seconds = time.perf_counter() - started
         self._metrics.run.observe(self._seconds)
@@ -84,6 +89,9 @@ class Attempt:
         if self._verb is None:
             answer = Answer("lost")
         else:
+            if self._verb == "snooze" and self._unsaid:
+                # The row stays as it is for a while, and nothing else says why.
+                await self._settlement.settle("progress", self.delivery, self._unsaid)
             answer = await self._settlement.settle(self._verb, self.delivery, self._item)
         self._count(answer)
 

@@ -34,6 +34,9 @@ class Connections:
         self._timeout = timeout
         self._pooled = pooled
         self._pool: asyncpg.Pool | None = None
+        # Used last, used next: what a call would wait for the pool's own bookkeeping, twice, is most of its time here.
+        self._idle: list[PoolConnectionProxy] = []
+        self._wanted = 0
 
     async def fetchval(self, query: str, *arguments: Any) -> Any:
         """The first column of the first row of any query; jsonb is what it holds.
@@ -52,12 +55,7 @@ class Connections:
     async def connection(self) -> AsyncIterator[PoolConnectionProxy]:
         """One connection for several statements; what is raised inside becomes as `fetchval` says."""
         try:
-            if self._pool is None:
-                self._pool = await self._open()
-            pool = self._pool
-            # A timeout of its own would cost the pool a task for each call.
-            async with asyncio.timeout(self._timeout):
-                connection = await pool.acquire()
+            connection = await self._take()
         except (asyncpg.PostgresError, *_BROKEN) as error:
             raise DatabaseUnavailable(f"the database can't be reached ({_reason(error)})") from error
         try:
@@ -75,13 +73,40 @@ class Connections:
             _drop(connection)
             raise
         finally:
-            await pool.release(connection)
+            await self._give_back(connection)
 
     async def close(self) -> None:
         """Drop every connection."""
         if self._pool is not None:
+            self._idle.clear()
             self._pool.terminate()
             self._pool = None
+
+    async def _take(self) -> PoolConnectionProxy:
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_open(connection):
+                return connection
+            await self._release(connection)
+        if self._pool is None:
+            self._pool = await self._open()
+        self._wanted += 1
+        try:
+            # A timeout of its own would cost the pool a task for each call.
+            async with asyncio.timeout(self._timeout):
+                return await self._pool.acquire()
+        finally:
+            self._wanted -= 1
+
+    async def _give_back(self, connection: PoolConnectionProxy) -> None:
+        if self._wanted or not _is_open(connection):
+            await self._release(connection)
+        else:
+            self._idle.append(connection)
+
+    async def _release(self, connection: PoolConnectionProxy) -> None:
+        if self._pool is not None:
+            await self._pool.release(connection)
 
     async def _open(self) -> asyncpg.Pool:
         pool: asyncpg.Pool = await asyncpg.create_pool(
@@ -108,6 +133,13 @@ class Connections:
 
 async def _keep(_: asyncpg.Connection) -> None:
     """No session state is ever set, so none needs a statement to reset it."""
+
+
+def _is_open(connection: PoolConnectionProxy) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has let go of it already, because it is closed
+        return False
 
 
 def _drop(connection: PoolConnectionProxy) -> None:

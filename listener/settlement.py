@@ -122,9 +122,12 @@ class Settlement:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._moved.set)
 
-    def forget_progress(self, delivery: Delivery) -> None:
-        """The attempt is over; its final word says the rest."""
-        self._progress.pop(delivery.fence, None)
+    def forget_progress(self, delivery: Delivery) -> dict[str, Any] | None:
+        """The attempt is over; answers what of its progress is not written yet."""
+        latest = self._progress.pop(delivery.fence, None)
+        if latest is None or not latest.is_new:
+            return None
+        return {"percent": latest.percent, "message": latest.message}
 
     async def run(self) -> None:
         """Write until cancelled."""

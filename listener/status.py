@@ -19,6 +19,7 @@ class Status:
     Attributes:
         schema_ok: whether the database's `listener` schema is one that this program can work with.
         draining: whether shutdown has begun, so that no job is claimed any more.
+        closing: whether the HTTP side ends now, so that answers without an end have to.
         problems: sentences about what needs a person, such as a queue that is broken. Replace the list, don't
             change it.
     """
@@ -30,6 +31,7 @@ class Status:
         self.active_jobs = active_jobs
         self.schema_ok = False
         self.draining = False
+        self.closing = False
         self.problems: list[str] = []
         self._clock = clock
         self._started_at = self._last_beat = clock()

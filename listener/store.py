@@ -120,6 +120,21 @@ class Store:
         answer: dict[str, Any] | None = await self._call("stats", worker=worker)
         return answer
 
+    async def overview(self, most: int = 20) -> dict[str, Any]:
+        """What a dashboard shows: the fleet's numbers, its processes, and the heads of the lists of jobs."""
+        return dict(await self._call("overview", most=most))
+
+    async def stuck(
+        self, queue: str | None = None, *, older: timedelta = timedelta(minutes=10), most: int = 50
+    ) -> list[dict[str, Any]]:
+        """What is overdue, and why."""
+        return list(await self._call("stuck", queue=queue, older=older, most=most))
+
+    async def glance(self, queue: str, key: str) -> dict[str, Any] | None:
+        """One job as `look` shows it, but without its row's own columns and its checkpoint; None without a row."""
+        answer: dict[str, Any] | None = await self._call("glance", queue=queue, key=key)
+        return answer
+
     # By people.
 
     async def attach(self, table: str, queue: str, **options: Any) -> dict[str, Any]:
@@ -147,11 +162,11 @@ class Store:
         return int(await self._call("adopt", queue=queue, older=older))
 
     async def requeue(self, queue: str, keys: Sequence[str]) -> int:
-        """Let jobs run again from the start."""
+        """Let jobs run again from the start; answers how many rows of that queue there were."""
         return int(await self._call("requeue", queue=queue, keys=list(keys)))
 
     async def cancel(self, queue: str, keys: Sequence[str], reason: str = "cancelled") -> int:
-        """End unfinished jobs."""
+        """End unfinished jobs of that queue; answers how many there were."""
         return int(await self._call("cancel", queue=queue, keys=list(keys), reason=reason))
 
     async def pause(self, queue: str) -> bool:
@@ -175,12 +190,6 @@ class Store:
     ) -> list[dict[str, Any]]:
         """Unfinished jobs, or with a final state the finished ones, newest first."""
         return list(await self._call("jobs", queue=queue, state=state, most=most))
-
-    async def stuck(
-        self, queue: str | None = None, *, older: timedelta = timedelta(minutes=10), most: int = 50
-    ) -> list[dict[str, Any]]:
-        """What is overdue, and why."""
-        return list(await self._call("stuck", queue=queue, older=older, most=most))
 
     async def look(self, queue: str, key: str) -> dict[str, Any] | None:
         """One job: its row's word, progress, message and error, its delivery and its attempts; None without a row."""

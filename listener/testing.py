@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import asyncpg
+import httpx
 
 from listener import migrate
 from listener.app import App
@@ -20,6 +21,25 @@ from listener.engine import Engine
 from listener.kit import storage, tables
 from listener.kit.storage_http import routes
 from listener.kit.tables_postgres import PostgresTables
+
+
+class Wrong(Exception):
+    """What came out is not what was wanted."""
+
+
+async def download(url: str, target: Path) -> Path:
+    """Fetch a result as a browser would.
+
+    Raises:
+        Wrong: it can't be had.
+    """
+    async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
+        if answer.status_code != httpx.codes.OK:
+            raise Wrong(f"the download answered {answer.status_code}")
+        async with await anyio.open_file(target, "wb") as file:
+            async for part in answer.aiter_bytes():
+                await file.write(part)
+    return target
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,10 @@ from rich.table import Table
 
 from handlers import briefs
 from handlers.briefs.step import BUCKET
-from listener import log
 from listener.kit import ffmpeg, media
-from listener.testing import Stage, stage
+from listener.testing import Stage, Wrong, download, stage
 
-FOLDER = Path(".demo")
+TITLE = "A brief becomes a film, step by step, each step a job"
 PATIENCE = 240.0
 FINAL = {"completed", "failed", "cancelled"}
 OLD = "an older worker"
@@ -40,21 +39,13 @@ class Ended:
     steps: list[tuple[str, str, float]]
 
 
-def main() -> int:
-    """Run the demonstration; 0 only when each brief's film was probed and is right."""
-    console = Console(highlight=False, soft_wrap=True)
-    log.configure("error")
-    FOLDER.mkdir(exist_ok=True)
-    console.print("[bold]A brief becomes a film, step by step, each step a job[/bold]")
-    return anyio.run(_demonstrate, console)
-
-
-async def _demonstrate(console: Console) -> int:
-    async with stage(briefs.app, FOLDER / "storage", presets=("supabase_shim", "briefs")) as made:
-        console.print(f"  service is up at {made.address}/health")
+async def show(folder: Path, console: Console) -> str:
+    """Run the demonstration; each brief's film is probed. Answers what was made."""
+    async with stage(briefs.app, folder / "storage", presets=("supabase_shim", "briefs")) as made:
+        console.print(f"  service is up; its dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
         await made.connection.execute("insert into auth.users (id) values ($1)", user)
-        assets = await _upload(made, user)
+        assets = await _upload(folder / "assets", made, user)
         console.print("  a video, two pictures and a sound are uploaded")
         await made.connection.execute("select listener.pause('jobs/text_analysis')")
         ids = await _ask(made, user, assets)
@@ -65,19 +56,14 @@ async def _demonstrate(console: Console) -> int:
             tasks.start_soon(_work_as_of_old, made.url)
             ended = await _follow(made, ids, console)
             tasks.cancel_scope.cancel()
-        problems = [problem for media_type in ids if (problem := await _check(ended[media_type]))]
-    for problem in problems:
-        console.print(f"[red]briefs failed: {problem}[/red]")
-    if problems:
-        return 1
+        for brief in ended.values():
+            await _check(folder, brief)
     _report(ended, console)
-    print("briefs completed: four films, each step done once")
-    return 0
+    return "four films, each step done once"
 
 
-async def _upload(made: Stage, user: str) -> dict[str, list[str]]:
-    folder = FOLDER / "assets"
-    folder.mkdir(exist_ok=True)
+async def _upload(folder: Path, made: Stage, user: str) -> dict[str, list[str]]:
+    await anyio.Path(folder).mkdir(exist_ok=True)
     sources = {
         "a.mp4": ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=2", "-f", "lavfi", "-i", "sine=440:d=2"],
         "a.png": ["-f", "lavfi", "-i", "mandelbrot=s=800x600", "-frames:v", "1"],
@@ -160,26 +146,21 @@ async def _follow(made: Stage, ids: dict[str, str], console: Console) -> dict[st
     return ended
 
 
-async def _check(ended: Ended) -> str | None:
-    """Download the brief's film as a browser would, and look into it; answers what is wrong with it."""
+async def _check(folder: Path, ended: Ended) -> None:
+    """Look into the brief's film."""
     if ended.row["status"] != "completed":
-        return f"{ended.row['title']} is {ended.row['status']}: {ended.row['error']}"
+        raise Wrong(f"{ended.row['title']} is {ended.row['status']}: {ended.row['error']}")
     told: dict[str, Any] = json.loads(ended.row["result"])
-    film = (FOLDER / f"brief-{ended.row['media_type']}.mp4").resolve()
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(told["url"])
-        answer.raise_for_status()
-        await anyio.Path(film).write_bytes(answer.content)
+    film = await download(told["url"], folder / f"brief-{ended.row['media_type']}.mp4")
     found = await media.probe(film, count_frames=True)
     if found.video is None or found.audio is None:
-        return f"{film.name} lacks its picture or its sound"
+        raise Wrong(f"{film.name} lacks its picture or its sound")
     if (found.video.width, found.video.height, found.video.frames) != (
         told["width"],
         told["height"],
         told["frames"],
     ):
-        return f"{film.name} is not what its row says"
-    return None
+        raise Wrong(f"{film.name} is not what its row says")
 
 
 def _report(ended: dict[str, Ended], console: Console) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException
@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from handlers.briefs.model import BriefError, NewBrief
 from handlers.briefs.store import AsyncBriefs
 from listener import Caller, caller
-from listener.kit.tables import TablesError, TablesUnavailable
+from listener.kit.tables_http import answered
 
 router = APIRouter(tags=["briefs"])
 Asking = Annotated[Caller, Depends(caller)]
@@ -22,7 +22,7 @@ async def create_brief(brief: NewBrief, asking: Asking) -> dict[str, Any]:
     """A brief with its first job, both or neither. Users make briefs of their own."""
     if asking.user_id and asking.user_id != str(brief.user_id):
         raise HTTPException(403, "A signed-in user can make briefs only with their own user_id.")
-    async with _answers():
+    with _answers():
         return dict(await AsyncBriefs().create_brief_with_job(**brief.model_dump()))
 
 
@@ -31,7 +31,7 @@ async def jobs(
     asking: Asking, action: Literal["pending", "active", "stats", "by_brief"], brief_id: str | None = None
 ) -> dict[str, Any]:
     """Jobs as they stand. Users see those of their own briefs; how many there are in all is the service's to know."""
-    async with _answers():
+    with _answers():
         briefs = AsyncBriefs()
         match action:
             case "pending":
@@ -53,15 +53,10 @@ async def jobs(
                     raise HTTPException(404, str(error)) from None
 
 
-@asynccontextmanager
-async def _answers() -> AsyncIterator[None]:
+@contextmanager
+def _answers() -> Iterator[None]:
     try:
-        yield
+        with answered("Briefs can't be kept here"):
+            yield
     except BriefError as error:
         raise HTTPException(422, str(error)) from None
-    except TablesUnavailable:
-        raise HTTPException(
-            503, "The database did not answer; ask again.", headers={"Retry-After": "2"}
-        ) from None
-    except TablesError as error:
-        raise HTTPException(503, f"Briefs can't be kept here: {error}.") from None

@@ -1,9 +1,11 @@
 """The clips room: makes video clips of prompts, by a provider or by itself.
 
-Other rooms use its one public function, `generate`; the service includes `handlers.clips.handler.app`.
+Other rooms use its public functions, `generate` and `cancel_unwanted`; the service includes
+`handlers.clips.handler.app`.
 """
 
 from handlers.clips.generation import generate
 from handlers.clips.model import Clip, ClipError, Request
+from handlers.clips.waiting import LOOK_EVERY, cancel_unwanted
 
-__all__ = ["Clip", "ClipError", "Request", "generate"]
+__all__ = ["LOOK_EVERY", "Clip", "ClipError", "Request", "cancel_unwanted", "generate"]

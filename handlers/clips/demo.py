@@ -9,17 +9,16 @@ from typing import Any
 
 import anyio
 import asyncpg
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from handlers import projects
 from handlers.clips.handler import app as clips
-from listener import App, log
+from listener import App
 from listener.kit import media
-from listener.testing import Stage, stage
+from listener.testing import Stage, Wrong, download, stage
 
-FOLDER = Path(".demo")
+TITLE = "Three prompts become clips, and the clips a film"
 PATIENCE = 240.0
 PROMPTS = (
     "A lighthouse at dawn, gulls above a calm sea",
@@ -29,38 +28,16 @@ PROMPTS = (
 SECONDS, FPS, WIDTH, HEIGHT = 3, 30, 1280, 720
 
 
-class Wrong(Exception):
-    """What came out is not what was wanted."""
-
-
-def main() -> int:
-    """Run the demonstration; 0 only when film, clips and thumbnails were probed and are right."""
-    console = Console(highlight=False, soft_wrap=True)
-    log.configure("error")
+async def show(folder: Path, console: Console) -> str:
+    """Run the demonstration; film, clips and thumbnails are probed. Answers where the film is."""
     # Whatever this machine is set up for, nothing is paid here.
     os.environ["CLIPS_PROVIDER"] = "synthetic"
-    FOLDER.mkdir(exist_ok=True)
-    film = (FOLDER / "clips.mp4").resolve()
-    film.unlink(missing_ok=True)
-    console.print("[bold]Three prompts become clips, and the clips a film[/bold]")
-    try:
-        anyio.run(_demonstrate, film, console)
-    except (Wrong, TimeoutError) as error:
-        console.print(f"[red]clips failed: {error or 'it took too long'}[/red]")
-        return 1
-    print(f"clips completed: {film}")
-    return 0
-
-
-async def _demonstrate(film: Path, console: Console) -> None:
     app = App()
     app.include(clips)
     app.include(projects.app)
     presets = ("supabase_shim", "projects", "clip_jobs")
-    async with stage(app, FOLDER / "storage", presets=presets) as made:
-        console.print(
-            f"  Postgres and service are up at {made.address}/health, projects and clip_jobs attached"
-        )
+    async with stage(app, folder / "storage", presets=presets) as made:
+        console.print(f"  Postgres and service are up; their dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
         with anyio.fail_after(PATIENCE):
             project = await _order(made, user)
@@ -71,14 +48,15 @@ async def _demonstrate(film: Path, console: Console) -> None:
         if ended["status"] != "completed":
             raise Wrong(ended["error"])
         console.print("  exports: completed, the clips in their order")
-        await _fetch(ended["file_url"], film)
+        film = await download(ended["file_url"], folder / "clips.mp4")
         table = Table(box=None, padding=(0, 2))
         for title in ("prompt", "clip", "thumbnail"):
             table.add_column(title)
         for row in rows:
-            table.add_row(row["prompt"], *await _looked_into(row))
+            table.add_row(row["prompt"], *await _looked_into(folder, row))
         table.add_row("the film", await _film(film), "")
         console.print(table)
+    return str(film)
 
 
 async def _order(made: Stage, user: str) -> str:
@@ -127,19 +105,9 @@ async def _over(connection: asyncpg.Connection, table: str, key: str, words: tup
         await anyio.sleep(0.1)
 
 
-async def _fetch(url: str, target: Path) -> Path:
-    """Download it as a browser would."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(url)
-    if answer.status_code != httpx.codes.OK:
-        raise Wrong(f"the download answered {answer.status_code}")
-    await anyio.Path(target).write_bytes(answer.content)
-    return target
-
-
-async def _looked_into(row: asyncpg.Record) -> tuple[str, str]:
-    clip = await media.probe(await _fetch(row["file_url"], FOLDER / "clip.mp4"), count_frames=True)
-    thumbnail = await media.probe(await _fetch(row["thumbnail_url"], FOLDER / "clip.jpg"))
+async def _looked_into(folder: Path, row: asyncpg.Record) -> tuple[str, str]:
+    clip = await media.probe(await download(row["file_url"], folder / "clip.mp4"), count_frames=True)
+    thumbnail = await media.probe(await download(row["thumbnail_url"], folder / "clip.jpg"))
     if clip.video is None or clip.audio is None or (clip.video.width, clip.video.height) != (WIDTH, HEIGHT):
         raise Wrong(f"the clip of {row['prompt']!r} is not {WIDTH}×{HEIGHT} with sound")
     if clip.duration != SECONDS:

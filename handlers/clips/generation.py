@@ -23,6 +23,7 @@ from handlers.clips.model import (
 from handlers.clips.order import Memo, Remember, send
 from handlers.clips.settings import ClipsSettings, settings
 from handlers.clips.synthetic import Synthetic
+from handlers.clips.waiting import forget, note
 from listener import Fail, Job, Retry, Snooze
 from listener.kit import ffmpeg, media
 
@@ -76,9 +77,11 @@ async def _known(job: Job, request: Request, memo: Memo | None, remember: Rememb
 
 
 async def _collected(job: Job, request: Request, provider: Provider, ref: Ref, remember: Remember) -> Clip:
+    note(job, provider, ref)
     try:
         state = await provider.poll(ref)
         if state.word == "done":
+            forget(job)
             clip = job.workdir / "clip.mp4"
             await provider.collect(request, state, clip, job.progress)
             return await _examined(job, provider, clip)
@@ -87,9 +90,12 @@ async def _collected(job: Job, request: Request, provider: Provider, ref: Ref, r
         job.log.warning("the provider did not answer", provider=provider.name, error=str(error))
         raise Snooze(LONGEST_PAUSE) from error
     if state.word == "failed":
+        forget(job)
         await remember(None)
         raise Retry(state.message)
     await _patient(job, provider, ref)
+    if job.row.get("message") != state.message:
+        job.progress(None, state.message)
     job.log.info("the clip is not made yet", provider=provider.name, state=state.message)
     ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 1.3**job.snoozes)
     raise Snooze(ceiling * random.uniform(0.8, 1.0))  # noqa: S311
@@ -126,6 +132,7 @@ async def _examined(job: Job, provider: Provider, clip: Path) -> Clip:
 async def _patient(job: Job, provider: Provider, ref: Ref) -> None:
     """Give up what takes too long."""
     if job.waited > settings().patience:
+        forget(job)
         await provider.cancel(ref)
         raise ClipError(
             f"{provider.name} did not deliver within {settings().patience / 60:g} minutes (CLIPS_PATIENCE)."

@@ -7,6 +7,7 @@ from typing import TypedDict
 from handlers.clips.generation import generate
 from handlers.clips.model import ClipError, Request
 from handlers.clips.settings import ClipsSettings
+from handlers.clips.waiting import LOOK_EVERY, cancel_unwanted
 from listener import App, Fail, Job
 from listener.kit import storage
 
@@ -57,3 +58,9 @@ async def clip(job: Job) -> Made:
         "height": height,
         "seconds": round(made.duration, 3),
     }
+
+
+@app.every(LOOK_EVERY)
+async def cancel_at_provider() -> None:
+    """What is made for rows that were cancelled or deleted."""
+    await cancel_unwanted("clips", "clip_jobs", open_={"queued", "running"}, done="success")

@@ -14,7 +14,7 @@ from handlers.clips.model import Ambiguous, ClipError, NotSent, OverQuota, Provi
 Remember = Callable[[Any], Awaitable[None]]
 """Keeps a JSON value for a later attempt, and raises where this one has lost its lease."""
 
-# Seconds for the request and the note of what came of it, which a shutdown waits for.
+# Seconds for the request and the note of what came of it, which a shutdown waits for as long as it can.
 SENDING = 60.0
 
 

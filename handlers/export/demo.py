@@ -11,18 +11,16 @@ from typing import Any
 
 import anyio
 import asyncpg
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from handlers.export import handler
 from handlers.export.sample import Sample, make_sample
-from listener import log
 from listener.kit import media, storage
-from listener.testing import Stage, stage
+from listener.testing import Stage, Wrong, download, stage
 
-FOLDER = Path(".demo")
+TITLE = "A row inserted into export_jobs becomes a film"
 PATIENCE = 300.0
 FINAL = {"completed", "failed"}
 
@@ -38,43 +36,28 @@ class Ended:
     warnings: list[str]
 
 
-def main() -> int:
-    """Run the demonstration; 0 only when the film was probed and is right."""
-    console = Console(highlight=False, soft_wrap=True)
-    log.configure("error")
-    FOLDER.mkdir(exist_ok=True)
-    film = (FOLDER / "export.mp4").resolve()
-    film.unlink(missing_ok=True)
-    console.print("[bold]A row inserted into export_jobs becomes a film[/bold]")
-    problem = anyio.run(_demonstrate, film, console)
-    if problem:
-        console.print(f"[red]export failed: {problem}[/red]")
-        return 1
-    console.print("Go on: [bold]make dev[/bold] keeps it running; README.md takes you to your own database.")
-    print(f"export completed: {film}")
-    return 0
-
-
-async def _demonstrate(film: Path, console: Console) -> str | None:
+async def show(folder: Path, console: Console) -> str:
+    """Run the demonstration; the film is probed. Answers where it is."""
     user, job = str(uuid.uuid4()), str(uuid.uuid4())
-    async with stage(handler.app, FOLDER / "storage", presets=("supabase_shim", "export_jobs")) as service:
+    async with stage(handler.app, folder / "storage", presets=("supabase_shim", "export_jobs")) as service:
         console.print(
             "  Postgres is up, for as long as this takes: export_jobs is attached, its policies are on"
         )
-        console.print(f"  service is up at {service.address}/health")
-        sample = await _upload(service.files, user, job)
+        console.print(f"  service is up; its dashboard: {service.address}/dashboard")
+        sample = await _upload(folder / "media", service.files, user, job)
         console.print("  two videos, music, a picture and the timeline of an OpenCut project are uploaded")
         await _insert(service, user, job, sample)
         ended = await _follow(service.connection, job, console)
-        problem = ended.error or await _fetch(str(ended.url), film, sample)
-    if problem is None:
-        await _report(ended, film, console)
-    return problem
+        if ended.error:
+            raise Wrong(ended.error)
+        film = await download(str(ended.url), folder / "export.mp4")
+    await _report(ended, film, sample, console)
+    console.print("Go on: [bold]make dev[/bold] keeps it running; README.md takes you to your own database.")
+    return str(film)
 
 
-async def _upload(files: storage.Storage, user: str, job: str) -> Sample:
-    folder = (FOLDER / "media").absolute()
-    folder.mkdir(exist_ok=True)
+async def _upload(folder: Path, files: storage.Storage, user: str, job: str) -> Sample:
+    await anyio.Path(folder).mkdir(exist_ok=True)
     sample = await make_sample(folder, prefix=f"{user}/media/")
     for path in sample.files:
         await files.upload(handler.TIMELINES, path, f"{user}/media/{path.name}")
@@ -135,35 +118,27 @@ async def _follow(connection: asyncpg.Connection, job: str, console: Console) ->
     )
 
 
-async def _fetch(url: str, film: Path, sample: Sample) -> str | None:
-    """Download the film as a browser would, and measure it; answers what is wrong with it."""
-    async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
-        if answer.status_code != httpx.codes.OK:
-            return f"the download answered {answer.status_code}"
-        async with await anyio.open_file(film, "wb") as file:
-            async for chunk in answer.aiter_bytes():
-                await file.write(chunk)
-    probed = await media.probe(film, count_frames=True)
+async def _measured(film: Path, sample: Sample) -> str:
+    found = await media.probe(film, count_frames=True)
     expected = sample.seconds * sample.fps
-    if probed.video is None or probed.audio is None:
-        return "the film lacks its picture or its sound"
-    if (probed.video.width, probed.video.height) != (sample.width, sample.height):
-        return f"the film is {probed.video.width}×{probed.video.height}, not {sample.width}×{sample.height}"
-    if abs((probed.video.frames or 0) - expected) > 1:
-        return f"the film has {probed.video.frames} frames, not {expected}"
-    return None
+    if found.video is None or found.audio is None or found.duration is None:
+        raise Wrong("the film lacks its picture or its sound")
+    if (found.video.width, found.video.height) != (sample.width, sample.height):
+        raise Wrong(
+            f"the film is {found.video.width}×{found.video.height}, not {sample.width}×{sample.height}"
+        )
+    if abs((found.video.frames or 0) - expected) > 1:
+        raise Wrong(f"the film has {found.video.frames} frames, not {expected}")
+    return f"{float(found.duration):.2f} s, {found.video.frames} frames"
 
 
-async def _report(ended: Ended, film: Path, console: Console) -> None:
-    probed = await media.probe(film, count_frames=True)
-    if probed.video is None or probed.duration is None:
-        raise media.MediaError("the film can't be measured")
+async def _report(ended: Ended, film: Path, sample: Sample, console: Console) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("insert → start", f"{ended.insert_to_start * 1000:.1f} ms")
     table.add_row("start → done", f"{ended.start_to_done:.1f} s")
     size = (await anyio.Path(film).stat()).st_size
-    table.add_row("size", f"{size / 1e6:.1f} MB, {probed.video.width}×{probed.video.height}")
-    table.add_row("duration", f"{float(probed.duration):.2f} s, {probed.video.frames} frames")
+    table.add_row("size", f"{size / 1e6:.1f} MB, {sample.width}×{sample.height}")
+    table.add_row("duration", await _measured(film, sample))
     for warning in ended.warnings:
         table.add_row("warning", warning)
     console.print(table)

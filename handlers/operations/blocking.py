@@ -52,7 +52,7 @@ class OperationStore(Twin[AsyncOperationStore]):
         """See `AsyncOperationStore.complete`."""
         return self._blocking.call(self._client.complete, id, result, message=message)
 
-    def fail(self, id: str, error: str) -> Operation:  # noqa: A002
+    def fail(self, id: str, error: str | BaseException) -> Operation:  # noqa: A002
         """See `AsyncOperationStore.fail`."""
         return self._blocking.call(self._client.fail, id, error)
 

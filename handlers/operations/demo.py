@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -15,12 +14,11 @@ from handlers.operations.handler import app
 from handlers.operations.model import Operation
 from handlers.operations.news import PostgresNews
 from handlers.operations.store import AsyncOperationStore
-from listener import log
 from listener.kit import media
 from listener.kit.tables_postgres import PostgresTables
-from listener.testing import stage
+from listener.testing import Wrong, download, stage
 
-FOLDER = Path(".demo")
+TITLE = "Operations, followed while they go on"
 PATIENCE = 120.0
 SECONDS = 2
 WANTED = {
@@ -30,32 +28,14 @@ WANTED = {
 }
 
 
-class Wrong(Exception):
-    """What came out is not what was wanted."""
-
-
-def main() -> int:
-    """Run the demonstration; 0 only when the three results were fetched, probed and are right."""
-    console = Console(highlight=False, soft_wrap=True)
-    log.configure("error")
+async def show(folder: Path, console: Console) -> str:
+    """Run the demonstration; the three results are fetched and probed. Answers how many there were."""
     # Whatever this machine is set up for, nothing is paid here.
     os.environ["CLIPS_PROVIDER"] = "synthetic"
-    FOLDER.mkdir(exist_ok=True)
-    console.print("[bold]Operations, followed while they go on[/bold]")
-    try:
-        anyio.run(_demonstrate, console)
-    except (Wrong, TimeoutError) as error:
-        console.print(f"[red]operations failed: {error or 'they took too long'}[/red]")
-        return 1
-    print(f"operations completed: {len(WANTED)} of {len(WANTED)}")
-    return 0
-
-
-async def _demonstrate(console: Console) -> None:
     ended: dict[str, Operation] = {}
     heard: dict[str, int] = {}
-    async with stage(app, FOLDER / "storage", presets=("supabase_shim", "operations")) as made:
-        console.print(f"  Postgres and service are up at {made.address}/health, operations attached")
+    async with stage(app, folder / "storage", presets=("supabase_shim", "operations")) as made:
+        console.print(f"  Postgres and service are up; their dashboard: {made.address}/dashboard")
         api, frontend = [
             AsyncOperationStore(PostgresTables(made.url), PostgresNews(made.url)) for _ in range(2)
         ]
@@ -78,20 +58,18 @@ async def _demonstrate(console: Console) -> None:
             for title in ("operation", "changes heard", "result"):
                 table.add_column(title)
             for name in WANTED:
-                table.add_row(name, str(heard[name]), await _looked_into(name, ended[name]))
+                table.add_row(name, str(heard[name]), await _looked_into(folder, name, ended[name]))
             console.print(table)
         finally:
             await api.close()
             await frontend.close()
+    return f"{len(WANTED)} of {len(WANTED)}"
 
 
-async def _looked_into(name: str, operation: Operation) -> str:
+async def _looked_into(folder: Path, name: str, operation: Operation) -> str:
     if operation.status != "complete":
         raise Wrong(f"{name} ended as {operation.status}: {operation.error}")
-    clip = FOLDER / "operation.mp4"
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(operation.result["url"])
-    await anyio.Path(clip).write_bytes(answer.content)
+    clip = await download(operation.result["url"], folder / "operation.mp4")
     found = await media.probe(clip, count_frames=True)
     _, _, size = WANTED[name]
     if found.video is None or (found.video.width, found.video.height) != size or found.duration != SECONDS:

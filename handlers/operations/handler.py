@@ -12,10 +12,12 @@ import anyio
 from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel
 
-from handlers.clips import ClipError, Request, generate
+from handlers.clips import LOOK_EVERY, ClipError, Request, cancel_unwanted, generate
+from handlers.operations.model import OPEN
 from listener import App, Caller, Fail, Job, caller
 from listener.kit import storage, tables
 from listener.kit.tables import TablesError, TablesUnavailable
+from listener.kit.tables_http import answered
 
 app = App()
 router = APIRouter(tags=["operations"])
@@ -47,16 +49,9 @@ class Shown(BaseModel):
 )
 async def operation(id: str, asking: Annotated[Caller, Depends(caller)]) -> Shown:  # noqa: A002
     """An operation as it stands. Users see those whose metadata names them as `user_id`."""
-    try:
+    with answered("Operations can't be read"):
         # Postgres keeps no zero byte in a text, and refuses to look for one.
         rows = [] if "\0" in id else await tables.current().select(TABLE, where={"id": id})
-    except TablesUnavailable:
-        # Not 404: the operation may well be there, and a frontend would give it up.
-        raise HTTPException(
-            503, "The database did not answer; ask again.", headers={"Retry-After": "2"}
-        ) from None
-    except TablesError as error:
-        raise HTTPException(503, f"Operations can't be read: {error}.") from None
     if not rows or (asking.user_id and _owner(rows[0]["metadata"]) != asking.user_id):
         raise HTTPException(404, f"There is no operation {id!r}.")
     return Shown(**rows[0])
@@ -75,6 +70,12 @@ async def clean_up() -> None:
         # This database has no operations.
         if error.sqlstate != UNDEFINED_FUNCTION:
             raise
+
+
+@app.every(LOOK_EVERY)
+async def cancel_at_provider() -> None:
+    """What is made for operations that were ended or deleted."""
+    await cancel_unwanted("operations/video_generation", TABLE, open_=OPEN, done="complete")
 
 
 @asynccontextmanager

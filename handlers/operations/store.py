@@ -24,6 +24,8 @@ from listener.errors import ConfigError
 from listener.kit.tables import Row, Where
 from listener.kit.tables_postgres import PostgresTables
 from listener.kit.tables_rest import RestTables
+from listener.log import summary
+from listener.text import bounded, clean, jsonable
 
 log = structlog.get_logger(__name__)
 
@@ -88,13 +90,15 @@ class AsyncOperationStore:
         if not 0 < len(name) <= ID_LENGTH or not name.isprintable():
             raise OperationError(f"The id of an operation has 1 to {ID_LENGTH} printable characters.")
         row = {"id": name, "status": "pending", "message": message, "metadata": dict(metadata or {})}
-        made = await self._tables.insert(TABLE, row, on_conflict=["id"], ignore=True)
+        made = await self._tables.insert(TABLE, _storable(row), on_conflict=["id"], ignore=True)
         if not made:
             raise OperationError(f"There is an operation {name!r} already.")
         return Operation(**made[0])
 
     async def get(self, id: str) -> Operation | None:  # noqa: A002
         """The operation, or None where there is none (any more)."""
+        if clean(id) != id:
+            return None
         rows = await self._tables.select(TABLE, where={"id": id})
         return Operation(**rows[0]) if rows else None
 
@@ -137,13 +141,17 @@ class AsyncOperationStore:
         said = {} if message is None else {"message": message}
         return await self._change(id, {"status": "complete", "progress": 100, "result": result, **said})
 
-    async def fail(self, id: str, error: str) -> Operation:  # noqa: A002
-        """End an operation that went wrong, with a sentence for whoever watches.
+    async def fail(self, id: str, error: str | BaseException) -> Operation:  # noqa: A002
+        """End an operation that went wrong.
+
+        Args:
+            error: a sentence for whoever watches; of an exception, one line.
 
         Raises:
             OperationOver, OperationNotFound: it has ended already, or never was.
         """
-        return await self._change(id, {"status": "error", "error": error})
+        text = summary(error) if isinstance(error, BaseException) else error
+        return await self._change(id, {"status": "error", "error": bounded(text)})
 
     async def list(self, *, status: Status | None = None, limit: int = 100) -> builtins.list[Operation]:
         """Operations, the latest changed first."""
@@ -176,13 +184,22 @@ class AsyncOperationStore:
         await self._tables.close()
 
     async def _change(self, id: str, values: dict[str, Any]) -> Operation:  # noqa: A002
-        rows = await self._tables.update(TABLE, values, where={"id": id, "status": [*OPEN]})
+        changes, where = _storable(values), {"id": id, "status": [*OPEN]}
+        # A name that no database can hold is nobody's, but asking for it would be an error.
+        rows = await self._tables.update(TABLE, changes, where=where) if clean(id) == id else []
         if rows:
             return Operation(**rows[0])
         found = await self.get(id)
         if found is None:
             raise OperationNotFound(f"There is no operation {id!r}.")
         raise OperationOver(f"The operation {id!r} has ended: it is {found.status}.")
+
+
+def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(jsonable(values))
+    except (TypeError, ValueError) as error:
+        raise OperationError(f"An operation can't keep this: {error}.") from error
 
 
 def _configured() -> tuple[Rows, News]:

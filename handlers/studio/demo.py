@@ -16,12 +16,11 @@ from rich.table import Table
 from handlers.studio.handler import app
 from handlers.studio.language import words_of
 from handlers.studio.settings import settings
-from listener import log
-from listener.testing import Stage, stage
+from listener.testing import Stage, Wrong, stage
 
 SPOKEN = Path(__file__).with_name("sample.txt")
 RECORDING = Path(__file__).with_name("sample.ogg")
-FOLDER = Path(".demo")
+TITLE = "A recording named in studio_jobs becomes a text"
 PATIENCE = 120.0
 FINAL = {"COMPLETE", "FAILED"}
 MOST_ERRORS = 0.4  # of the words
@@ -48,27 +47,12 @@ class Ended:
     warnings: list[str]
 
 
-def main() -> int:
-    """Run the demonstration; 0 only when the transcript was compared with what was spoken, and is near enough."""
-    console = Console(highlight=False, soft_wrap=True)
-    log.configure("error")
-    FOLDER.mkdir(exist_ok=True)
-    text = (FOLDER / "studio.txt").resolve()
-    text.unlink(missing_ok=True)
-    console.print("[bold]A recording named in studio_jobs becomes a text[/bold]")
-    problem = anyio.run(_demonstrate, text, console)
-    if problem:
-        console.print(f"[red]studio failed: {problem}[/red]")
-        return 1
-    print(f"studio completed: {text}")
-    return 0
-
-
-async def _demonstrate(text: Path, console: Console) -> str | None:
+async def show(folder: Path, console: Console) -> str:
+    """Run the demonstration; the transcript is compared with what was spoken. Answers where the text is."""
     user = str(uuid.uuid4())
-    async with stage(app, FOLDER / "storage", presets=("supabase_shim", "studio_jobs")) as made:
+    async with stage(app, folder / "storage", presets=("supabase_shim", "studio_jobs")) as made:
         await made.connection.execute(WATCH)
-        console.print(f"  service is up at {made.address}, with a Postgres of its own")
+        console.print(f"  service is up, with a Postgres of its own; its dashboard: {made.address}/dashboard")
         await made.files.upload(settings().bucket, RECORDING, f"{user}/sample.ogg")
         # As a browser would: in the user's role, through the policies of the table.
         async with made.acting_as(user) as browser:
@@ -78,16 +62,17 @@ async def _demonstrate(text: Path, console: Console) -> str | None:
             )
         ended = await _follow(made, job, console)
         if ended.row["status"] != "COMPLETE":
-            return str(json.loads(ended.row["error_details"])["message"])
-    enriched = FOLDER / "storage" / settings().bucket / user / str(job) / "enrichment.json"
+            raise Wrong(json.loads(ended.row["error_details"])["message"])
+    enriched = folder / "storage" / settings().bucket / user / str(job) / "enrichment.json"
     about = json.loads(await anyio.Path(enriched).read_text(encoding="utf-8"))
+    text = folder / "studio.txt"
     await anyio.Path(text).write_text(ended.row["refined_text"] + "\n", encoding="utf-8")
     spoken = await anyio.Path(SPOKEN).read_text(encoding="utf-8")
     wrong = word_error_rate(spoken, ended.row["raw_transcript"])
     _report(ended, about, wrong, console)
     if wrong > MOST_ERRORS:
-        return f"{wrong:.0%} of the words were misheard"
-    return None
+        raise Wrong(f"{wrong:.0%} of the words were misheard")
+    return str(text)
 
 
 async def _follow(made: Stage, job: uuid.UUID, console: Console) -> Ended:

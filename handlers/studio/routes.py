@@ -14,7 +14,8 @@ from handlers.studio.source import own_key
 from listener import Caller, caller
 from listener.kit import storage_base, tables
 from listener.kit.storage import BadKey
-from listener.kit.tables import TablesError, TablesUnavailable
+from listener.kit.tables import TablesError
+from listener.kit.tables_http import answered
 
 router = APIRouter(tags=["studio"])
 
@@ -76,17 +77,14 @@ async def new_job(new: NewJob, asking: Annotated[Caller, Depends(caller)], respo
         # A table may insist on one.
         "system_prompt_used": settings().prompt(),
     }
-    try:
-        made = await tables.current().insert(TABLE, row, on_conflict=["job_id"], ignore=True)
+    with answered("The job can't be stored"):
+        try:
+            made = await tables.current().insert(TABLE, row, on_conflict=["job_id"], ignore=True)
+        except TablesError as error:
+            if error.sqlstate == NO_SUCH_USER:
+                raise HTTPException(422, f"There is no user {user}.") from None
+            raise
         found = made or await tables.current().select(TABLE, where={"job_id": row["job_id"]})
-    except TablesUnavailable:
-        raise HTTPException(
-            503, "The database did not answer; send it again.", headers={"Retry-After": "2"}
-        ) from None
-    except TablesError as error:
-        if error.sqlstate == NO_SUCH_USER:
-            raise HTTPException(422, f"There is no user {user}.") from None
-        raise HTTPException(503, f"The job can't be stored: {error}.") from None
     if not found or (found[0]["user_id"], found[0]["raw_audio_url"]) != (user, key):
         raise HTTPException(409, f"The job_id {new.job_id!r} belongs to another recording; take a new one.")
     if not made:

@@ -10,6 +10,7 @@ from listener.cli.common import Database, NotFound, json_option, print_json, wit
 from listener.cli.show import count
 
 BATCH = 500
+LOOKED_AT = 50  # keys, to name those that are wrong
 
 # History names each job that ever failed here; its row says whether it still is.
 FAILED = """
@@ -41,8 +42,7 @@ async def requeue(database: Database, queue: str, keys: tuple[str, ...], failed:
         print_json({"queue": queue, "requeued": done})
     else:
         click.echo(f"requeued {count(done, 'job')}")
-    if done < len(set(keys)):
-        raise NotFound(f"{len(set(keys)) - done} of {len(set(keys))} keys name no row")
+    await _told(database, queue, keys, done, "row")
 
 
 @click.command()
@@ -63,8 +63,19 @@ async def cancel(database: Database, queue: str, keys: tuple[str, ...], reason: 
         print_json({"queue": queue, "cancelled": done})
     else:
         click.echo(f"cancelled {count(done, 'job')}")
-    if done < len(set(keys)):
-        raise NotFound(f"{len(set(keys)) - done} of {len(set(keys))} keys name no unfinished job")
+    await _told(database, queue, keys, done, "unfinished job")
+
+
+async def _told(database: Database, queue: str, keys: Sequence[str], done: int, what: str) -> None:
+    """Raise NotFound unless something was done to each key; a table can have jobs of other queues, too."""
+    wanted = list(dict.fromkeys(keys))
+    if done == len(wanted):
+        return
+    rowless = [key for key in wanted[:LOOKED_AT] if await database.store.look(queue, key) is None]
+    raise NotFound(
+        f"{len(wanted) - done} of {len(wanted)} keys name no {what} of {queue}"
+        + (f"; it has no row {', '.join(rowless)}" if rowless else "")
+    )
 
 
 async def _each_batch(keys: Sequence[str], verb: Callable[[Sequence[str]], Awaitable[int]]) -> int:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import click
+from pathlib import Path
 
+import anyio
+import click
+from rich.console import Console
+
+from listener import log
 from listener.cli.checkout import load
+from listener.testing import Wrong
+
+FOLDER = ".demo"
 
 
 @click.command()
@@ -16,5 +24,15 @@ def demo(room: str) -> None:
     """
     if not room.isidentifier():
         raise click.BadParameter(f"{room!r} is no room", param_hint="ROOM")
-    code = load(f"handlers.{room}.demo").main()
-    click.get_current_context().exit(code)
+    shown = load(f"handlers.{room}.demo")
+    console = Console(highlight=False, soft_wrap=True)
+    log.configure("error")
+    folder = Path(FOLDER).absolute()
+    folder.mkdir(exist_ok=True)
+    console.print(f"[bold]{shown.TITLE}[/bold]")
+    try:
+        result = anyio.run(shown.show, folder, console)
+    except (Wrong, TimeoutError) as error:
+        console.print(f"[red]{room} failed: {error or 'it took too long'}[/red]")
+        click.get_current_context().exit(1)
+    click.echo(f"{room} completed: {result}")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import click
+import structlog
 
 from listener import log
 from listener import migrate as migrations
-from listener.app import load
+from listener.app import App, load
 from listener.cli.common import session
 from listener.cli.run import serve
 from listener.cli.schema import migrate_database
 from listener.config import Settings
 from listener.embedded import Postgres
+
+LOOK_EVERY = 0.5  # seconds
 
 
 @click.command()
@@ -52,15 +57,34 @@ def dev(spec: str, data: Path, presets: tuple[str, ...]) -> None:
             click.secho("\nlistener is up; Ctrl-C ends it, and its database with it", bold=True)
             # Of use on this machine only: the password is that of this folder's database.
             click.echo(f"  export DATABASE_URL={server.url}")
-            for about, path in (("health", "/health"), ("metrics", "/metrics"), ("API", "/docs")):
+            places = {"dashboard": "/dashboard", "health": "/health", "metrics": "/metrics", "API": "/docs"}
+            for about, path in places.items():
                 if address:
-                    click.echo(f"  {about:<8} {address}{path}")
+                    click.echo(f"  {about:<9} {address}{path}")
             click.echo("")
 
-        anyio.run(serve, app, settings, announce)
+        anyio.run(_serve, app, settings, announce, server)
 
 
 async def _prepare(url: str, presets: tuple[str, ...]) -> None:
     async with session(url) as connection:
         for preset in presets:
             await connection.execute(migrations.preset(preset))
+
+
+async def _serve(
+    app: App, settings: Settings, announce: Callable[[str | None], None], server: Postgres
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_keep_alive, server)
+        await serve(app, settings, announce)
+        tasks.cancel_scope.cancel()
+
+
+async def _keep_alive(server: Postgres) -> None:
+    """Start the database again when it has died; a start that fails ends the service."""
+    while True:
+        await anyio.sleep(LOOK_EVERY)
+        if not server.is_running:
+            structlog.get_logger(__name__).warning("Postgres has died; it is started again")
+            await anyio.to_thread.run_sync(server.start)

@@ -11,6 +11,7 @@ from rich.text import Text
 from listener.cli import values
 from listener.cli.common import Database, NotFound, json_option, print_json, with_database
 from listener.cli.show import ago, brief, console, plain, span, state, table
+from listener.overdue import explain
 
 STATES = ("waiting", "scheduled", "running", "broken", "completed", "failed", "cancelled")
 MANY = 10_000
@@ -134,15 +135,9 @@ def _when(job: dict[str, Any]) -> str:
 
 
 def _why(job: dict[str, Any]) -> str:
-    since = ago(job["since"])
-    return {
-        "broken": f"was due {since}",
-        "silent": f"began {since}, now silent",
-        "slow": f"began {since}, longer than its {span(job['timeout'] or 0)}",
-        "paused": f"due {since}, the queue is paused",
-        "unserved": f"due {since}, nobody serves the queue",
-        "foreign": f"{plain(job['word'])}, not driven here" + (f"; touched {since}" if since else ""),
-    }[job["why"]]
+    overdue = explain(job)
+    begun = f"{overdue.since} {ago(job['since'])}, " if job["since"] else ""
+    return plain(begun + overdue.because)
 
 
 async def _show_one(database: Database, queue: str, key: str, as_json: bool) -> None:

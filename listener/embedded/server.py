@@ -108,6 +108,11 @@ class Postgres:
         """Process id of the postmaster."""
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and still lives."""
+        return self._process is not None and self._process.poll() is None
+
     def database_url(self, name: str) -> str:
         """Address of the database of that name, whether it exists or not.
 
@@ -124,7 +129,7 @@ class Postgres:
         Raises:
             EmbeddedError: the data is in use or out of reach, or Postgres refused; the text says which.
         """
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running:
             return
         self._end(signal.SIGQUIT)
         try:

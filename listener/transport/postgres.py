@@ -13,13 +13,13 @@ class PostgresTransport:
     Args:
         dsn: a `postgresql://` URL.
         connections: the most connections to hold, opened when needed. Claim, settlement, progress, heartbeat and
-            maintenance use one each, so that none waits behind another.
+            maintenance use one each, the dashboard two, so that none waits behind another.
         timeout: seconds after which a call without an answer is given up and its connection dropped.
         pooled: whether a transaction-mode pooler stands between.
     """
 
     def __init__(
-        self, dsn: str, *, connections: int = 5, timeout: float = 10.0, pooled: bool = False
+        self, dsn: str, *, connections: int = 7, timeout: float = 10.0, pooled: bool = False
     ) -> None:
         self._connections = Connections(dsn, most=connections, timeout=timeout, pooled=pooled)
         self.fetchval = self._connections.fetchval

@@ -18,7 +18,7 @@ from listener.rest import KeyRefused, Rest
 
 # Saying these twice is saying them once.
 _REPEATABLE = frozenset(
-    {"schema_version", "register", "unregister", "heartbeat", "stats", "jobs", "look", "backlog"}
+    {"schema_version", "register", "unregister", "heartbeat", "stats", "overview", "jobs", "look", "backlog"}
 )
 _TRIES = 3
 

@@ -45,7 +45,7 @@ def routes(status: Status) -> APIRouter:
     @router.get("/health", responses={503: {"model": Health, "description": "It can't run jobs."}})
     async def health(response: Response) -> Health:
         """How this process is: 503 while it can't run jobs, 200 otherwise."""
-        answer = _health(status)
+        answer = health_of(status)
         if answer.status == "unhealthy":
             response.status_code = 503
         return answer
@@ -54,7 +54,7 @@ def routes(status: Status) -> APIRouter:
     async def livez() -> Answer:
         """Whether the process works at all. It should be restarted if not; a lost database is no reason."""
         if status.silence > HUNG_AFTER:
-            raise HTTPException(503, _hung(status))
+            raise HTTPException(503, hung(status))
         return Answer()
 
     @router.get("/readyz", responses=_UNAVAILABLE)
@@ -67,11 +67,12 @@ def routes(status: Status) -> APIRouter:
     return router
 
 
-def _health(status: Status) -> Health:
+def health_of(status: Status) -> Health:
+    """How the process is."""
     unhealthy = status.silence > HUNG_AFTER or status.disconnected_for > LOST_AFTER
     problems = list(status.problems)
     if status.silence > HUNG_AFTER:
-        problems.append(_hung(status))
+        problems.append(hung(status))
     if not status.draining and (reason := _not_ready(status)):
         problems.append(reason)
     if unhealthy:
@@ -89,7 +90,8 @@ def _health(status: Status) -> Health:
     )
 
 
-def _hung(status: Status) -> str:
+def hung(status: Status) -> str:
+    """A sentence on a main loop that does not turn."""
     return f"The main loop has not turned for {status.silence:.0f} s; a handler blocks it."
 
 

@@ -59,6 +59,7 @@ class WebServer:
                 self._status.beat()
                 await anyio.sleep(_BEAT)
         finally:
+            self._status.closing = True
             server.should_exit = True
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(thread.join)

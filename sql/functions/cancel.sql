@@ -1,5 +1,6 @@
 -- cancel: ends jobs that are not finished: their rows get the cancelled word, or the failed word where the table has
 -- none, and a worker that runs one is told at once. Answers the number of jobs cancelled; finished ones stay as they are.
+-- Like requeue it leaves rows of the table's other queues alone.
 create or replace function listener.cancel(queue text, keys text[], reason text default 'cancelled') returns int
 language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
 as $$
@@ -8,7 +9,7 @@ declare
   open text[];
 begin
   a := listener.attached(cancel.queue);
-  open := array(select key from jsonb_each_text(listener.insist(a, keys)) as r(key, word)
+  open := array(select key from jsonb_each_text(listener.insist(a, listener.of_queue(a, cancel.queue, keys))) as r(key, word)
                 where word = any(a.stages || array[a.ready, a.running]));
   perform listener.forget(a, open, reason, '{waiting,scheduled,running,broken}');
   perform listener.write_rows(a, (select jsonb_agg(jsonb_build_object('key', key, 'columns', listener.paint(a, jsonb_build_object(

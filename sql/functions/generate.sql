@@ -93,8 +93,8 @@ create or replace function listener.captured() returns text[]
 language sql immutable set search_path = ''
 as $$ select array['insert', 'update', 'delete', 'truncate'] $$;
 
--- generate_take: writes take_<id>(queue, most, worker, lease, one), the heart of a claim, as one statement: deliveries
--- that nobody has locked, then their rows, then both go to running. The triggers fire at its end, when row and
+-- generate_take: writes take_<id>(queue, most, worker, lease, one), the heart of a claim: deliveries that nobody has
+-- locked, then their rows, then both go to running in one statement, at the end of which the triggers fire, when row and
 -- delivery agree again. Answers {"jobs": as `claim` does, "missed": deliveries that could not be claimed, if any}.
 create or replace function listener.generate_take(a listener.attachment) returns void
 language plpgsql set search_path = ''
@@ -103,43 +103,47 @@ begin
   execute format('create or replace function listener.take_%s(queue int, most int, worker text, lease interval,'
     ' one bigint default null) returns jsonb language plpgsql set search_path = %L as %L', a.id, '', format($body$
 declare
-  moment timestamptz := clock_timestamp();
-  taken  jsonb;
+  moment     timestamptz := clock_timestamp();
+  candidates bigint[];
+  keys       text[];
+  words      jsonb;
+  seen       jsonb;
+  taken      jsonb;
 begin
-  -- The table's own triggers run in this statement, and were written for their owner's search path.
-  perform set_config('search_path', %10$L, true);
-  with candidate as materialized (
+  select array_agg(c.id), array_agg(c.job_key) into candidates, keys from (
     select d.id, d.job_key from listener.delivery as d
     where d.queue = take_%6$s.queue and d.state = 'waiting' and (one is null or d.id = one)
-    order by d.priority desc, d.id limit most for update skip locked
-  ), locked as materialized (
+    order by d.priority desc, d.id limit most for update skip locked) as c;
+  if candidates is null then
+    return '{"jobs": []}';
+  end if;
+  -- The table's own triggers run in these statements, and were written for their owner's search path.
+  perform set_config('search_path', %10$L, true);
+  select jsonb_object_agg(l.key, l.word), jsonb_object_agg(l.key, l.seen) filter (where l.seen is not null) into words, seen from (
     select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
-    from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidate as c)) for no key update skip locked
-  ), got as materialized (
-    select jsonb_object_agg(l.key, l.word) as words, jsonb_object_agg(l.key, l.seen) filter (where l.seen is not null) as seen
-    from locked as l
-  ), claimed as (
+    from %5$s as t where t.%2$I = any(keys::%1$s[]) for no key update skip locked) as l;
+  with claimed as (
     -- Looked up by arrays and objects, never joined: a plan made while the table was empty must do for a full one.
     update listener.delivery as d
     set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take_%6$s.worker,
         claimed_at = moment, lease_until = moment + lease,
-        word = case when (select g.words from got as g)->>d.job_key = %4$L then %7$L else d.word end
-    where d.id = any(array(select c.id from candidate as c)) and (select g.words from got as g)->>d.job_key in (%4$L, d.word)
-    returning d.*, (select g.words from got as g)->>d.job_key as was
+        word = case when words->>d.job_key = %4$L then %7$L else d.word end
+    where d.id = any(candidates) and words->>d.job_key in (%4$L, d.word)
+    returning d.*
   ), begun as (
     update %5$s as t set %8$s
-    where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where c.was = %4$L))
+    where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where words->>c.job_key = %4$L))
     returning t.%2$I::text as key, to_jsonb(t) as row
   )
   select jsonb_build_object('jobs', coalesce(jsonb_agg(jsonb_build_object(
       'delivery', c.id, 'queue', q.name, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
       'max_attempts', q.max_attempts, 'reached', case when c.word = any(%9$L) then c.word end,
-      'row', coalesce((select jsonb_object_agg(b.key, b.row) from begun as b)->c.job_key, (select g.seen from got as g)->c.job_key),
+      'row', coalesce((select jsonb_object_agg(b.key, b.row) from begun as b)->c.job_key, seen->c.job_key),
       'saved', c.checkpoint, 'snoozes', c.snoozes, 'origin', c.origin,
       'waited', extract(epoch from moment - c.first_due), 'late', extract(epoch from moment - c.run_at))
       order by c.priority desc, c.id), '[]'))
-    || case when (select count(*) from candidate) > count(c.id)
-         then jsonb_build_object('missed', (select jsonb_agg(m.id) from candidate as m where not m.id = any(coalesce(array_agg(c.id), '{}'))))
+    || case when count(c.id) < cardinality(candidates)
+         then jsonb_build_object('missed', (select jsonb_agg(m) from unnest(candidates) as m where not m = any(coalesce(array_agg(c.id), '{}'))))
          else '{}' end
     into taken from claimed as c join listener.queue as q on q.id = c.queue;
   return taken;

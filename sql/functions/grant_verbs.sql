@@ -1,5 +1,6 @@
 -- grant_verbs: lets a role run the service over a connection of its own, and do nothing else: it may call the service's
--- verbs, and touches neither the tables of the schema listener nor those of users. What it knows of a row comes with the claim.
+-- verbs, and touches neither the tables of the schema listener nor those of users. What it knows of a row comes with the claim;
+-- of others it may see what the service writes into them.
 create or replace function listener.grant_verbs(role regrole) returns void
 language plpgsql set search_path = ''
 as $$

@@ -1,8 +1,8 @@
 -- heartbeat: extends the leases of the attempts that a worker really runs, and only those.
 --   batch: [{"delivery", "fence"}]; beat: the time between two heartbeats.
--- Answers {"lost": [{"delivery", "fence", "cancelled"}], "released": n}: attempts that are over for the worker, and
--- the number of its claims that it did not name although they are older than two beats: their answer was lost on
--- the way, nobody runs them, so they go back at once and count no attempt.
+-- Answers {"lost": [{"delivery", "fence", "cancelled"}], "released": n}: attempts that are over for the worker, be it
+-- that their table was dropped, and the number of its claims that it did not name although they are older than two
+-- beats: their answer was lost on the way, nobody runs them, so they go back at once and count no attempt.
 create or replace function listener.heartbeat(worker text, batch jsonb, lease interval default '20 seconds',
   beat interval default '5 seconds') returns jsonb
 language plpgsql security definer set search_path = '' set enable_seqscan = off
@@ -11,6 +11,7 @@ declare
   moment   timestamptz := clock_timestamp();
   ids      bigint[];
   fences   bigint[];
+  dropped  int[];    -- attachments whose table is gone; one that was only renamed may be attached again
   mine     bigint[];
   lost     jsonb;
   unnamed  bigint[];
@@ -19,15 +20,18 @@ begin
   update listener.worker as w set seen_at = moment where w.id = heartbeat.worker and w.seen_at < moment - interval '10 seconds';
   select coalesce(array_agg((item->>'delivery')::bigint), '{}'), coalesce(array_agg((item->>'fence')::bigint), '{}')
     into ids, fences from jsonb_array_elements(batch) as item;
+  dropped := array(select a.id from listener.attachment as a where not exists (
+                     select from pg_catalog.pg_class as c where c.oid in (a.relation, to_regclass(a.table_name))));
 
   -- A delivery that somebody has locked is being changed: whether it is still ours is known at the next beat.
   mine := array(select d.id from listener.delivery as d
-                where d.id = any(ids) and d.fence = any(fences) and d.state = 'running' for no key update skip locked);
+                where d.id = any(ids) and d.fence = any(fences) and d.state = 'running' and not d.attachment = any(dropped)
+                for no key update skip locked);
   update listener.delivery as d set lease_until = moment + lease where d.id = any(mine);
 
   select jsonb_agg(jsonb_build_object('delivery', named.id, 'fence', named.fence, 'cancelled', d.id is null)) into lost
   from unnest(ids, fences) as named(id, fence) left join listener.delivery as d on d.id = named.id
-  where d.id is null or d.fence <> named.fence or d.state <> 'running';
+  where d.id is null or d.fence <> named.fence or d.state <> 'running' or d.attachment = any(dropped);
 
   unnamed := array(select d.id from listener.delivery as d
                    where d.state = 'running' and d.worker = heartbeat.worker and d.claimed_at < moment - 2 * beat

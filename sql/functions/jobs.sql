@@ -23,7 +23,7 @@ as $$
 $$;
 
 -- look: one job as people see it: the row's word, progress, message and error, its delivery, and its attempts, oldest
--- first. Null without a row. `state` is ready, running, done, failed or cancelled.
+-- first. Null without a row in that queue. `state` is ready, running, done, failed or cancelled.
 create or replace function listener.look(queue text, key text) returns jsonb
 language plpgsql stable security definer set search_path = '' set row_security = off set enable_seqscan = off
 as $$
@@ -34,7 +34,7 @@ declare
 begin
   a := listener.attached(look.queue);
   execute format('select to_jsonb(t) from %s as t where t.%I = $1::%s', a.table_name, a.key_column, a.key_type)
-    into seen using look.key;
+    into seen using (listener.of_queue(a, look.queue, array[look.key]))[1];
   if seen is null then
     return null;
   end if;

@@ -1,5 +1,5 @@
 -- requeue: lets jobs run again from the start, whatever word their rows show: attempts 0, no checkpoint. A job that
--- runs now is restarted. Answers the number of rows that were found.
+-- runs now is restarted. Answers the number of rows that were found in that queue.
 create or replace function listener.requeue(queue text, keys text[]) returns int
 language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
 as $$
@@ -8,7 +8,7 @@ declare
   got jsonb;
 begin
   a := listener.attached(requeue.queue);
-  got := listener.insist(a, keys);
+  got := listener.insist(a, listener.of_queue(a, requeue.queue, keys));
   perform listener.forget(a, array(select jsonb_object_keys(got)), 'requeued', '{running}');
   perform listener.write_rows(a, (select jsonb_agg(jsonb_build_object('key', key, 'columns', listener.paint(a, jsonb_build_object(
     'status', a.ready, 'progress', 0, 'error', null, 'finished_at', null)))) from jsonb_object_keys(got) as key));
@@ -44,4 +44,19 @@ begin
   execute format('select listener.capture(%s, array_agg(c.key), array_agg(c.word), array_agg(c.queue), array_agg(c.priority),'
     ' array_agg(c.run_at), %L) from (select %s from %s as r where r.%I = any($1::text[]::%s[])) as c having count(*) > 0',
     a.id, 'requeue', listener.row_sql(a), a.table_name, a.key_column, a.key_type) using keys;
+end $$;
+
+-- of_queue: which of these keys are rows of a queue, where it is one of several of its table; else all of them.
+create or replace function listener.of_queue(a listener.attachment, queue text, keys text[]) returns text[]
+language plpgsql stable set search_path = '' set enable_seqscan = off
+as $$
+declare own text[];
+begin
+  if of_queue.queue = a.name then
+    return keys;
+  end if;
+  execute format('select array_agg(c.key) from (select %s from %s as r where r.%I = any($1::text[]::%s[])) as c'
+    ' join listener.queue as q on q.id = c.queue where q.name = $2',
+    listener.row_sql(a), a.table_name, a.key_column, a.key_type) into own using keys, of_queue.queue;
+  return coalesce(own, '{}');
 end $$;

@@ -3,12 +3,12 @@ create or replace function listener.service_verbs() returns text[]
 language sql immutable set search_path = ''
 as $$
   select '{schema_version, register, unregister, claim, heartbeat, progress, stage, checkpoint, complete, fail, retry, snooze,
-    release, rescue, reconcile, prune, stats}'::text[]
+    release, rescue, reconcile, prune, stats, overview, stuck, glance}'::text[]
 $$;
 
 create or replace function listener.verbs() returns text[]
 language sql immutable set search_path = ''
 as $$
-  select listener.service_verbs() || '{attach, detach, adopt, requeue, cancel, pause, resume, backlog, submit, jobs, look, stuck,
+  select listener.service_verbs() || '{attach, detach, adopt, requeue, cancel, pause, resume, backlog, submit, jobs, look,
     guard, unguard}'::text[]
 $$;

@@ -98,7 +98,7 @@ def test_requeue_by_key(listener: Listener, sql: Sql, worker: Worker) -> None:
     assert sql("select status from thumbs") == "queued"
     some = listener("requeue", "thumbs", "1", "99", "--json")
     assert (some.exit_code, json.loads(some.stdout)) == (1, {"queue": "thumbs", "requeued": 1})
-    assert some.stderr == "error: 1 of 2 keys name no row\n"
+    assert some.stderr == "error: 1 of 2 keys name no row of thumbs; it has no row 99\n"
 
 
 def test_requeue_all_that_failed_but_not_what_has_completed_since(
@@ -121,7 +121,7 @@ def test_cancel(listener: Listener, sql: Sql, thumbs: str) -> None:
     assert json.loads(answer.output) == {"queue": thumbs, "cancelled": 1}
     assert sql("select error_message from thumbs where status = 'failed'") == "changed my mind"
     again = listener("cancel", thumbs, "1")
-    assert (again.exit_code, again.stderr) == (1, "error: 1 of 1 keys name no unfinished job\n")
+    assert (again.exit_code, again.stderr) == (1, "error: 1 of 1 keys name no unfinished job of thumbs\n")
 
 
 def test_pause_and_resume(listener: Listener, sql: Sql, thumbs: str) -> None:

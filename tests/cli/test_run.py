@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from engine.harness import until
 
-from tests.cli.conftest import Listener, Sql, environment
+from listener.cli.common import session
+from listener.errors import DatabaseUnavailable
+from tests.cli.conftest import THUMBS, Listener, Sql, environment
 
 HANDLER = """
 from listener.app import App
@@ -74,10 +80,12 @@ def data() -> Iterator[Path]:
         yield Path(folder, "data")
 
 
-def test_dev_brings_all_that_it_needs(app: str, data: Path) -> None:
-    presets = ["--preset", "supabase_shim", "--preset", "export_jobs"]
+@contextmanager
+def developing(app: str, data: Path, *presets: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """`listener dev`, its database and the address of its health."""
     with subprocess.Popen(
-        [sys.executable, "-m", "listener", "dev", app, "--data", str(data), *presets],
+        [sys.executable, "-m", "listener", "dev", app, "--data", str(data)]
+        + [word for preset in presets for word in ("--preset", preset)],
         env=environment(HEALTH_CHECK_PORT="0"),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -85,8 +93,15 @@ def test_dev_brings_all_that_it_needs(app: str, data: Path) -> None:
     ) as service:
         assert service.stdout is not None
         said = "".join(itertools.takewhile(lambda line: "/docs" not in line, service.stdout))
-        database = re.findall(r"DATABASE_URL=(\S+)", said)[0]
-        health = re.findall(r"health +(\S+)", said)[0]
+        yield (
+            service,
+            re.findall(r"DATABASE_URL=(\S+)", said)[0],
+            re.findall(r"health +(\S+)", said)[0],
+        )
+
+
+def test_dev_brings_all_that_it_needs(app: str, data: Path) -> None:
+    with developing(app, data, "supabase_shim", "export_jobs") as (service, database, health):
         assert httpx.get(health).json()["active_jobs"] == 0
         queues = subprocess.run(
             [sys.executable, "-m", "listener", "queues", "--json"],
@@ -98,6 +113,26 @@ def test_dev_brings_all_that_it_needs(app: str, data: Path) -> None:
         service.send_signal(signal.SIGINT)
         assert service.wait(timeout=15) == 0
     assert (data / "storage").is_dir()
+
+
+def test_dev_starts_a_database_that_died_again(app: str, data: Path) -> None:
+    async def submit_and_kill(database: str) -> None:
+        async with session(database) as connection:
+            await connection.execute(f"{THUMBS}; select listener.attach('thumbs', 'thumbs')")
+            await connection.execute("insert into thumbs default values")
+        os.kill(int((data / "pg/cluster/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+
+    async def is_done(database: str) -> bool:
+        with suppress(DatabaseUnavailable):
+            async with session(database) as connection:
+                return bool(await connection.fetchval("select message = 'saw None' from thumbs"))
+        return False
+
+    with developing(app, data) as (service, database, _):
+        asyncio.run(submit_and_kill(database))
+        asyncio.run(until(lambda: is_done(database), within=20))
+        service.send_signal(signal.SIGINT)
+        assert service.wait(timeout=15) == 0
 
 
 def test_run_wants_one_app(listener: Listener) -> None:

@@ -104,6 +104,10 @@ class FalServer:
         """How often a prompt was submitted."""
         return sum(content["prompt"] == prompt for _, content in self.submitted)
 
+    def number(self, prompt: str) -> str:
+        """The id of its request."""
+        return next(number for number, of in self._prompts.items() if of == prompt)
+
     def submit(self, model: str, content: dict[str, Any]) -> Answer:
         prompt = content["prompt"]
         self.submitted.append((model, content))

@@ -12,6 +12,7 @@ from conftest import Connect
 from engine.harness import until
 
 from handlers.clips import fal as adapter
+from handlers.clips import handler
 from listener.kit import storage
 
 from .conftest import KEY, Open
@@ -188,6 +189,28 @@ async def test_what_takes_too_long_is_cancelled(
         row = await studio.ended(await studio.ask("a fox"))
         assert "did not deliver within" in row["error"]
     assert fal.cancelled == ["r1"]
+
+
+async def test_while_it_is_made_its_row_says_so_and_who_ends_the_row_ends_the_order(
+    by_fal: Open, fal: FalServer
+) -> None:
+    prompts = ("in the queue, 3 before it", "being made", "deleted", "wanted")
+    for prompt in prompts:
+        fal.on_status[prompt] = [IN_QUEUE if "queue" in prompt else IN_PROGRESS] * 1000
+    async with by_fal() as studio:
+        jobs = {prompt: await studio.ask(prompt) for prompt in prompts}
+        for prompt in prompts[:2]:
+            says = "select true from clip_jobs where prompt = $1 and message = $1 and status = 'running'"
+            await until(lambda says=says, prompt=prompt: studio.db.fetchval(says, prompt))
+        await until(lambda: len(fal.submitted) == len(prompts))
+        await until(lambda: studio.db.fetchval("select bool_and(state = 'scheduled') from listener.delivery"))
+        await studio.db.execute("select listener.cancel('clips', $1)", [jobs["being made"]])
+        await studio.db.execute("delete from clip_jobs where id = $1", jobs["deleted"])
+        await handler.cancel_at_provider()
+        unwanted = {fal.number(prompt) for prompt in ("being made", "deleted")}
+        assert set(fal.cancelled) == unwanted
+        fal.on_status.clear()
+        assert (await studio.ended(jobs["wanted"]))["status"] == "success"
 
 
 async def test_a_request_that_was_changed_is_another(by_fal: Open, fal: FalServer) -> None:

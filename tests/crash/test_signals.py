@@ -89,3 +89,23 @@ async def test_a_service_whose_loop_hangs_loses_its_jobs_to_another(
     hung.send_signal(signal.SIGTERM)
     assert hung.wait(10) == 0
     assert await jobs.history("a") == ["lost", "completed"]
+
+
+async def test_whatever_holds_it_a_process_that_is_told_to_end_does(
+    jobs: Table, serve: Serve, marks: Marks, tmp_path: Path
+) -> None:
+    """A thread that can't be interrupted, and a loop that doesn't even hear of the signal."""
+    await Table(jobs.db, "deaf").create()
+    holding = []
+    for table, kind in (("jobs", "block"), ("deaf", None)):
+        service = serve(LEASE="60")
+        await Table(jobs.db, table).add(f"{table} row", kind=kind)
+        await marks.reached(f"{table} row", "begun")
+        holding.append(service)
+    for service in holding:
+        service.send_signal(signal.SIGTERM)
+    for number, (service, job) in enumerate(zip(holding, ("jobs jobs row", "deaf deaf row"), strict=True)):
+        assert await anyio.to_thread.run_sync(service.wait, 15) == 1
+        log = (tmp_path / f"log {number}").read_text()
+        assert "the process is held by what does not return" in log
+        assert f'"jobs": ["{job}"]' in log

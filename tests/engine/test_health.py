@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from listener import Job, watchdog
+from listener import App, Job, watchdog
 
 from .harness import Switch, Table, app_of, serving, until
 
@@ -50,6 +50,21 @@ async def test_a_queue_without_a_table_is_a_problem_until_it_is_attached(
         await until(lambda: healed(problems))
         await jobs.add("a")
         assert (await jobs.becomes("a", "completed"))["result"] == '"made"'
+
+
+async def test_of_an_optional_part_a_queue_without_a_table_is_none_but_one_there_must_be(
+    db: asyncpg.Connection, database: str
+) -> None:
+    app = App()
+    for queue in ("jobs", "films"):
+        app.include(Switch().app(queue), optional=True)
+    async with serving(app, database) as service:
+        found = await until(lambda: service.engine.status.problems)
+        assert found == [
+            "no table is attached as any of the queues films, jobs; run `listener attach TABLE QUEUE`"
+        ]
+        await Table(db).create()
+        await until(lambda: not service.engine.status.problems)
 
 
 async def healed(problems: object) -> bool:

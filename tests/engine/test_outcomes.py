@@ -220,6 +220,18 @@ async def test_retry_may_say_when(jobs: Table, database: str) -> None:
         await until(lambda: service.metric("job_retries_total", queue="jobs", reason="asked") == 1)
 
 
+async def test_what_a_job_says_before_a_snooze_is_shown_meanwhile(jobs: Table, database: str) -> None:
+    async def handle(job: Job) -> None:
+        job.progress(20, "asking a friend")
+        raise Snooze(3600)
+
+    async with serving(app_of(handle), database):
+        await jobs.add("a")
+        await jobs.scheduled("a")
+        row = await jobs.row("a")
+        assert (row["status"], row["progress"], row["message"]) == ("processing", 20, "asking a friend")
+
+
 async def test_a_snooze_holds_no_slot_and_counts_no_attempt(jobs: Table, database: str) -> None:
     seen = []
 

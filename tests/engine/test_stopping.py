@@ -8,7 +8,7 @@ import time
 import anyio
 import pytest
 
-from listener import Job, LeaseLost
+from listener import Job, LeaseLost, engine
 
 from .harness import Switch, Table, app_of, serving, until
 
@@ -106,6 +106,21 @@ async def test_a_table_that_vanishes_under_a_job_harms_no_other(jobs: Table, dat
         await other.add("b")
         await other.becomes("b", "completed")
         assert service.metric("jobs_finished_total", queue="jobs", outcome="completed") == 0
+
+
+async def test_a_handler_whose_table_is_dropped_is_stopped(jobs: Table, database: str) -> None:
+    switch = Switch()
+    async with serving(switch.app(), database) as service:
+        await jobs.add("a")
+        await switch.has_started()
+        await jobs.db.execute("alter table jobs rename to tasks")
+        extended = "select lease_until > $1 from listener.delivery"
+        now = await jobs.db.fetchval("select lease_until from listener.delivery")
+        await until(lambda: jobs.db.fetchval(extended, now))
+        assert switch.stopped == [], "under its new name it may be attached again"
+        await jobs.db.execute("drop table tasks")
+        await until(lambda: switch.stopped == ["a"])
+        await until(lambda: service.metric("jobs_finished_total", queue="jobs", outcome="lost") == 1)
 
 
 @pytest.mark.parametrize(
@@ -238,3 +253,39 @@ async def test_a_claim_on_its_way_at_shutdown_is_given_back_too(jobs: Table, dat
             service.engine.shut_down()
     assert await jobs.db.fetchval("select count(*) from listener.delivery where state = 'running'") == 0
     assert await jobs.db.fetchval("select max(attempt) from listener.delivery") == 0
+
+
+@pytest.mark.parametrize("verb", ["heartbeat", "progress"], ids=["a beat fails", "what settles fails"])
+async def test_an_internal_error_ends_the_service_but_hands_its_jobs_on(
+    jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(engine, "LAST_WORDS", 0.3)
+    switch = Switch()
+
+    async def handle(job: Job) -> None:
+        job.progress(10)
+        await switch(job)
+
+    arguments = await jobs.db.fetchval(
+        "select pg_get_function_arguments(oid) from pg_proc"
+        " where proname = $1 and pronamespace = 'listener'::regnamespace",
+        verb,
+    )
+
+    async def serve() -> None:
+        async with serving(app_of(handle), database, lease=300, heartbeat=0.2):
+            await jobs.db.execute(
+                f"create or replace function listener.{verb}({arguments}) returns jsonb language sql"
+                " as 'select ''3''::jsonb'"
+            )
+            await jobs.add("a")
+            await switch.has_started()
+            await until(lambda: switch.stopped == ["a"])
+
+    with pytest.raises(ExceptionGroup) as told:
+        await serve()
+    assert told.group_contains(TypeError)
+    delivery = await jobs.delivery("a")
+    assert delivery is not None
+    assert (delivery["state"], delivery["attempt"]) == ("waiting", 0)
+    assert await jobs.db.fetchval("select count(*) from listener.worker") == 0

@@ -105,6 +105,22 @@ async def test_what_makes_no_sense_is_refused(store: AsyncOperationStore) -> Non
     assert await store.get("another") is None
 
 
+async def test_whatever_an_operation_is_told_can_be_kept_or_is_refused_in_a_sentence(
+    store: AsyncOperationStore,
+) -> None:
+    await store.create("op", message="a\0b", metadata={"said": "\ud800", "at": Path("x\0")})
+    made = await store.update("op", message="c\0")
+    assert (made.message, made.metadata) == ("c\ufffd", {"said": "?", "at": "x\ufffd"})
+    for value in (object(), float("nan")):
+        with pytest.raises(OperationError, match="An operation can't keep this: "):
+            await store.complete("op", {"value": value})
+    failed = await store.fail("op", ValueError("no\0pe\nand more"))
+    assert (failed.status, failed.error) == ("error", "ValueError: no\ufffdpe")
+    assert await store.get("no\0pe") is None
+    with pytest.raises(OperationNotFound):
+        await store.fail("no\0pe", "late")
+
+
 async def test_followers_hear_each_change_and_the_end(store: AsyncOperationStore) -> None:
     operation = await store.create()
     heard: list[tuple[str, int]] = []

@@ -137,3 +137,19 @@ async def test_a_claim_steps_over_nothing_that_others_wait_for(jobs: Table, stor
         "insert into more values (0, 'a', null)"
     )
     assert await touched(jobs.db, "select listener.claim('w1', '{more}', '{20}')") < 300
+
+
+@pytest.mark.parametrize("statistics", ["fresh", "stale"])
+async def test_an_overview_reads_the_heads_of_its_lists(jobs: Table, store: Store, statistics: str) -> None:
+    """Beside `stats`, which counts every delivery once."""
+    if statistics == "stale":
+        await jobs.db.execute("analyze jobs; analyze listener.delivery; analyze listener.attempt")
+    await fill(jobs)
+    await jobs.db.execute(
+        "insert into listener.attempt (queue, job_key, attempt, fence, outcome)"
+        f" select 1, n, 1, n, 'completed' from generate_series(1, {MANY}) as n"
+    )
+    if statistics == "fresh":
+        await jobs.db.execute("analyze jobs; analyze listener.delivery; analyze listener.attempt")
+    await store.claim("w1", {"jobs": BATCH})
+    assert await touched(jobs.db, "select listener.foremost(20)") < 1000

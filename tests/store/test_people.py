@@ -202,3 +202,19 @@ async def test_a_job_is_submitted_as_its_kind(db: asyncpg.Connection, store: Sto
     await store.attach("public.jobs", "jobs", words=WORDS, kind="type", kinds=["render", "analysis"])
     assert await store.submit("jobs/analysis", {}) == "1"
     assert [job.key for job in (await store.claim("w", {"jobs/analysis": 1})).jobs] == ["1"]
+
+
+async def test_verbs_for_people_leave_other_kinds_alone(db: asyncpg.Connection, store: Store) -> None:
+    await db.execute(f"create table jobs ({COLUMNS.format(key='serial', clock='timestamptz')}, type text)")
+    await store.attach("public.jobs", "jobs", words=WORDS, kind="type", kinds=["render", "analysis"])
+    ours, theirs = await store.submit("jobs/render", {}), await store.submit("jobs/analysis", {})
+
+    assert await store.cancel("jobs/render", [ours, theirs]) == 1
+    assert await store.requeue("jobs/render", [ours, theirs]) == 1
+    assert await store.look("jobs/render", theirs) is None
+    claim = await store.claim("w", {"jobs/render": 5, "jobs/analysis": 5})
+    assert {(job.queue, job.key, job.origin) for job in claim.jobs} == {
+        ("jobs/render", ours, "update"),
+        ("jobs/analysis", theirs, "insert"),
+    }
+    assert await store.cancel("jobs", [ours, theirs]) == 2, "of the whole table"

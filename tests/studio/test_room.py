@@ -13,13 +13,14 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from click.testing import CliRunner
 from engine.harness import until
 from standin import realtime
 from standin.provider import CHAT, SPEECH, Provider, Refuse, providing
 from standin.stack import Stack, running
 
-from handlers.studio import demo
 from handlers.studio.handler import app
+from listener.cli import main
 from listener.embedded import Postgres
 from listener.kit import ffmpeg
 from listener.testing import Stage, stage
@@ -85,11 +86,12 @@ def scenery(tmp_path: Path, database: str, configure: Configure) -> Scenery:
     return scene
 
 
-def test_without_any_provider_a_recording_becomes_a_text(configure: Configure, capsys: Any) -> None:
+def test_without_any_provider_a_recording_becomes_a_text(configure: Configure) -> None:
     """The whole way, with what is on board: a browser's insert, pocketsphinx, the enrichment and the rules."""
     configure()
-    assert demo.main() == 0
-    shown = capsys.readouterr().out
+    result = CliRunner().invoke(main, ["demo", "studio"])
+    assert result.exit_code == 0
+    shown = result.output
     assert [line for line in shown.splitlines() if "studio_jobs: " in line] == [
         f"  studio_jobs: {word}" for word in ["NEW", *STAGES]
     ]

@@ -1,0 +1,49 @@
+"""What providers are at work on for jobs of this process, so that they are told when nobody wants it any more. A job
+that waits for its provider is snoozed: no handler runs that a cancelled row could stop."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import anyio
+
+from handlers.clips.model import Provider, Ref
+from listener import Job
+from listener.kit import tables
+
+LOOK_EVERY = 15.0
+PATIENCE = 10.0
+
+_orders: dict[tuple[str, str], tuple[Provider, Ref]] = {}
+
+
+def note(job: Job, provider: Provider, ref: Ref) -> None:
+    """The provider is at work for this job."""
+    _orders[job.queue, job.key] = provider, ref
+
+
+def forget(job: Job) -> None:
+    """It no longer is."""
+    _orders.pop((job.queue, job.key), None)
+
+
+async def cancel_unwanted(queue: str, table: str, *, open_: Collection[str], done: str) -> None:
+    """Cancel at the provider what was ordered for rows that are gone, or were ended without it.
+
+    Args:
+        open_: status words of rows that wait for their clip.
+        done: the word of rows that have it, perhaps from another process.
+    """
+    keys = [key for of, key in _orders if of == queue]
+    if not keys:
+        return
+    rows = await tables.current().select(table, where={"id": keys}, columns=["id", "status"])
+    words = {str(row["id"]): row["status"] for row in rows}
+    for key in keys:
+        if words.get(key) in open_:
+            continue
+        order = _orders.pop((queue, key), None)
+        if order and words.get(key) != done:
+            provider, ref = order
+            with anyio.move_on_after(PATIENCE):
+                await provider.cancel(ref)
