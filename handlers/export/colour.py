@@ -1,7 +1,12 @@
-"""Every picture, whatever it comes as, becomes YUV by bt709 in limited range, and is tagged so."""
+"""Every picture, whatever it comes as, becomes YUV by bt709 in limited range, and is tagged so.
+
+Where colours are multiplied with each other, what rounding takes from them would grow. Such a film is composed in
+RGB, as a browser does it, and becomes YUV at its end.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from listener.kit.media import Video
@@ -14,14 +19,54 @@ _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt470bg": "bt601", "bt2020nc": "bt2020"}
 
 
-def bt709(
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What the colours of a film are while it is composed.
+
+    Attributes:
+        opaque, clear: FFmpeg's names of the pixel formats of pictures without and with transparency.
+        full, full_clear: the same where each pixel has a colour of its own.
+        overlay: what the filter of that name calls them.
+    """
+
+    opaque: str
+    clear: str
+    full: str
+    full_clear: str
+    overlay: str
+
+    @property
+    def is_halved(self) -> bool:
+        """Two pixels share a colour: pictures must lie at even ones."""
+        return self.opaque != self.full
+
+
+YUV = Space("yuv420p", "yuva420p", "yuv444p", "yuva444p", "yuv420")
+RGB = Space("gbrp", "gbrap", "gbrp", "gbrap", "gbrp")
+
+
+def converted(
     stream: Stream, pix_fmt: str, *, size: tuple[int, int] | None = None, matrix: str | None = None
 ) -> Stream:
-    """Any picture as YUV by bt709, at another size if told so; by itself FFmpeg would make RGB bt601."""
-    options = {"out_color_matrix": "bt709", "out_range": "tv", "flags": "bicubic+accurate_rnd"}
+    """Any picture as YUV by bt709, or as RGB, at another size if told so; by itself FFmpeg would use bt601."""
+    options = {"flags": "bicubic+accurate_rnd"}
+    if not pix_fmt.startswith(_RGB):
+        options |= {"out_color_matrix": "bt709", "out_range": "tv"}
     if matrix:
         options["in_color_matrix"] = matrix
     return stream.filter("scale", *(size or ()), **options).filter("format", pix_fmt)
+
+
+def kept(stream: Stream, size: tuple[int, int]) -> Stream:
+    """Pictures that are like the film's (`is_films`) and of its size: passed on without a copy, unless one of them
+    is of another size."""
+    tagged = stream.filter("setparams", **TAGS, range="tv")
+    return tagged.filter("scale", *size, flags="bicubic+accurate_rnd").filter("format", YUV.opaque)
+
+
+def is_films(video: Video) -> bool:
+    """Whether its colours are written as those of a film."""
+    return video.pix_fmt == YUV.opaque and matrix_of(video) == "bt709" and not video.full_range
 
 
 def matrix_of(video: Video) -> str | None:

@@ -50,17 +50,17 @@ class Clock:
 
         return choose(0, len(pieces))
 
-    def commands(self, curve: Curve, target: str, argument: Callable[[float], str], offset: int = 0) -> str:
-        """What the filter `sendcmd` takes so that an option of another one follows the curve, tick by tick.
+    def commands(self, target: str, argument: Callable[[int], str], offset: int = 0) -> str:
+        """What the filter `sendcmd` takes so that an option of another one changes, tick by tick.
 
         Args:
             target: that filter's name and the option.
-            argument: a value as the option's text; nothing is sent where the text stays the same.
+            argument: the option's text at a tick; nothing is sent where it stays the same.
             offset: the tick at which the film's clock stands at 0.
         """
         sent, lines = "", []
         for tick in range(self.first, self.end):
-            if (text := argument(self.at(curve, tick))) != sent:
+            if (text := argument(tick)) != sent:
                 lines.append(f"{number((tick - offset - Fraction(1, 2)) / self.rate)} {target} {text}")
                 sent = text
         return ";".join(lines)

@@ -11,6 +11,7 @@ from handlers.export.model import Film
 from handlers.export.opencut import MediaItem
 from handlers.export.render import Rendered, render
 from handlers.export.settings import check_film
+from listener.kit.reader import reader
 
 FETCHED = 4.0  # percent of the progress
 
@@ -68,14 +69,16 @@ async def render_film(
     check_film(film)
     tell = on_progress or (lambda percent, words: None)
     tell(0, "fetching media")
-    found = await sources.collect(media, workdir, owner=owner, inline=inline)
-    return await render(
-        film,
-        found,
-        workdir / f"film.{output.format}",
-        workdir=workdir,
-        output=output,
-        still=still,
-        keep=keep,
-        on_progress=lambda percent, words: tell(FETCHED + (100 - FETCHED) * percent / 100, words),
-    )
+    async with reader() as by:
+        found = await sources.collect(media, workdir, owner=owner, inline=inline, by=by)
+        return await render(
+            film,
+            found,
+            workdir / f"film.{output.format}",
+            workdir=workdir,
+            output=output,
+            still=still,
+            keep=keep,
+            by=by,
+            on_progress=lambda percent, words: tell(FETCHED + (100 - FETCHED) * percent / 100, words),
+        )

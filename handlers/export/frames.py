@@ -26,7 +26,8 @@ class Material:
         size: pixels of the film that it covers at scale 1.
         opaque: without transparency of its own.
         still: one frame that stays.
-        matrix: for `colour.bt709`.
+        matrix: for `colour.converted`.
+        is_films: see the function of `colour`.
         blur: see `Picture`.
     """
 
@@ -37,7 +38,8 @@ class Material:
     opaque: bool
     still: bool
     matrix: str | None = None
-    blur: float = 0.0
+    is_films: bool = False
+    blur: tuple[float, float] = (0.0, 0.0)
 
 
 def fitted(film: Film, material: Material, place: Box, placement: Placement, pix_fmt: str) -> Stream:
@@ -69,18 +71,23 @@ def mirrored(stream: Stream, place: Placement) -> Stream:
 
 
 def scaled(stream: Stream, material: Material, width: int, height: int, pix_fmt: str) -> Stream:
-    if material.blur:  # a small picture is blurred as well, and much faster
-        shrink = max(1, int(material.blur / 2))
-        full = "yuv444p" if material.opaque else "yuva444p"
-        small = max(2, width // shrink), max(2, height // shrink)
-        stream = colour.bt709(stream, full, size=small, matrix=material.matrix)
-        stream = stream.filter("gblur", number(material.blur / shrink))
+    if any(material.blur):  # a small picture is blurred as well, and much faster
+        full = pix_fmt.replace("420", "444")
+        across, down = material.blur
+        small = max(2, width // max(1, int(across / 2))), max(2, height // max(1, int(down / 2)))
+        stream = colour.converted(stream, full, size=small, matrix=material.matrix)
+        stream = stream.filter(
+            "gblur", sigma=number(across * small[0] / width), sigmaV=number(down * small[1] / height)
+        )
         return (
             stream.filter("scale", width, height, flags="bicubic")
             .filter("format", pix_fmt)
             .filter("setsar", 1)
         )
-    return colour.bt709(stream, pix_fmt, size=(width, height), matrix=material.matrix).filter("setsar", 1)
+    size = width, height
+    if material.is_films and pix_fmt == colour.YUV.opaque and size == (material.width, material.height):
+        return colour.kept(stream, size).filter("setsar", 1)
+    return colour.converted(stream, pix_fmt, size=size, matrix=material.matrix).filter("setsar", 1)
 
 
 def _cropped(stream: Stream, material: Material, place: Box, seen: Box) -> tuple[Stream, Box]:

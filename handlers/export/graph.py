@@ -8,13 +8,13 @@ from pathlib import Path
 
 import ffmpeg
 
-from handlers.export import colour, mix
+from handlers.export import blend, colour, mix
 from handlers.export.curves import Clock, number
 from handlers.export.encoding import STILL, Output
 from handlers.export.frames import Material, fitted, hold, ticking
 from handlers.export.inputs import Inputs, Source, Stream, seconds
 from handlers.export.layer import Layer, Placer
-from handlers.export.model import SAMPLE_RATE, Film, FilmError, Picture, Sound, Text
+from handlers.export.model import SAMPLE_RATE, Blend, Film, FilmError, Picture, Sound, Text
 from handlers.export.place import box, plain
 from handlers.export.shots import Composition, Overlay, Shot, compose
 from handlers.export.text import Raster
@@ -22,8 +22,6 @@ from listener.kit.media import Video
 
 # A frame counts as begun so many seconds early, for containers round their times to milliseconds.
 _EARLY = Fraction(1, 500)
-
-_NEUTRAL = {"multiply": "white", "screen": "black", "overlay": "gray"}
 
 
 def composed(film: Film, sources: Mapping[str, Source]) -> Composition:
@@ -66,7 +64,7 @@ def arguments(
         FilmError: a clip needs pictures that its source doesn't have.
     """
     inputs = Inputs(sources)
-    picture = _Graph(film, inputs, rasters).video(composed(film, sources))
+    picture = _Graph(film, inputs, rasters, composed(film, sources)).video()
     if still:
         both = picture.split()
         picture = both[0]
@@ -92,7 +90,7 @@ def pictures(
     output: Output,
 ) -> list[str]:
     """The arguments that make a slice of `film` at `target`, without its sound."""
-    stream = _Graph(film, Inputs(sources), rasters, slice_.first).video(slice_)
+    stream = _Graph(film, Inputs(sources), rasters, slice_).video()
     made = ffmpeg.output(stream, str(target), **output.slice(film, slice_.end - slice_.first))
     return [str(argument) for argument in made.get_args()]
 
@@ -154,16 +152,23 @@ def text_scale(clip: Text) -> float:
 
 
 class _Graph:
-    def __init__(self, film: Film, inputs: Inputs, rasters: Mapping[Text, Raster], base: int = 0) -> None:
-        """`base` is the frame of the film that is the first one of the graph."""
-        self.film, self.inputs, self.rasters, self.base = film, inputs, rasters, base
+    def __init__(
+        self, film: Film, inputs: Inputs, rasters: Mapping[Text, Raster], composition: Composition
+    ) -> None:
+        self.film, self.inputs, self.rasters, self.composition = film, inputs, rasters, composition
+        self.base = composition.first
+        blends = any(overlay.clip.placement.blend != "normal" for overlay in composition.overlays)
+        self.space = colour.RGB if blends else colour.YUV
 
-    def video(self, composition: Composition) -> Stream:
+    def video(self) -> Stream:
+        composition = self.composition
         pieces = [self._shot(shot) for shot in composition.shots]
         stream = pieces[0] if len(pieces) == 1 else ffmpeg.concat(*pieces, v=1, a=0)
         stream = ticking(stream, self.film)
         for overlay in composition.overlays:
             stream = self._over(stream, overlay)
+        if self.space is colour.RGB:
+            stream = colour.converted(stream, colour.YUV.opaque)
         return stream.filter("setparams", **colour.TAGS, range="tv")
 
     def _shot(self, shot: Shot) -> Stream:
@@ -176,12 +181,14 @@ class _Graph:
         inside = where.seen(film)
         if inside is None:  # beside the film
             return self._shot(Shot(None, shot.first, shot.end))
-        picture = fitted(film, material, where, clip.placement, "yuv420p")
+        picture = fitted(film, material, where, clip.placement, self.space.opaque)
         if not where.fills(film):
             background = "0x{:02x}{:02x}{:02x}".format(*film.background)
             picture = picture.filter(
                 "pad", film.width, film.height, inside.left, inside.top, color=background
             )
+        if material.still:  # which has a rate of its own, and so long FFmpeg would show the film's last frame
+            picture = picture.filter("fps", str(film.fps), round="up", eof_action="pass")
         return hold(picture, shot.end - shot.first)
 
     def _over(self, below: Stream, overlay: Overlay) -> Stream:
@@ -195,26 +202,23 @@ class _Graph:
         for first, end in spans:
             clock = Clock(self.film.fps, clip.start, first, end)
             material = self._drawn(clip) if isinstance(clip, Text) else self._material(clip, first, end)
-            placer = Placer(self.film, self.inputs, clip.placement, clock, self.base)
+            placer = Placer(self.film, self.inputs, clip.placement, clock, self.base, self.space)
             even = isinstance(clip, Picture)
             if layer := placer.layer(material, even=even and plain(clip.placement)):
                 shown = [window for window in windows if first <= window[0] and window[1] <= end]
                 below = self._lay(below, layer, shown, clip.placement.blend)
         return below
 
-    def _lay(self, below: Stream, layer: Layer, windows: list[tuple[int, int]], blend: str) -> Stream:
-        if blend == "normal":
-            return ffmpeg.filter(
-                [below, layer.stream], "overlay", x=layer.x, y=layer.y, enable=self._during(windows)
-            )
-        # Where the layer is clear, a colour that changes nothing: so the mode needs to know of no alpha.
-        first, end = windows[0][0], windows[-1][1]
-        canvas = ticking(hold(self._colour(_NEUTRAL[blend]), end - first), self.film, first - self.base)
-        above = ffmpeg.filter([canvas, layer.stream], "overlay", x=layer.x, y=layer.y)
-        mixed = ffmpeg.filter(
-            [_rgb(below), _rgb(above)], "blend", all_mode=blend, enable=self._during(windows)
-        )
-        return colour.bt709(mixed, "yuv420p")
+    def _lay(self, below: Stream, layer: Layer, windows: list[tuple[int, int]], mode: Blend) -> Stream:
+        place = {"x": layer.x, "y": layer.y, "format": self.space.overlay}
+        if mode == "normal":
+            return ffmpeg.filter([below, layer.stream], "overlay", **place, enable=self._during(windows))
+        first, end, last = (n - self.base for n in (windows[0][0], windows[-1][1], self.composition.end))
+        canvas = ticking(hold(self._colour(blend.NEUTRAL[mode]), end - first), self.film, first)
+        # From the start: FFmpeg asks for the first frame whether the filter is on when it has read a still, at 0.
+        shown = self._during([(self.base, windows[0][1]), *windows[1:]])
+        above = ffmpeg.filter([canvas, layer.stream], "overlay", **place, enable=shown)
+        return blend.blended(self.film, below, above, mode, (first, end, last))
 
     def _during(self, windows: Sequence[tuple[int, int]]) -> str:
         """An expression that is true in each window; in halves, for FFmpeg takes no long sums."""
@@ -233,7 +237,7 @@ class _Graph:
         """One frame of a colour."""
         film = self.film
         still = f"color=c={name}:s={film.width}x{film.height}:r={film.fps}:d={seconds(1 / film.fps)}"
-        return colour.bt709(self.inputs.lavfi(f"{still},format=rgb24").video, "yuv420p")
+        return colour.converted(self.inputs.lavfi(f"{still},format=rgb24").video, self.space.opaque)
 
     def _drawn(self, clip: Text) -> Material:
         raster = self.rasters[clip]
@@ -245,9 +249,11 @@ class _Graph:
         """What a clip shows from the film's frame `first` on, in the film's rhythm."""
         video = seen(clip, self.inputs.sources)
         if video.is_image:
-            stream = self.inputs.file(self.inputs.sources[clip.source].path).video
+            stream = _upright(self.inputs, self.inputs.sources[clip.source].path, video)
         else:
             stream = self._frames(clip, video, first, end)
+        if video.pix_fmt == "pal8":  # which FFmpeg always makes YUV by bt601
+            stream = stream.filter("format", "rgba")
         width, height = video.width, video.height
         if clip.fit == "cover":
             wanted = Fraction(self.film.width, self.film.height) / video.pixel_aspect
@@ -263,6 +269,7 @@ class _Graph:
             opaque=not video.has_alpha,
             still=video.is_image,
             matrix=colour.matrix_of(video),
+            is_films=colour.is_films(video),
             blur=clip.blur,
         )
 
@@ -275,17 +282,21 @@ class _Graph:
             offset = min(offset, video.last + (1 / video.fps / 2 if video.fps else 0))
         cut = self.inputs.cut(clip.source, offset, length or 2 / film.fps)
         self.inputs.spare[clip.source, clip.start + begin, offset, length] = cut
-        stream, times = cut.input.video, f"PTS-{seconds(cut.lead + _EARLY)}/TB"
-        if clip.rate not in {0, 1}:  # in microseconds, for some containers count whole frames
+        # In microseconds, for some containers count whole frames, and what `setpts` makes is rounded down.
+        stream, times = cut.input.video.filter("settb", "AVTB"), f"PTS-{seconds(cut.lead + _EARLY)}/TB"
+        if clip.rate not in {0, 1}:
             early = min(_EARLY / clip.rate, 1 / film.fps / 2)
             times = f"(PTS-{seconds(cut.lead)}/TB)*{number(1 / clip.rate)}-{seconds(early)}/TB"
-            stream = stream.filter("settb", "AVTB")
         # A frame of the film shows what the source shows at that time: the latest frame that has begun.
         stream = stream.filter("setpts", times).filter("fps", str(film.fps), start_time=0, round="up")
         return hold(stream, 1) if clip.rate == 0 else stream
 
 
-def _rgb(stream: Stream) -> Stream:
-    return stream.filter(
-        "scale", in_color_matrix="bt709", in_range="tv", flags="bicubic+accurate_rnd"
-    ).filter("format", "gbrp")
+def _upright(inputs: Inputs, path: Path, video: Video) -> Stream:
+    """A still image, turned as its Exif says: some FFmpegs do so only with JPEGs, and only they know mirrored ones."""
+    if video.codec == "mjpeg" or not video.rotation:
+        return inputs.file(path).video
+    stream = inputs.file(path, noautorotate=None).video
+    for _ in range(video.rotation // 90):
+        stream = stream.filter("transpose", "clock")
+    return stream.filter("sidedata", mode="delete", type="DISPLAYMATRIX")

@@ -19,6 +19,8 @@ Stream = Any  # ffmpeg-python has no types
 # A seek lands on the first frame *after* the wanted time; reading starts a little earlier, so that the frame
 # on the screen at that time is among those read, and sound decoders have settled.
 _LEAD = Fraction(1, 10)
+# Without an index a seek may land on any picture, and those before the next key frame are lost.
+_BLIND_LEAD = Fraction(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,11 @@ class Inputs:
             return Cut(lead, self.file(source.path, stream_loop=-1, t=seconds(lead + length + 1)))
         frame = 1 / video.fps if video and video.fps else Fraction(0)
         paused = offset - _shown(video, offset) if video else 0
-        lead = min(offset, max(_LEAD, frame) + paused)
-        span = {"ss": seconds(offset - lead), "t": seconds(lead + length + frame)}
+        least = _BLIND_LEAD if source.media.format in {"mpegts", "mpeg"} else _LEAD
+        lead = min(offset, max(least, frame) + paused)
+        span = {"t": seconds(lead + length + frame)}
+        if offset > lead:  # from 0 FFmpeg would seek the first picture, and lose the sound before it
+            span["ss"] = seconds(offset - lead)
         return Cut(lead, self.file(source.path, **span, **options))
 
     def file(self, path: Path, **options: object) -> Stream:

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import ffmpeg
 
-from handlers.export.curves import Clock
+from handlers.export.curves import Clock, number
 from handlers.export.inputs import Inputs, Source, Stream
-from handlers.export.model import SAMPLE_RATE, Film, Sound
+from handlers.export.model import SAMPLE_RATE, STRAIGHT, Film, Sound
 
 _STEREO = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
@@ -26,7 +26,7 @@ def whole(film: Film, inputs: Inputs, streams: Sequence[Stream]) -> Stream:
     # Every film has a sound track: some players and platforms refuse films without.
     silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
     stream = together(streams) if streams else inputs.lavfi(silence).audio
-    if len(streams) > 1 or any(sound.gain.largest > 1 for sound in film.sounds):
+    if len(streams) > 1 or any(sound.gain.largest > 1 or sound.sides != STRAIGHT for sound in film.sounds):
         stream = stream.filter("alimiter", level=0, latency=1)
     samples = film.samples
     return stream.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
@@ -73,6 +73,13 @@ def _stereo(sound: Sound, inputs: Inputs, samples: int) -> Stream:
     if audio is not None and audio.channels == 1:
         stream = stream.filter("pan", "stereo|c0<c0|c1<c0")  # plain upmixing is 3 dB quieter
     stream = stream.filter("aformat", **_STEREO)
+    if sound.sides != STRAIGHT:
+        mono = audio is not None and audio.channels == 1
+        loudest = max(1.0, *map(sum, sound.sides)) if mono else 1.0
+        left, right = (
+            "+".join(f"{number(s / loudest)}*c{n}" for n, s in enumerate(side)) for side in sound.sides
+        )
+        stream = stream.filter("pan", args=f"stereo|c0={left}|c1={right}")
     if sound.rate == 1:
         return stream.filter("atrim", start_sample=begin, end_sample=begin + samples)
     return _paced(stream, sound, begin, samples)

@@ -91,6 +91,9 @@ class Curve:
 
 ZERO, ONE = Curve.fixed(0.0), Curve.fixed(1.0)
 Blend = Literal["normal", "multiply", "screen", "overlay"]
+Side = Literal["left", "right", "top", "bottom"]
+Sides = tuple[tuple[float, float], tuple[float, float]]
+STRAIGHT: Sides = ((1.0, 0.0), (0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class Placement:
         scale_x, scale_y: multiples of the size that the clip has by itself; negative ones mirror it.
         rotation: degrees clockwise about its centre.
         opacity: 0..1.
-        reveal: the share of its width that is seen, from its left edge on, 0..1; a wipe moves it.
+        reveal: the share of the film, 0..1 from `side` on, within which it is seen; a wipe moves it.
+        side: the edge of the film where what is revealed begins.
         blend: how its colours meet those beneath it.
     """
 
@@ -113,6 +117,7 @@ class Placement:
     rotation: Curve = ZERO
     opacity: Curve = ONE
     reveal: Curve = ONE
+    side: Side = "left"
     blend: Blend = "normal"
 
 
@@ -125,7 +130,7 @@ class Picture(Clip):
         offset: seconds into the source at the clip's start; a source that ends early holds its last frame.
         rate: seconds of the source that pass in a second of the film; 0 freezes the frame at `offset`.
         fit: `contain` shows all of it, `cover` fills the film and crops what stands out.
-        blur: radius (sigma) of a Gaussian blur, in pixels of the film.
+        blur: radii (sigma) of a Gaussian blur, across and down, in pixels of the film.
     """
 
     source: str
@@ -133,7 +138,7 @@ class Picture(Clip):
     rate: Fraction = Fraction(1)
     placement: Placement = Placement()
     fit: Literal["contain", "cover"] = "contain"
-    blur: float = 0.0
+    blur: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +198,8 @@ class Sound(Clip):
         rate: seconds of the source that pass in a second of the film.
         keep_pitch: another rate leaves voices as high as they are.
         gain: multiple of the source's own amplitude; fades are part of it.
+        sides: the film's left and right, each as shares of the source's left and right. A source of one channel
+            is both of them, but never louder for it.
     """
 
     source: str
@@ -200,6 +207,7 @@ class Sound(Clip):
     rate: Fraction = Fraction(1)
     keep_pitch: bool = True
     gain: Curve = ONE
+    sides: Sides = STRAIGHT
 
 
 @dataclass(frozen=True, slots=True)

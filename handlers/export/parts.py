@@ -19,6 +19,7 @@ from handlers.export.settings import limits
 from handlers.export.shots import Composition
 from handlers.export.text import Raster
 from listener.kit import ffmpeg, media
+from listener.kit.reader import Reader
 
 _JOINING = 3.0  # percent of the progress that are left when all slices are there
 
@@ -30,6 +31,7 @@ class Parts:
     Attributes:
         workdir: for what only this film needs.
         keep: for finished slices.
+        by: who looks at slices.
     """
 
     film: Film
@@ -38,6 +40,7 @@ class Parts:
     output: Output
     workdir: Path
     keep: Path
+    by: Reader | None
 
     async def assemble(
         self,
@@ -102,7 +105,7 @@ class Parts:
             done += frames
 
     async def _check(self, path: Path, frames: int) -> None:
-        video = (await media.probe(path, count_frames=True, timeout=120)).video
+        video = (await media.probe(path, count_frames=True, timeout=120, by=self.by)).video
         if video is None or video.frames != frames:
             found = video.frames if video else 0
             raise ffmpeg.FfmpegError(f"a part has {found} frames; {frames} were planned.", "incomplete")

@@ -19,7 +19,10 @@ from handlers.export.settings import limits
 from handlers.export.shots import Composition
 from listener.errors import ListenerError
 from listener.kit import ffmpeg, media
+from listener.kit.reader import Reader
 
+# Pixels before the still is made on the way: FFmpeg tells of no progress until then, and would count as stalled.
+_EARLY = 300_000_000
 _INEXACT = Fraction(1, 5)  # seconds: sound comes in packets, and encoders have more or less of a run-up
 
 
@@ -54,6 +57,7 @@ async def render(
     output: Output = Output(),  # noqa: B008 - immutable
     still: Path | None = None,
     keep: Path | None = None,
+    by: Reader | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
     """Makes `film` at `target`, exactly `film.frames` frames.
@@ -65,6 +69,7 @@ async def render(
         still: where to put a picture of it, as JPEG.
         keep: a folder for finished parts of a film that is made in parts. Given again, with whatever is in it,
             only the missing ones are made.
+        by: as for `probe`.
         on_progress: called with percent (0..100 of the frames) and a message with the speed.
 
     Raises:
@@ -82,18 +87,18 @@ async def render(
     sounds = [sound for sound in film.sounds if mix.heard(sound, sources)] if output.sound else []
     one = None
     if len(divided) == 1 and len(sounds) <= slices.SOUNDS:
-        one = arguments(film, sources, rasters, target, output, still)
-    async with media.reader(target.parent) as reader:  # which is ready when the film is
-        if one and slices.sayable(one):
-            most = limits().max_output
-            await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
-        else:
-            assembly = parts.Parts(film, sources, rasters, output, workdir, keep or workdir)
-            await assembly.assemble(divided, sounds, target, on_progress)
-        found = await media.probe(target, count_frames=True, timeout=120, by=reader)
+        early = film.width * film.height * film.frames // 3 < _EARLY
+        one = arguments(film, sources, rasters, target, output, still if early else None)
+    if one and slices.sayable(one):
+        most = limits().max_output
+        await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
+    else:
+        assembly = parts.Parts(film, sources, rasters, output, workdir, keep or workdir, by)
+        await assembly.assemble(divided, sounds, target, on_progress)
+    found = await media.probe(target, count_frames=True, timeout=120, by=by)
     frames, duration = _verify(film, output, found)
     size = (await to_thread.run_sync(target.stat)).st_size
-    made = Rendered(target, frames, duration, size, tuple(_warnings(film, sources, rasters)))
+    made = Rendered(target, frames, duration, size, tuple(dict.fromkeys(_warnings(film, sources, rasters))))
     if still and not await to_thread.run_sync(still.exists):
         await poster(made, still)
     return made

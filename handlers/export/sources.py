@@ -16,6 +16,7 @@ from handlers.export.unfold import unfold
 from listener.kit import media, storage
 from listener.kit.data_url import decode_data_url
 from listener.kit.fetch import FetchError, TooLarge, fetch
+from listener.kit.reader import Reader
 
 BUCKET = "export_data"
 _AT_ONCE = 4
@@ -29,6 +30,7 @@ async def collect(
     owner: str,
     inline: Mapping[str, Path] | None = None,
     allow: Collection[str] | None = None,
+    by: Reader | None = None,
 ) -> dict[str, Source]:
     """Fetches the media, a few at once, and then probes them.
 
@@ -39,6 +41,7 @@ async def collect(
         owner: user id; a storage key must lie in the folder of that name.
         inline: files that are here already, as `document.load` names them.
         allow: as for `fetch`.
+        by: as for `probe`.
 
     Raises:
         FilmError: the media is of another user, too large, or not media at all.
@@ -48,16 +51,14 @@ async def collect(
         problem = f"The film is made of {len(items)} media files"
         raise over(problem, str(limits().max_media), "max_media")
     shelf = _Shelf(folder, owner, inline or {}, allow)
-    here = {item.parent for item in items.values() if isinstance(item, Path)}
-    async with media.reader(folder, *here) as reader:  # which is ready when they are
-        try:
-            async with anyio.create_task_group() as tasks:
-                for media_id, item in items.items():
-                    tasks.start_soon(shelf.bring, media_id, item)
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-        paths = [shelf.files[media_id] for media_id in items]
-        found = await media.probe_all(paths, by=reader, timeout=60)  # some have to be read to their end
+    try:
+        async with anyio.create_task_group() as tasks:
+            for media_id, item in items.items():
+                tasks.start_soon(shelf.bring, media_id, item)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    paths = [shelf.files[media_id] for media_id in items]
+    found = await media.probe_all(paths, by=by, timeout=60)  # some have to be read to their end
     sources = {}
     for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
         if isinstance(result, media.MediaError):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from handlers.export.curves import Clock, number
-from handlers.export.inputs import Stream
-from handlers.export.model import Curve, Film, Key, Placement
+from handlers.export.model import Curve, Film, Placement
 from handlers.export.place import Box
 
 _SMALLEST = 0.002  # of a picture's size: at 0 it could not be mapped
@@ -65,16 +64,3 @@ def corners(film: Film, clock: Clock, place: Placement, canvas: Canvas) -> dict[
         found[f"x{index}"] = f"{middles[0]}+({x})*{grows[0]}*{cosine}-({y})*{grows[1]}*({sine})"
         found[f"y{index}"] = f"{middles[1]}+({x})*{grows[0]}*{sine}+({y})*{grows[1]}*({cosine})"
     return found
-
-
-def unmirrored(place: Placement, stream: Stream) -> tuple[Placement, Stream]:
-    """A picture that is always mirrored is so before it is warped: what is revealed of it starts at the left."""
-    if place.scale_x.largest < 0:
-        place, stream = replace(place, scale_x=_negated(place.scale_x)), stream.filter("hflip")
-    if place.scale_y.largest < 0:
-        place, stream = replace(place, scale_y=_negated(place.scale_y)), stream.filter("vflip")
-    return place, stream
-
-
-def _negated(curve: Curve) -> Curve:
-    return Curve(tuple(Key(key.time, -key.value, key.hold) for key in curve.keys))

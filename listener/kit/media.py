@@ -1,33 +1,23 @@
 """What a media file holds, found by its content and never by its name.
 
-The file is read by PyAV in a process of its own with limits on time and memory, without a network, and with no
-other file in its sight: a hostile file may hang or crash that process, but never the service.
+The file is read by PyAV in a process of its own (`reader`) with limits on time and memory, without a network, and
+with no other file in its sight: a hostile file may hang or crash that process, but never the service.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import stat
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
-
-import anyio
-from anyio.abc import ByteSendStream
+from typing import Any
 
 from listener.errors import ListenerError
-from listener.kit import process
-from listener.kit.confinement import PYTHON, Confinement
 from listener.kit.ffmpeg import FORMATS, MAX_PIXELS
-
-PROBER = Path(__file__).with_name("prober.py")
-MEMORY = 2 * 1024**3  # bytes of address space for the reading process
+from listener.kit.reader import Reader, reader
 
 
 class MediaError(ListenerError):
@@ -94,7 +84,7 @@ class Media:
     Attributes:
         format: FFmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2` or `png_pipe`.
         duration: seconds; with `count_frames` the measured span of the video (of the sound if there is no
-            video), else what the file claims; None for a still or where nothing is claimed.
+            video), else what the file claims, or measured where it claims nothing; None for a still.
         video: the first picture stream, or None. Cover art of a sound file doesn't count.
         audio: the first sound stream, or None.
     """
@@ -105,50 +95,6 @@ class Media:
     audio: Audio | None
 
 
-class Reader:
-    """A reading process that waits for files, so that whoever asks it need not wait for its start; see `reader`."""
-
-    def __init__(self, child: process.Child) -> None:
-        self._child = child
-        self._received = b""
-        self.is_alive = True
-
-    async def read(self, path: Path, request: dict[str, Any], timeout: float) -> Media | MediaError:  # noqa: ASYNC109
-        """As `probe`; what one file does to the process is charged to that file, and ends the reader."""
-        if refusal := _refusal(path):
-            return refusal
-        line = json.dumps({"path": os.path.abspath(path), **request}).encode() + b"\n"  # noqa: PTH100, ASYNC240
-        with anyio.move_on_after(timeout):
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                await cast(ByteSendStream, self._child.stdin).send(line)
-                while b"\n" not in self._received:
-                    self._received += await self._child.stdout.receive()
-                answer, _, self._received = self._received.partition(b"\n")
-                return _media(json.loads(answer), path.name)
-            self.is_alive = False
-            await self._child.wait()
-            *_, last = ["", *self._child.stderr.splitlines()]
-            ending = f"can't be read: the reader crashed on it ({self._child.returncode}) {last}".strip()
-            return MediaError(f"{path.name} {ending}.")
-        self.is_alive = False
-        return MediaError(f"{path.name} could not be read within {timeout:g} s.")
-
-
-@asynccontextmanager
-async def reader(*places: Path, seconds: int = 600) -> AsyncIterator[Reader]:
-    """A reading process for the length of the block, for `probe` and `probe_all`.
-
-    Args:
-        places: files, or folders of files, that it may open.
-        seconds: of CPU time that it may take in all.
-    """
-    command = [sys.executable, "-I", str(PROBER)]
-    limits = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": seconds, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
-    confined = Confinement(reads=(*map(Path, PYTHON), PROBER, *(place.absolute() for place in places)))
-    async with process.spawn(command, limits=limits, confined=confined, stdin=True) as child:
-        yield Reader(child)
-
-
 async def probe(
     path: Path,
     *,
@@ -157,7 +103,7 @@ async def probe(
     max_pixels: int = MAX_PIXELS,
     by: Reader | None = None,
 ) -> Media:
-    """Read what `path` holds. About 0.1 s, most of it the start of the reading process; see `probe_all`, `reader`.
+    """Read what `path` holds.
 
     Args:
         path: a local file; its name and extension mean nothing.
@@ -165,7 +111,7 @@ async def probe(
             Verifies a finished film: a truncated file has fewer frames than its header claims.
         timeout: seconds after which the file counts as unreadable.
         max_pixels: width times height of the largest picture to accept.
-        by: a reader that runs already.
+        by: a reader that the caller has; None takes one for this call.
 
     Raises:
         MediaError: missing, empty or not a file; no media, or of a format that is not on the list
@@ -201,31 +147,43 @@ async def probe_all(
 
     async def read(by: Reader) -> None:
         while by.is_alive and len(results) < len(paths):
-            results.append(await by.read(paths[len(results)], request, timeout))
+            path = paths[len(results)]
+            try:
+                with _opened(path) as file:
+                    found = await by.ask(file, request, timeout)
+                results.append(_media(found, path.name))
+            except MediaError as error:
+                results.append(error)
 
     if by:
         await read(by)
     while len(results) < len(paths):
-        left = paths[len(results) :]
-        async with reader(*left, seconds=(math.ceil(timeout) + 1) * len(left)) as fresh:
+        async with reader() as fresh:
             await read(fresh)
     return results
 
 
-def _refusal(path: Path) -> MediaError | None:
-    """What is wrong with a path before anybody reads the file; None where nothing is."""
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The descriptor of a file that is worth reading."""
     try:
-        status = path.stat()
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # or a named pipe would keep us waiting
     except OSError as error:
-        return MediaError(f"{path.name} can't be opened: {error.strerror}.")
-    if not stat.S_ISREG(status.st_mode):
-        return MediaError(f"{path.name} is not a regular file.")
-    return None if status.st_size else MediaError(f"{path.name} is empty, not a media file.")
+        raise MediaError(f"{path.name} can't be opened: {error.strerror}.") from None
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError(f"{path.name} is not a regular file.")
+        if not status.st_size:
+            raise MediaError(f"{path.name} is empty, not a media file.")
+        yield file
+    finally:
+        os.close(file)
 
 
-def _media(found: dict[str, Any], name: str) -> Media | MediaError:
+def _media(found: dict[str, Any], name: str) -> Media:
     if error := found.get("error"):
-        return MediaError(f"{name} {error}.")
+        raise MediaError(f"{name} {error}.")
     video, audio = found["video"], found["audio"]
     if video:
         video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect", "last")}

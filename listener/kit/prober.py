@@ -1,16 +1,16 @@
-"""The reading process of `media.probe_all`: for each file one answer, a line of JSON.
+"""What the process of `reader` runs: for each file that it is given one answer, a line of JSON.
 
-Run by path, `python -I prober.py REQUEST FILE...`, and therefore free of imports from this package. REQUEST is
-JSON with the arguments of `read` that all files share.
+Run by path, and therefore free of imports from this package. Its standard input is a socket. A request is one message
+there: the descriptor of a file, and as JSON the other arguments of `read`.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import os
+import socket
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import av
@@ -25,20 +25,17 @@ FULL_RANGE = {1: False, 2: True}
 STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 PAUSE = Fraction(1, 10)  # seconds
 MOST_PAUSES = 10_000
+REQUEST = 65536  # bytes; it comes in one piece, for the next one is not sent before the answer
 
 
 class Unreadable(Exception):
     """The end of the sentence `FILE ...`."""
 
 
-def read(path: str, formats: str, max_pixels: int, count_frames: bool) -> dict[str, Any]:
+def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[str, Any]:
     """Everything that `media.Media` holds, with fractions as text."""
-    options = {"protocol_whitelist": "file", "format_whitelist": formats, "max_pixels": str(max_pixels)}
-    # Opened by descriptor: a name would let FFmpeg judge by the extension, or look for numbered siblings.
-    with (
-        Path(path).open("rb") as file,
-        av.open(f"file:/dev/fd/{file.fileno()}", options=options) as container,
-    ):
+    options = {"protocol_whitelist": "fd", "format_whitelist": formats, "max_pixels": str(max_pixels)}
+    with av.open("fd:", options={**options, "fd": str(file)}) as container:
         pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         sounds = list(container.streams.audio)
         if not pictures and not sounds:
@@ -55,6 +52,9 @@ def read(path: str, formats: str, max_pixels: int, count_frames: bool) -> dict[s
                 video["frames"] = frames
         elif video and not video["is_image"]:
             video |= _rhythm(container, pictures[0])
+        if duration is None and not (video and video["is_image"]):  # a live recording claims none
+            spans = [span for _, span in _measure(container, [*pictures[:1], *sounds[:1]]) if span]
+            duration = max(spans, default=None)
         return {
             "format": container.format.name,
             "duration": None if duration is None or (video and video["is_image"]) else str(duration),
@@ -98,7 +98,8 @@ def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> d
 def _rhythm(container: InputContainer, stream: VideoStream) -> dict[str, Any]:
     """`last` and `pauses` of `media.Video`, without decoding; of an indexed file only its end is read."""
     times = {entry.timestamp for entry in stream.index_entries}
-    if len(times) == stream.frames:  # an index is in decoding order: its times are late at the very end
+    if times and len(times) == stream.frames:
+        # An index is in decoding order: its times are late at the very end.
         container.seek(max(times), stream=stream)
     else:
         container.seek(0)
@@ -148,10 +149,10 @@ def _span(packets: list[tuple[int, int]], stream: Stream) -> Fraction | None:
     return (end - min(pts for pts, _ in packets)) * stream.time_base
 
 
-def answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
+def answer(file: int, request: dict[str, Any]) -> dict[str, Any]:
     """What `read` found, or what was wrong as `error`, the end of the sentence `FILE ...`."""
     try:
-        return read(path, **request)
+        return read(file, **request)
     except Unreadable as error:
         return {"error": str(error)}
     except av.FFmpegError as error:
@@ -160,13 +161,19 @@ def answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"is not a media file that can be read ({reason})"}
     except MemoryError:
         return {"error": "needs too much memory to be read"}
+    except Exception as error:
+        return {"error": f"can't be read: the reader failed on it ({type(error).__name__}: {error})"}
 
 
 def main() -> None:
     av.logging.set_level(av.logging.ERROR)  # the last line of the log says more than the error's code
-    for line in sys.stdin:
-        request = json.loads(line)
-        print(json.dumps(answer(request.pop("path"), request)), flush=True)  # noqa: T201 - read by the parent
+    service = socket.socket(fileno=0)
+    while True:
+        request, files, *_ = socket.recv_fds(service, REQUEST, 1)
+        if not request:
+            break
+        service.sendall(json.dumps(answer(files[0], json.loads(request))).encode() + b"\n")
+        os.close(files[0])
 
 
 if __name__ == "__main__":

@@ -27,13 +27,11 @@ class Child:
     Attributes:
         pid: its process id, which is also that of its process group.
         stdout: read it to its end.
-        stdin: where to write to a child that was spawned with `stdin`, else None.
     """
 
     def __init__(self, process: Process) -> None:
         self.pid = process.pid
         self.stdout = cast(ByteReceiveStream, process.stdout)  # spawn always asks for the pipe
-        self.stdin = process.stdin
         self._process = process
         self._stderr = bytearray()
 
@@ -80,6 +78,11 @@ def leashed(command: Sequence[str], limits: str = "", words: Sequence[str] = ())
     return [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), limits, *words, "--", *command]
 
 
+def environment() -> dict[str, str]:
+    """Of a child: nothing of ours but PATH, so no secret."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+
+
 @asynccontextmanager
 async def spawn(
     command: Sequence[str],
@@ -87,13 +90,12 @@ async def spawn(
     cwd: Path | None = None,
     limits: Mapping[str, int] | None = None,
     confined: Confinement | None = None,
-    stdin: bool = False,
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block.
 
-    The child leads a process group of its own and inherits nothing of the environment but PATH, so
-    no secret of the service. Its stderr is read all the time, so that it never blocks on a full pipe. However
-    the block ends, the group is ended with it: SIGTERM, and SIGKILL after five seconds.
+    The child leads a process group of its own and knows nothing of the service's `environment`. Its stderr is
+    read all the time, so that it never blocks on a full pipe. However the block ends, the group is ended with
+    it: SIGTERM, and SIGKILL after five seconds.
 
     On Linux the child is also killed when this process dies, even by kill -9. The kernel ties that to the
     *thread* that started the child, so the event loop must run in a thread that lives as long.
@@ -104,17 +106,16 @@ async def spawn(
         limits: hard resource limits by name, e.g. `{"RLIMIT_AS": 2**30}` in bytes.
         confined: the files that the child may open, and no network; None leaves it everything. The kernel may
             not be able to (Linux before 5.13, containers that forbid it): `listener doctor` tells.
-        stdin: whether it has one.
     """
     words = confined.words() if confined else []
     bounds = ",".join(f"{name}={value}" for name, value in (limits or {}).items())
     process = await anyio.open_process(
         leashed(command, bounds, words),
-        stdin=PIPE if stdin else DEVNULL,
+        stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
         cwd=cwd,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+        env=environment(),
         start_new_session=True,
     )
     child = Child(process)

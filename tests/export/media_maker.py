@@ -79,7 +79,11 @@ def quartered(path: Path, size: tuple[int, int] = (320, 180)) -> Path:
 
 async def quartered_video(path: Path, *, seconds: float = 1) -> Path:
     """The same as a video, tagged bt709."""
-    still = quartered(path.with_suffix(".png"))
+    return await filmed(quartered(path.with_suffix(".png")), path, seconds=seconds)
+
+
+async def filmed(still: Path, path: Path, *, seconds: float = 1) -> Path:
+    """A picture as a video, tagged bt709."""
     convert = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
     tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     await ffmpeg.run(

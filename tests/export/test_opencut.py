@@ -277,7 +277,7 @@ def test_a_blurred_background_repeats_the_lowest_picture_of_each_moment() -> Non
     ]
     for clip in behind:
         assert isinstance(clip, Picture)
-        assert (clip.fit, clip.blur) == ("cover", 24)  # the preview has 540 lines, the film 720
+        assert (clip.fit, clip.blur) == ("cover", (24, 24))  # the preview has 540 lines, the film 720
         assert clip.placement.scale_x == Curve.fixed(1.1)
     assert [clip.name for clip in shown] == ["main", "upper", "title"]
 
@@ -288,6 +288,10 @@ def test_a_blurred_background_repeats_the_lowest_picture_of_each_moment() -> Non
         (25, 25),
         (29.97, Fraction(30000, 1001)),
         (23.976, Fraction(24000, 1001)),
+        (23.98, Fraction(24000, 1001)),
+        (59.94, Fraction(60000, 1001)),
+        ({"numerator": 2997, "denominator": 100}, Fraction(30000, 1001)),
+        (24, 24),
         (12.5, Fraction(25, 2)),
         ({"numerator": 60000, "denominator": 1001}, Fraction(60000, 1001)),
     ],
@@ -297,6 +301,16 @@ def test_what_the_row_does_not_say_the_project_decides(fps: object, wanted: Frac
     film = opencut.read(document).film
 
     assert (film.width, film.height, film.fps) == (640, 360, wanted)
+
+
+@pytest.mark.parametrize(
+    ("fps", "wanted"),
+    [("29.97", "30000/1001"), ("23.976", "24000/1001"), ("119.88", "120000/1001"), ("25", "25")],
+)
+def test_whoever_asks_for_a_rate_means_the_same_as_a_project(fps: str, wanted: str) -> None:
+    document = timeline(track("text", text("hi", 0, 1)))
+
+    assert opencut.read(document, fps=Fraction(fps)).film.fps == Fraction(wanted)
 
 
 def test_without_any_size_a_film_is_full_hd() -> None:

@@ -31,7 +31,17 @@ KINDS = st.sampled_from(["video", "image", "video", "audio", "text", "media", "m
 CHANGES = st.fixed_dictionaries(
     {
         "type": st.sampled_from(
-            ["crossfade", "fade-through-black", "slide", "wipe", "wipe-left", "zoom", "x"]
+            [
+                "crossfade",
+                "fade-through-black",
+                "slide",
+                "wipe",
+                "wipe-up",
+                "zoom",
+                "zoom-in",
+                "zoom-out",
+                "x",
+            ]
         ),
         "duration": TIMES,
         "fromElementId": IDS,
@@ -51,10 +61,11 @@ KEYS = st.lists(
     max_size=4,
 )
 PATHS = st.sampled_from(
-    ["opacity", "volume", "transform.scale", "transform.positionX", "transform.rotate", "color"]
+    ["opacity", "volume", "transform.scale", "transform.positionX", "transform.rotate", "color", "pan"]
 )
+ENDS = st.dictionaries(st.sampled_from(["before", "after"]), st.sampled_from(["hold", "linear"]))
 ANIMATIONS = st.dictionaries(
-    PATHS, st.fixed_dictionaries({"keys": KEYS}), max_size=2
+    PATHS, st.fixed_dictionaries({"keys": KEYS}, optional={"extrapolation": ENDS}), max_size=2
 ) | st.fixed_dictionaries(
     {"channels": st.dictionaries(PATHS, st.fixed_dictionaries({"keyframes": KEYS}), max_size=2)}
 )
@@ -72,6 +83,9 @@ ELEMENTS = st.fixed_dictionaries(
             st.sampled_from(["opacity", "volume", "transform.scaleX"]), PLACES, max_size=3
         ),
         "volume": PLACES,
+        "pan": PLACES,
+        "fadeInDuration": TIMES,
+        "fadeOutDuration": TIMES,
         "playbackRate": st.floats(0.01, 20),
         "transitionIn": CHANGES,
         "transitionOut": CHANGES,
@@ -87,7 +101,13 @@ TRACKS = st.fixed_dictionaries(
         "type": st.sampled_from(["video", "media", "text", "audio"]),
         "elements": st.lists(ELEMENTS, min_size=1, max_size=4),
     },
-    optional={"isMain": st.booleans(), "muted": st.booleans(), "transitions": st.lists(CHANGES, max_size=2)},
+    optional={
+        "isMain": st.booleans(),
+        "muted": st.booleans(),
+        "solo": st.booleans(),
+        "pan": PLACES,
+        "transitions": st.lists(CHANGES, max_size=2),
+    },
 )
 MEDIA = st.just(
     {name: {"type": kind, "url": name} for name, kind in zip("abc", ["video", "image", "audio"], strict=True)}
@@ -147,6 +167,7 @@ def test_a_document_of_any_format_becomes_a_whole_film(document: Json) -> None:
     for sound in film.sounds:
         assert 0 <= sound.start < sound.end <= film.duration
         check_curve(sound.gain, 0, 1000)
+        assert all(-1e-9 <= share <= 2 for side in sound.sides for share in side)
 
 
 def check_placement(placement: Placement) -> None:

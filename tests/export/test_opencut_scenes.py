@@ -351,21 +351,19 @@ def test_a_blurred_background_was_once_a_copy_of_the_whole() -> None:
 
     behind = film.clips[0]
     assert isinstance(behind, Picture)
-    assert (behind.fit, behind.blur) == ("contain", 6)
+    assert (behind.fit, behind.blur) == ("contain", (6, 6))
     assert behind.placement == fixed(x=14, scale=2.8)
 
 
-def test_a_blurred_background_now_covers_the_film() -> None:
-    film = film_of(
-        track("video", shot("a", 0, 1)), version=21, background={"type": "blur", "blurIntensity": 100}
-    )
+@pytest.mark.parametrize("size", [(1920, 1080), (320, 180), (1080, 1920)])
+def test_a_blurred_background_now_covers_the_film(size: tuple[int, int]) -> None:
+    blurred = {"type": "blur", "blurIntensity": 100}
+    document = scenes(track("video", shot("a", 0, 1)), version=21, items=VIDEO, background=blurred)
+    behind = opencut.read(document, width=size[0], height=size[1]).film.clips[0]
 
-    behind = film.clips[0]
     assert isinstance(behind, Picture)
     assert (behind.fit, behind.placement) == ("cover", Placement())
-    assert behind.blur == pytest.approx(
-        20 * 2 / 3
-    )  # a film of 1280 × 720, the editor's unit is of 1920 × 1080
+    assert behind.blur == pytest.approx((20 * size[0] / 1920, 20 * size[1] / 1080))
 
 
 @pytest.mark.parametrize(

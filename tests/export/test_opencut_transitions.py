@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from handlers.export import opencut
-from handlers.export.model import Picture
+from handlers.export.model import Picture, Text
 from handlers.export.opencut import transitions
 from handlers.export.opencut.curves import combined
 
@@ -42,20 +42,20 @@ def seen(document: Json, time: float, *properties: str) -> list[tuple[object, ..
     moment = Fraction(repr(time))
     found: list[tuple[object, ...]] = []
     for clip in read(document).film.clips:
-        assert isinstance(clip, Picture)
         if clip.start <= moment < clip.end:
             into = moment - clip.start
             values = (round(getattr(clip.placement, name).at(into), 3) for name in properties)
-            found.append((clip.name, round(float(clip.offset + into * clip.rate), 3), *values))
+            second = round(float(clip.offset + into * clip.rate), 3) if isinstance(clip, Picture) else None
+            found.append((clip.name, second, *values))
     return found
 
 
-def test_a_crossfade_fades_the_coming_clip_in_over_the_frozen_one() -> None:
+def test_a_crossfade_fades_both_clips_and_the_going_one_is_frozen() -> None:
     document = after("crossfade")
 
     assert seen(document, 1.9, "opacity") == [("a", 6.9, 1)]
-    assert seen(document, 2.25, "opacity") == [("a", 7, 1), ("b", 7.25, 0.25)]
-    assert seen(document, 2.75, "opacity") == [("a", 7, 1), ("b", 7.75, 0.75)]
+    assert seen(document, 2.25, "opacity") == [("a", 7, 0.75), ("b", 7.25, 0.25)]
+    assert seen(document, 2.75, "opacity") == [("a", 7, 0.25), ("b", 7.75, 0.75)]
     assert seen(document, 3, "opacity") == [("b", 8, 1)]
 
 
@@ -63,18 +63,14 @@ def test_a_centred_fade_freezes_first_the_coming_and_then_the_going_clip() -> No
     document = around("fade")
 
     assert seen(document, 1.4, "opacity") == [("a", 6.4, 1)]
-    assert seen(document, 1.75, "opacity") == [("a", 6.75, 1), ("b", 7, 0.25)]
-    assert seen(document, 2.25, "opacity") == [("a", 7, 1), ("b", 7.25, 0.75)]
+    assert seen(document, 1.75, "opacity") == [("a", 6.75, 0.75), ("b", 7, 0.25)]
+    assert seen(document, 2.25, "opacity") == [("a", 7, 0.25), ("b", 7.25, 0.75)]
     assert seen(document, 2.5, "opacity") == [("b", 7.5, 1)]
 
 
-def test_a_dissolve_is_smooth() -> None:
-    assert [seen(around("dissolve"), time, "opacity")[1][2] for time in (1.5, 1.625, 2, 2.375)] == [
-        0,
-        0.043,
-        0.5,
-        0.957,
-    ]
+def test_a_dissolve_is_smooth_and_the_going_clip_stays() -> None:
+    for time, share in (1.5, 0), (1.625, 0.043), (2, 0.5), (2.375, 0.957):
+        assert [clip[2] for clip in seen(around("dissolve"), time, "opacity")] == [1, share]
 
 
 def test_fade_through_black_shows_neither_in_the_middle() -> None:
@@ -99,17 +95,39 @@ def test_slides_push_the_going_clip_out(kind: str, going: tuple[int, int], comin
     assert seen(after(kind), 2.25, "x", "y") == [("a", 7, *going), ("b", 7.25, *coming)]
 
 
-def test_wipes_uncover_from_one_side() -> None:
-    assert seen(after("wipe"), 2.25, "reveal") == [("a", 7, 1), ("b", 7.25, 0.25)]
-    assert seen(around("wipe-right"), 1.75, "reveal") == [("a", 6.75, 1), ("b", 7, 0.25)]
-    assert seen(around("wipe-left"), 1.75, "reveal") == [("b", 7, 1), ("a", 6.75, 0.75)]
-    assert seen(around("wipe-left"), 2.25, "reveal") == [("b", 7.25, 1), ("a", 7, 0.25)]
+@pytest.mark.parametrize(
+    ("kind", "side"),
+    [
+        ("wipe", "left"),
+        ("wipe-right", "left"),
+        ("wipe-left", "right"),
+        ("wipe-up", "bottom"),
+        ("wipe-down", "top"),
+    ],
+)
+def test_wipes_uncover_the_coming_clip_from_one_side(kind: str, side: str) -> None:
+    assert seen(after(kind), 2.25, "reveal") == [("a", 7, 1), ("b", 7.25, 0.25)]
+    assert seen(around(kind), 1.75, "reveal") == [("a", 6.75, 1), ("b", 7, 0.25)]
+    assert seen(around(kind), 2.25, "reveal") == [("a", 7, 1), ("b", 7.25, 0.75)]
+    assert {clip.placement.side for clip in read(around(kind)).film.clips if clip.name == "b"} == {side}
 
 
 def test_a_zoom_moves_scale_and_opacity() -> None:
     assert seen(after("zoom"), 2.5, "opacity", "scale_x", "scale_y") == [
         ("a", 7, 0.5, 1.075, 1.075),
         ("b", 7.5, 0.5, 0.9, 0.9),
+    ]
+
+
+def test_zooms_of_the_whole_film_move_what_is_not_in_its_middle() -> None:
+    document = around("zoom-in")
+    first = document["project"]["scenes"][0]["tracks"][0]["elements"][0]
+    first["params"] = {"transform.positionX": 100}
+    assert seen(document, 2.25, "opacity", "scale_x", "x")[0] == ("a", 7, 0.25, 1.375, 137.5)
+
+    assert seen(around("zoom-out"), 2.25, "opacity", "scale_y") == [
+        ("a", 7, 0.25, 1),
+        ("b", 7.25, 0.75, 0.625),
     ]
 
 
@@ -125,8 +143,8 @@ def test_a_transition_and_keyframes_work_together() -> None:
     keys = [{"time": 0, "value": 0}, {"time": 60_000, "value": 1}]
     document = after("crossfade", animations={"opacity": {"keys": keys}})
 
-    assert [clip[2] for clip in seen(document, 2.25, "opacity")] == [1, pytest.approx(0.125, abs=0.01)]
-    assert [clip[2] for clip in seen(document, 2.75, "opacity")] == [1, 0.75]
+    assert [clip[2] for clip in seen(document, 2.25, "opacity")] == [0.75, pytest.approx(0.125, abs=0.01)]
+    assert [clip[2] for clip in seen(document, 2.75, "opacity")] == [0.25, 0.75]
 
 
 def test_clips_keep_their_own_look_in_a_transition() -> None:
@@ -157,13 +175,28 @@ def test_transitions_of_a_row_follow_each_other() -> None:
     )
     document = ticks(row, items=VIDEO)
 
-    assert seen(document, 2.5, "opacity") == [("a", 2, 1), ("b", 0.5, 0.5)]
-    assert seen(document, 4.5, "opacity") == [("b", 2, 1), ("c", 0.5, 0.5)]
+    assert seen(document, 2.5, "opacity") == [("a", 2, 0.5), ("b", 0.5, 0.5)]
+    assert seen(document, 4.5, "opacity") == [("b", 2, 0.5), ("c", 0.5, 0.5)]
+
+
+def test_texts_have_transitions_too() -> None:
+    words = {"type": "text", "content": "hi", "trimStart": 0, "trimEnd": 0}
+    change = {"type": "slide", "duration": 1, "fromElementId": "a"}
+    row = track(
+        "text",
+        {**words, "id": "a", "name": "a", "startTime": 0, "duration": 2},
+        {**words, "id": "b", "name": "b", "startTime": 2, "duration": 2, "transitionIn": change},
+    )
+    document = ticks(track("video"), row, canvasSize={"width": FILM[0], "height": FILM[1]})
+
+    assert seen(document, 2.25, "x") == [("a", None, -250), ("b", None, 750)]
+    assert seen(document, 3, "x") == [("b", None, 0)]
+    assert all(isinstance(clip, Text) for clip in read(document).film.clips)
 
 
 def test_a_transition_is_no_longer_than_its_clips() -> None:
-    assert seen(after("crossfade", 60), 3, "opacity") == [("a", 7, 1), ("b", 8, 0.5)]
-    assert seen(around("fade", 60), 1, "opacity") == [("a", 6, 1), ("b", 7, 0.25)]
+    assert seen(after("crossfade", 60), 3, "opacity") == [("a", 7, 0.5), ("b", 8, 0.5)]
+    assert seen(around("fade", 60), 1, "opacity") == [("a", 6, 0.75), ("b", 7, 0.25)]
 
 
 def test_no_sound_changes_in_a_transition() -> None:
@@ -177,7 +210,11 @@ def test_no_sound_changes_in_a_transition() -> None:
 
 def test_what_can_t_be_done_is_named() -> None:
     assert read(after("vortex")).warnings == ["The transition “vortex” to “b” is drawn as a crossfade."]
-    assert read(around("wipe-up")).warnings == ["The transition “wipe-up” to “b” is drawn as a crossfade."]
+    song = shot("b", 0, 1, type="audio", name="song", transitionIn={"type": "crossfade", "duration": 1})
+    row = track("audio", {**song})
+    assert read(
+        ticks(track("video", shot("a", 0, 1)), audio=(row,), items=VIDEO | {"b": "audio"})
+    ).warnings == ["The transition of “song” is left out: it is only heard."]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -221,52 +220,33 @@ async def test_opacity_follows_its_curve_frame_by_frame(source: str, turned: int
 
 
 @pytest.mark.parametrize("source", ["still", "video", "alpha"])
-async def test_a_wipe_reveals_from_the_left(source: str, show: Show) -> None:
-    place = Placement(reveal=line((0, 0), (1, 1)))
-    frames = [0, 1, 6, 15, 21, 29]
-    seen = await show([Picture("clip", Fraction(0), Fraction(1), source, placement=place)], frames)
-
-    for frame in frames:
-        edge = frame / 30 * WIDTH
-        for x in range(2, WIDTH, 5):
-            if abs(x - edge) > 3 and abs(x - WIDTH / 2) > 3:
-                wanted = QUARTERS[x > WIDTH / 2] if x < edge else BACKGROUND
-                assert near(colour(seen[frame], x, 40, 2), wanted, 6), (frame, x)
-
-
-def mixed(blend: str, base: Colour, colour_: Colour, opacity: float) -> Colour:
-    """By the formulas of CSS compositing."""
-
-    def one(below: float, above: float) -> float:
-        if blend == "multiply":
-            return below * above
-        if blend == "screen":
-            return below + above - below * above
-        return 2 * below * above if below <= 0.5 else 1 - 2 * (1 - below) * (1 - above)
-
-    channels = [
-        round(255 * ((1 - opacity) * b / 255 + opacity * one(b / 255, c / 255)))
-        for b, c in zip(base, colour_, strict=True)
+async def test_a_wipe_reveals_the_film_from_one_side(source: str, show: Show) -> None:
+    half = {"scale_x": Curve.fixed(0.5), "scale_y": Curve.fixed(0.5)}
+    reveal = line((0, 0), (0.4, 1))
+    places = [
+        Placement(reveal=reveal),
+        Placement(reveal=reveal, side="right", x=Curve.fixed(-40), **half),
+        Placement(reveal=reveal, side="top", y=Curve.fixed(21), **half),
+        Placement(reveal=reveal, side="bottom", scale_x=Curve.fixed(-1)),
+        Placement(reveal=reveal, side="bottom", x=line((0, -60), (1, 60)), **half),
+        Placement(reveal=reveal, side="right", y=line((0, -40), (1, 40)), **half),
+        Placement(reveal=reveal, side="top", rotation=Curve.fixed(30), **half),
     ]
-    return channels[0], channels[1], channels[2]
+    length, inside = Fraction(1, 2), [0, 1, 5, 9, 14]
+    frames = [15 * number + frame for number in range(len(places)) for frame in inside]
+    seen = await show(in_a_row(places, source, length), frames)
 
-
-@pytest.mark.parametrize("blend", ["multiply", "screen", "overlay"])
-@pytest.mark.parametrize("opacity", [1.0, 0.5])
-async def test_colours_blend_as_in_a_browser(blend: str, opacity: float, show: Show) -> None:
-    place = replace(fixed(scale_x=0.5, scale_y=0.5, opacity=opacity), blend=blend)
-    base = Picture("base", Fraction(0), Fraction(1), "base")
-    above = Picture("clip", Fraction(1, 3), Fraction(1, 3), "still", placement=place)
-    seen = await show([base, above], [9, 10, 19, 20])
-
-    for index, quarter in enumerate(QUARTERS):
-        x, y = 120 + index % 2 * 80, 68 + index // 2 * 44
-        wanted = mixed(blend, (180, 90, 40), quarter, opacity)
-        assert near(colour(seen[10], x, y), wanted, 5)
-        assert near(colour(seen[19], x, y), wanted, 5)
-    assert near(colour(seen[10], 30, 30), (180, 90, 40))
-    assert near(colour(seen[9], 160, 90), (180, 90, 40))
-    assert near(colour(seen[20], 160, 90), (180, 90, 40))
+    for number, place in enumerate(places):
+        for frame in inside:
+            share = at(reveal, frame)
+            for x, y in ((x, y) for y in range(4, HEIGHT, 9) for x in range(4, WIDTH, 9)):
+                far = {"left": x, "right": WIDTH - x, "top": y, "bottom": HEIGHT - y}[place.side]
+                edge = share * (WIDTH if place.side in {"left", "right"} else HEIGHT)
+                wanted = expected(place, frame, x, y, 6)
+                if wanted and abs(far - edge) > 6:
+                    wanted = wanted if far < edge else BACKGROUND
+                    pixel = colour(seen[15 * number + frame], x, y, 2)
+                    assert near(pixel, wanted, 12), (place.side, frame, x, y)
 
 
 async def test_cover_fills_the_film_and_crops(show: Show, quarters: dict[str, Source]) -> None:
@@ -280,7 +260,8 @@ async def test_cover_fills_the_film_and_crops(show: Show, quarters: dict[str, So
 
 async def test_blur_softens_edges_and_keeps_colours(show: Show) -> None:
     place = fixed(scale_x=1.1, scale_y=1.1)
-    clip = Picture("clip", Fraction(0), Fraction(1, 10), "video", fit="cover", blur=12.0, placement=place)
+    blur = 12.0, 12.0
+    clip = Picture("clip", Fraction(0), Fraction(1, 10), "video", fit="cover", blur=blur, placement=place)
     seen = await show([clip], [1])
 
     left, middle, right = (colour(seen[1], x, 40, 4) for x in (60, 160, 260))
@@ -288,3 +269,19 @@ async def test_blur_softens_edges_and_keeps_colours(show: Show) -> None:
     assert near(right, QUARTERS[1])
     between = [(a + b) // 2 for a, b in zip(QUARTERS[0], QUARTERS[1], strict=True)]
     assert near(middle, (between[0], between[1], between[2]), 14)
+
+
+@pytest.mark.parametrize("source", ["still", "video", "alpha"])
+async def test_a_blur_is_as_wide_as_it_says_in_both_directions(source: str, show: Show) -> None:
+    blur = 6.0, 15.0
+    clip = Picture("clip", Fraction(0), Fraction(1, 10), source, fit="cover", blur=blur)
+    (frame,) = (await show([clip], [1])).values()
+
+    for sigma in (-1.5, -0.7, 0.7, 1.5):  # across an edge a blur is the normal distribution
+        share = (1 + math.erf(sigma / math.sqrt(2))) / 2
+        for x, y, first, last in (
+            (160 + round(sigma * blur[0]), 30, QUARTERS[0], QUARTERS[1]),
+            (80, 90 + round(sigma * blur[1]), QUARTERS[0], QUARTERS[2]),
+        ):
+            wanted = [round(a + (b - a) * share) for a, b in zip(first, last, strict=True)]
+            assert near(colour(frame, x, y, 2), (wanted[0], wanted[1], wanted[2]), 12), (sigma, x, y)

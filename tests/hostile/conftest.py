@@ -12,7 +12,7 @@ import pytest
 
 from handlers.export import handler, settings
 from listener import Fail, Job
-from listener.kit import media, storage
+from listener.kit import confinement, media, storage
 from listener.model import Delivery
 
 from . import corpus
@@ -145,7 +145,7 @@ def check_opened(files: list[str], *folders: Path) -> None:
     root = Path(__file__).parents[2]
     allowed = [*folders, *map(Path, ("/usr", "/proc", "/dev", "/System", "/Library", "/etc/fonts"))]
     allowed += [root / "handlers", root / "listener", root / "sql", root / ".venv", Path.home() / ".fonts"]
-    allowed += [Path(path) for path in media.PYTHON]
+    allowed += [Path(path) for path in confinement.PYTHON]
     outside = [
         path
         for path in files

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import struct
 import zlib
-from contextlib import suppress
+from contextlib import closing, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from listener.kit import media
+from listener.kit import media, reader
 from listener.kit.media import Audio, Media, MediaError, Video
 
 from .conftest import copy, make, until
@@ -179,16 +180,34 @@ async def test_a_picture_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> No
 
 
 async def test_a_reader_that_needs_too_long_is_given_up(film: Path) -> None:
-    before = psutil.Process().children()
-    with pytest.raises(MediaError, match=r"^film\.mp4 could not be read within 0\.01 s"):
-        await media.probe(film, timeout=0.01)
-    assert psutil.Process().children() == before
+    async with reader.reader() as by:
+        os.kill(by.pid, signal.SIGSTOP)
+        with pytest.raises(MediaError, match=r"^film\.mp4 could not be read within 0\.01 s"):
+            await media.probe(film, timeout=0.01, by=by)
+    assert not psutil.pid_exists(by.pid)
 
 
 async def test_a_reader_that_crashes_takes_nobody_along(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "MEMORY", 20 * 1024**2)  # not even Python starts in that
-    with pytest.raises(MediaError, match="the reader crashed on it"):
-        await media.probe(film)
+    monkeypatch.setattr(reader, "MEMORY", 20 * 1024**2)  # not even Python starts in that
+    with closing(reader.Reader()) as by, pytest.raises(MediaError, match="the reader crashed on it"):
+        await media.probe(film, by=by)
+
+
+async def test_a_reader_is_ready_before_it_is_asked_and_serves_one_block_only() -> None:
+    async with reader.reader() as first:
+        assert first.is_alive
+    (second,) = readers()
+    async with reader.reader() as by:
+        assert by.pid == second.pid != first.pid
+
+
+async def test_a_reader_that_died_while_it_waited_is_not_used(film: Path) -> None:
+    async with reader.reader():
+        pass
+    (spare,) = readers()
+    spare.kill()
+    await until(lambda: spare.status() == psutil.STATUS_ZOMBIE)
+    assert (await media.probe(film)).duration == 3
 
 
 async def test_several_files_are_read_by_one_process_each_for_itself(
@@ -199,18 +218,15 @@ async def test_several_files_are_read_by_one_process_each_for_itself(
     names = ["film.mp4", "picture.png", "sound.mp3"]
     good = [media_folder / name for name in names]
     paths = [tmp_path / "empty.mp4", good[0], tmp_path / "text.mp4", good[1], tmp_path / "gone.mp4", good[2]]
-    started: set[int] = set()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_watch_readers, started)
-        found = await media.probe_all(paths)
-        tasks.cancel_scope.cancel()
+    async with reader.reader() as by:
+        found = await media.probe_all(paths, by=by)
+        assert by.is_alive
     assert [found[1], found[3], found[5]] == [await media.probe(path) for path in good]
     assert [str(found[number]).split(" (")[0] for number in (0, 2, 4)] == [
         "empty.mp4 is empty, not a media file.",
         "text.mp4 is not a media file that can be read",
         "gone.mp4 can't be opened: No such file or directory.",
     ]
-    assert len(started) == 1
     assert await media.probe_all([]) == []
 
 
@@ -219,36 +235,30 @@ async def test_several_files_are_read_by_one_process_each_for_itself(
     [(signal.SIGKILL, "the reader crashed on it (-9)"), (signal.SIGSTOP, "could not be read within 1 s")],
 )
 async def test_what_a_file_does_to_the_reader_is_charged_to_that_file(
-    number: signal.Signals, problem: str, film: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, problem: str, film: Path
 ) -> None:
-    monkeypatch.setattr("listener.kit.process.GRACE", 0.1)
     found: list[Media | MediaError] = []
 
     async def probe() -> None:
-        found.extend(await media.probe_all([film] * 5, timeout=1))
+        found.extend(await media.probe_all([film] * 5, timeout=1, by=by))
 
-    async with anyio.create_task_group() as tasks:
+    async with reader.reader() as by, anyio.create_task_group() as tasks:
+        os.kill(by.pid, signal.SIGSTOP)
         tasks.start_soon(probe)
-        await until(lambda: len(readers()) == 1)
-        readers()[0].send_signal(number)
+        await anyio.wait_all_tasks_blocked()
+        os.kill(by.pid, number)
     assert [isinstance(one, MediaError) for one in found] == [True, False, False, False, False]
     assert problem in str(found[0])
 
 
 def readers() -> list[psutil.Process]:
-    """The reading processes that are at work."""
+    """The reading processes that are there."""
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if str(media.PROBER) in child.cmdline():
+            if str(reader.PROBER) in child.cmdline():
                 found.append(child)
     return found
-
-
-async def _watch_readers(started: set[int]) -> None:
-    while True:
-        started |= {reader.pid for reader in readers()}
-        await anyio.sleep(0.005)
 
 
 def _turned_clockwise(film: Path, target: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 from handlers.export.model import FilmError
 from handlers.export.opencut.reader import MediaItem, Timeline, Wanted
 from handlers.export.opencut.scenes import ScenesReader
-from handlers.export.opencut.schema import members
+from handlers.export.opencut.schema import meant, members
 from handlers.export.opencut.ticks import TicksReader, in_ticks
 from handlers.export.opencut.timeline import TimelineReader
 
@@ -32,12 +32,12 @@ def read(
     Args:
         document: a timeline, a project, or `{project, mediaItems}`.
         width, height: pixels of the film, rounded down to even numbers; the project's where they are None.
-        fps: frames a second; the project's where it is None.
+        fps: frames a second, 29.97 for 30000/1001 and its like; the project's where it is None.
 
     Raises:
         FilmError: with a sentence that names the element, or the limit, that stands against it.
     """
-    wanted = Wanted(width, height, None if fps is None else Fraction(fps))
+    wanted = Wanted(width, height, None if fps is None else meant(Fraction(fps)))
     if isinstance(document.get("tracks"), list):
         return TimelineReader(document, wanted).read()
     nested = members(document.get("project"))

@@ -55,6 +55,13 @@ class Keyframe(Model):
         return "hold" if way == "step" else way
 
 
+class Ends(Model):
+    """How a value goes on before the first and after the last keyframe: `hold`, or `linear`, on and on."""
+
+    before: str = "hold"
+    after: str = "hold"
+
+
 @dataclass(frozen=True, slots=True)
 class Animation:
     """How an element changes.
@@ -70,8 +77,8 @@ class Animation:
     keys: int
 
 
-def read(raw: object, where: str, clock: Clock) -> Animation:
-    """The animation of an element.
+def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
+    """The animation of an element that is seen for `length` seconds.
 
     Raises:
         FilmError: a keyframe is malformed, or there are too many.
@@ -79,7 +86,7 @@ def read(raw: object, where: str, clock: Clock) -> Animation:
     curves: dict[str, Curve] = {}
     others: list[str] = []
     total = 0
-    for path, keyframes in _channels(members(raw)):
+    for path, keyframes, extrapolation in _channels(members(raw)):
         if not keyframes:
             continue
         if len(keyframes) > MAX_KEYS:
@@ -93,14 +100,15 @@ def read(raw: object, where: str, clock: Clock) -> Animation:
             check(Keyframe, frame, f"a keyframe of the {path[:40]} of {where}", clock) for frame in keyframes
         ]
         total += len(keys)
-        curve = _curve(sorted(keys, key=lambda key: key.time))
+        ends = check(Ends, members(extrapolation), f"the {path[:40]} of {where}")
+        curve = _curve(sorted(keys, key=lambda key: key.time), ends, length)
         for name in _NAMES.get(path, (path,)):
             curves[name] = curve
     return Animation(curves, tuple(dict.fromkeys(others)), total)
 
 
-def _channels(animations: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Each channel's path and its keyframes, as they were written."""
+def _channels(animations: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], object]]:
+    """Each channel's path, its keyframes, and how they go on beyond its ends, as they were written."""
     names = {
         str(members(part).get("channelId")): _path(path, str(members(part).get("key")))
         for path, binding in members(animations.get("bindings")).items()
@@ -108,20 +116,21 @@ def _channels(animations: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
     }
     for key, channel in members(animations.get("channels")).items():
         keyframes = _list(members(channel).get("keyframes")) or _list(members(channel).get("keys"))
-        path = names.get(key, key.removesuffix(":value"))
+        path, ends = names.get(key, key.removesuffix(":value")), members(channel).get("extrapolation")
         if any(isinstance(members(frame).get("value"), dict) for frame in keyframes):
             for axis in ("x", "y"):
-                yield f"{path}:{axis}", [_component(frame, axis) for frame in keyframes]
+                yield f"{path}:{axis}", [_component(frame, axis) for frame in keyframes], ends
         else:
-            yield path, keyframes
+            yield path, keyframes, ends
     for path, channel in animations.items():
         if path in {"bindings", "channels"}:
             continue
         if "keys" in members(channel):
-            yield path, _list(channel["keys"])
+            yield path, _list(channel["keys"]), channel.get("extrapolation")
         else:
             for part, component in members(channel).items():
-                yield _path(path, part), _list(members(component).get("keys"))
+                raw = members(component)
+                yield _path(path, part), _list(raw.get("keys")), raw.get("extrapolation")
 
 
 def _path(path: str, part: str) -> str:
@@ -136,14 +145,25 @@ def _list(raw: object) -> list[Any]:
     return raw if isinstance(raw, list) else []
 
 
-def _curve(frames: list[Keyframe]) -> Curve:
+def _curve(frames: list[Keyframe], ends: Ends, length: Fraction) -> Curve:
     keys: list[Key] = []
+    if ends.before == "linear" and frames[0].time > 0:
+        keys += _beyond(frames[:2], Fraction(0))
     for frame, following in pairwise(frames):
         keys.append(Key(frame.time, frame.value, frame.leads == "hold"))
         if frame.leads == "bezier" and frame.time < following.time:
             keys += _bend(frame, following)
     keys.append(Key(frames[-1].time, frames[-1].value))
+    if ends.after == "linear" and frames[-1].time < length:
+        keys += _beyond(frames[-2:], length)
     return Curve(tuple(keys))
+
+
+def _beyond(frames: list[Keyframe], time: Fraction) -> Iterator[Key]:
+    """The point at `time` on the straight line through two keyframes, however they lead to each other."""
+    first, last = frames[0], frames[-1]
+    if span := last.time - first.time:
+        yield Key(time, first.value + float((time - first.time) / span) * (last.value - first.value))
 
 
 def _bend(first: Keyframe, last: Keyframe) -> Iterator[Key]:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from handlers.export.model import ONE, Blend, Curve, FilmError, Picture, Placement, Sound, Style, Text
+from handlers.export.model import (
+    ONE,
+    Blend,
+    Curve,
+    FilmError,
+    Key,
+    Picture,
+    Placement,
+    Sides,
+    Sound,
+    Style,
+    Text,
+)
 from handlers.export.opencut import animation, schema
 from handlers.export.opencut.animation import Animation
-from handlers.export.opencut.curves import amplitude, mapped
+from handlers.export.opencut.curves import amplitude, clamped, combined, mapped
 from handlers.export.opencut.elements import Element, Look, TextLook, Track, flat, undrawn
+from handlers.export.opencut.panning import one_after_the_other, panned
 from handlers.export.opencut.reader import BOLD, Reader
 from handlers.export.opencut.schema import check
 
@@ -65,6 +79,10 @@ class ElementsReader(Reader):
         """A time of the project in seconds."""
         return schema.exact(time)
 
+    def sides(self, pan: float) -> Sides:
+        """What an element's `pan` means."""
+        return panned(pan)
+
     def item(self, raw: Mapping[str, Any], name: str) -> Item:
         """Checks an element.
 
@@ -75,7 +93,8 @@ class ElementsReader(Reader):
         params = flat(raw)
         if lost := ", ".join(dict.fromkeys(undrawn(raw, params))):
             self.warn(f"{where} is shown without its {lost}.")
-        motion = animation.read(raw.get("animations"), where, self.clock)
+        timing = check(Element, raw, where, self.clock)
+        motion = animation.read(raw.get("animations"), where, self.clock, timing.duration)
         self.keys += motion.keys
         if self.keys > _MAX_KEYS:
             raise FilmError(
@@ -84,7 +103,7 @@ class ElementsReader(Reader):
         return Item(
             name,
             raw["type"],
-            check(Element, raw, where, self.clock),
+            timing,
             check(TextLook if raw["type"] == "text" else Look, params, where),
             motion,
         )
@@ -143,14 +162,17 @@ class ElementsReader(Reader):
         timing, moving = item.timing, item.motion.curves.get("volume")
         if self.version >= 18:  # decibels
             volume = moving or Curve.fixed(item.look.volume or 0.0)
-            gain = amplitude(mapped(volume, lambda value: min(_LOUDEST, max(_QUIETEST, value))))
+            gain = amplitude(clamped(volume, _QUIETEST, _LOUDEST))
         else:
             volume = moving or Curve.fixed(1.0 if item.look.volume is None else item.look.volume)
-            gain = mapped(volume, lambda value: min(10.0, max(0.0, value)))
+            gain = clamped(volume, 0.0, 10.0)
         if track.volume != 1:
             gain = mapped(gain, lambda value: value * track.volume)
+        gain = _faded(gain, item)
         if gain.constant == 0 or track.muted or item.look.muted:
             return
+        if "pan" in item.motion.curves:
+            self.warn(f"“{item.name}” does not move between left and right while it is heard.")
         self.sounds.append(
             Sound(
                 item.name,
@@ -161,20 +183,21 @@ class ElementsReader(Reader):
                 schema.exact(timing.rate),
                 timing.keeps_pitch,
                 ONE if gain.constant == 1 else gain,
+                one_after_the_other(self.sides(item.look.pan), panned(track.pan)),
             )
         )
 
     def _placement(self, item: Item) -> Placement:
         look, curves = item.look, item.motion.curves
         still = {path.partition(":")[0] for path in (*item.motion.others, *(curves.keys() - _PLACED))}
-        if still := still - {"volume"}:
+        if still := still - {"volume", "pan"}:
             self.warn(f"“{item.name}” does not change its {', '.join(sorted(still))[:200]} while it is seen.")
         if look.blend not in _BLENDS:
             self.warn(f"“{item.name}” is blended normally: “{look.blend[:40]}” is not supported.")
 
         def curve(path: str, value: float, limit: float, factor: float = 1.0) -> Curve:
             moving = curves.get(path) or Curve.fixed(value)
-            return mapped(moving, lambda at: min(limit, max(-limit, at)) * factor)
+            return mapped(clamped(moving, -limit, limit), lambda at: at * factor)
 
         return Placement(
             x=curve("transform.positionX", look.x, 100_000, self.scale),
@@ -182,9 +205,18 @@ class ElementsReader(Reader):
             scale_x=curve("transform.scaleX", look.scale_x, 100),
             scale_y=curve("transform.scaleY", look.scale_y, 100),
             rotation=curve("transform.rotate", look.rotation, 100_000),
-            opacity=mapped(curve("opacity", look.opacity, 1), lambda at: max(0.0, at)),
+            opacity=clamped(curve("opacity", look.opacity, 1), 0.0, 1.0),
             blend=_BLENDS.get(look.blend, "normal"),
         )
+
+
+def _faded(gain: Curve, item: Item) -> Curve:
+    length = item.timing.duration
+    if fade := schema.exact(item.look.fade_in):
+        gain = combined(gain, Curve((Key(Fraction(0), 0.0), Key(fade, 1.0))), operator.mul)
+    if fade := schema.exact(item.look.fade_out):
+        gain = combined(gain, Curve((Key(length - fade, 1.0), Key(length, 0.0))), operator.mul)
+    return gain
 
 
 def visible(placement: Placement) -> bool:

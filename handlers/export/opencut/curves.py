@@ -18,6 +18,19 @@ def mapped(curve: Curve, change: Callable[[float], float]) -> Curve:
     return Curve(tuple(Key(key.time, change(key.value), key.hold) for key in curve.keys))
 
 
+def clamped(curve: Curve, low: float, high: float) -> Curve:
+    """The curve between two values; where a line leaves them, it turns."""
+    keys: list[Key] = []
+    for key, following in pairwise((*curve.keys, curve.keys[-1])):
+        keys.append(Key(key.time, min(high, max(low, key.value)), key.hold))
+        rise = 0.0 if key.hold else following.value - key.value
+        if rise:
+            span = following.time - key.time
+            crossed = sorted(((bound - key.value) / rise, bound) for bound in (low, high))
+            keys += [Key(key.time + span * Fraction(at), bound) for at, bound in crossed if 0 < at < 1]
+    return Curve(tuple(keys))
+
+
 def shifted(curve: Curve, seconds: Fraction) -> Curve:
     """The curve of a clip that begins so many seconds later."""
     if curve.constant is not None:
@@ -78,5 +91,6 @@ def _each(placement: Placement, change: Callable[[Curve], Curve]) -> Placement:
         rotation=change(placement.rotation),
         opacity=change(placement.opacity),
         reveal=change(placement.reveal),
+        side=placement.side,
         blend=placement.blend,
     )

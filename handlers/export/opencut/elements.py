@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlers.export.opencut.schema import Length, Model, Span, Words, members
+from handlers.export.opencut.schema import Length, Model, Seconds, Span, Words, members
 
 _SAME = (  # names that only moved into `params`
     *("opacity", "blendMode", "volume", "muted", "content", "fontSize", "fontFamily", "color", "textAlign"),
     *("fontWeight", "fontStyle", "textDecoration", "letterSpacing", "lineHeight", "strokeWidth"),
+    *("pan", "fadeInDuration", "fadeOutDuration"),
 )
 _UNDRAWN = {
     "effects": "effects",
@@ -86,7 +87,7 @@ class Element(Model):
 
 
 class Look(Model):
-    """What an element looks and sounds like; lengths are pixels of the canvas."""
+    """What an element looks and sounds like; lengths are pixels of the canvas, fades are seconds of sound."""
 
     x: Length = Field(0, alias="transform.positionX")
     y: Length = Field(0, alias="transform.positionY")
@@ -98,6 +99,9 @@ class Look(Model):
     fit: str = Field("contain", alias="reframe.mode")
     volume: Length | None = None
     muted: bool = False
+    pan: Length = 0
+    fade_in: Seconds = Field(0, alias="fadeInDuration")
+    fade_out: Seconds = Field(0, alias="fadeOutDuration")
 
 
 class TextLook(Look):
@@ -123,7 +127,7 @@ class TextLook(Look):
 
 
 class Track(Model):
-    """`volume` is a factor, which some editors add."""
+    """`volume`, a factor, `pan`, from -1 to 1, and `solo` are what some editors add."""
 
     name: str = ""
     type: str = "video"
@@ -131,6 +135,8 @@ class Track(Model):
     muted: bool = False
     hidden: bool = False
     volume: Annotated[float, Field(strict=True, ge=0, le=100)] = 1
+    pan: Length = 0
+    solo: bool = False
     elements: list[dict[str, Any]] = Field(default_factory=list)
     transitions: list[Change] = Field(default_factory=list)
 

@@ -64,7 +64,9 @@ class ScenesReader(ElementsReader):
     def read(self) -> Timeline:
         tracks = self._tracks()
         self.count(sum(len(track.elements) for track in tracks))
+        soloed = any(track.solo for track in tracks)
         for track in tracks:
+            track.muted = track.muted or (soloed and not track.solo)
             if not track.hidden:
                 self._track(track)
         background = self.project.settings.background
@@ -111,20 +113,22 @@ class ScenesReader(ElementsReader):
         for item in sorted(items, key=lambda item: (item.timing.startTime, item.timing.id)):
             if self.lasts(item.timing.startTime, item.timing.duration, item.name):
                 self._item(item, track, row)
-        pictures = transitions.apply(
-            [drawn.picture for drawn in row], transitions.find(track, row, self.warn), self.width, self.height
+        clips = transitions.apply(
+            [drawn.clip for drawn in row], transitions.find(track, row, self.warn), self.width, self.height
         )
-        self.clips += [picture for picture in pictures if visible(picture.placement)]
+        self.clips += [clip for clip in clips if visible(clip.placement)]
         if track.isMain:
-            self.main = [drawn.picture for drawn in row]
+            self.main = [drawn.clip for drawn in row if isinstance(drawn.clip, Picture)]
 
     def _item(self, item: Item, track: Track, row: list[transitions.Drawn]) -> None:
-        if isinstance(item.look, TextLook):
-            text = self.text(item, item.look)
-            if visible(text.placement):
-                self.clips.append(text)
-        elif picture := self.picture(item, track):
-            row.append(transitions.Drawn(item.timing, picture))
+        if (
+            clip := self.text(item, item.look)
+            if isinstance(item.look, TextLook)
+            else self.picture(item, track)
+        ):
+            row.append(transitions.Drawn(item.timing, clip))
+        elif item.timing.transitionIn or item.timing.transitionOut:
+            self.warn(f"The transition of “{item.name}” is left out: it is only heard.")
 
     def _drawn(self, raw: Mapping[str, Any], name: str) -> bool:
         kind = str(raw.get("type"))
@@ -140,13 +144,16 @@ class ScenesReader(ElementsReader):
         """The pictures of the main track, blurred; those that begin later lie above."""
         intensity = self.project.settings.background.blurIntensity
         if self.version >= 21:
-            area = (self.width * self.height / (1920 * 1080)) ** 0.5
-            blur = (10 if intensity is None else intensity) / 5 * area
+            strength = (10 if intensity is None else intensity) / 5  # for a film of 1920 × 1080
+            blur = strength * self.width / 1920, strength * self.height / 1080
             return [
                 replace(clip, fit="cover", blur=blur, placement=Placement()) for clip in reversed(self.main)
             ]
-        blur = (8 if intensity is None else intensity) * self.scale
-        return [replace(clip, blur=blur, placement=_zoomed(clip.placement)) for clip in reversed(self.main)]
+        radius = (8 if intensity is None else intensity) * self.scale
+        return [
+            replace(clip, blur=(radius, radius), placement=_zoomed(clip.placement))
+            for clip in reversed(self.main)
+        ]
 
 
 def _name(raw: Mapping[str, Any], number: int, track: Track) -> str:

@@ -28,7 +28,7 @@ from handlers.export.model import Colour, FilmError
 
 LONGEST = 24 * 3600  # seconds; a film may be far shorter, but a source may be that long
 
-_BROADCAST = [Fraction(rate * 1000, 1001) for rate in (24, 30, 60)]
+_BROADCAST = [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)]
 _LARGEST = 1e18  # far beyond any time, whatever its unit
 
 Clock = Callable[[float], Fraction]
@@ -56,17 +56,21 @@ def _not_negative(value: Fraction) -> Fraction:
     return value
 
 
+def meant(rate: Fraction) -> Fraction:
+    """The frame rate that a rounded one stands for: 29.97 is 30000/1001, 23.98 is 24000/1001."""
+    return next((exactly for exactly in _BROADCAST if abs(rate - exactly) <= Fraction(1, 100)), rate)
+
+
 def _rate(value: object) -> Fraction:
-    """Frames a second, written as `{numerator, denominator}` or as a decimal: 29.97 means 30000/1001."""
+    """Frames a second, written as `{numerator, denominator}` or as a decimal."""
     match value:
         case Fraction():
             return value
         case {"numerator": int(above), **rest} if isinstance(below := rest.get("denominator", 1), int):
             if 0 < above <= 1_000_000 and 0 < below <= 1_000_000:
-                return Fraction(above, below)
+                return meant(Fraction(above, below))
         case int() | float() if 0 < value <= 1_000:
-            near = [rate for rate in _BROADCAST if abs(value - float(rate)) <= 0.01]
-            return near[0] if near else exact(value).limit_denominator(1001)
+            return meant(exact(value)).limit_denominator(1001)
     raise ValueError("it must be a number above 0, or {numerator, denominator}")
 
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from handlers.export.model import Sides
 from handlers.export.opencut.elements import Track
+from handlers.export.opencut.panning import balanced
 from handlers.export.opencut.scenes import ScenesReader
 from handlers.export.opencut.schema import members
 
@@ -22,6 +24,9 @@ class TicksReader(ScenesReader):
 
     def clock(self, time: float) -> Fraction:
         return Fraction(round(time), _SECOND)
+
+    def sides(self, pan: float) -> Sides:
+        return balanced(pan / 100)
 
     def _tracks(self) -> list[Track]:
         raw = self._scene().tracks

@@ -105,10 +105,10 @@ class TimelineReader(Reader):
 
     def _backdrop(self) -> list[Picture]:
         """The lowest picture of each moment, blurred, without its bars."""
-        blur = self.project.blurIntensity * self.height / _PREVIEW
+        radius = self.project.blurIntensity * self.height / _PREVIEW
         zoomed = Placement(scale_x=Curve.fixed(_ZOOM), scale_y=Curve.fixed(_ZOOM))
         return [
-            replace(clip, fit="cover", blur=blur, placement=zoomed)
+            replace(clip, fit="cover", blur=(radius, radius), placement=zoomed)
             for clip in self.clips
             if isinstance(clip, Picture)
         ]

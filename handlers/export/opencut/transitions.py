@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from handlers.export.model import Curve, Key, Picture, Placement
+from handlers.export.model import Curve, Key, Picture, Side, Text
 from handlers.export.opencut.curves import combined, still
 from handlers.export.opencut.elements import Element, Track
 
@@ -33,24 +33,28 @@ class Move:
     """What a transition does to one of its clips.
 
     Attributes:
-        opacity, scale, reveal: factors.
+        opacity: a factor.
+        scale: a factor, about the clip's own centre.
+        zoom: the same about the centre of the film.
+        reveal: of the film, from `side` on.
         x, y: widths and heights of the film, added.
     """
 
     opacity: Ramp = ALWAYS
     scale: Ramp = ALWAYS
+    zoom: Ramp = ALWAYS
     reveal: Ramp = ALWAYS
+    side: Side = "left"
     x: Ramp = NEVER
     y: Ramp = NEVER
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of transition; the clip that comes lies above the other one, unless it is `beneath`."""
+    """A kind of transition; the clip that comes lies above the other one."""
 
     coming: Move
     going: Move = Move()
-    beneath: bool = False
 
 
 def _slide(x: int, y: int) -> Kind:
@@ -58,9 +62,12 @@ def _slide(x: int, y: int) -> Kind:
     return Kind(Move(x=((0, -x), (1, 0)), y=((0, -y), (1, 0))), Move(x=((0, 0), (1, x)), y=((0, 0), (1, y))))
 
 
+# As the editors draw them: they fade both clips, so that in the middle the background shines through.
+_FADE = Kind(Move(opacity=RISE), Move(opacity=FALL))
+
 KINDS = {
-    "crossfade": Kind(Move(opacity=RISE)),
-    "fade": Kind(Move(opacity=RISE)),
+    "crossfade": _FADE,
+    "fade": _FADE,
     "dissolve": Kind(Move(opacity=SMOOTH)),
     "fade-through-black": Kind(
         Move(opacity=((0, 0), (0.5, 0), (1, 1))), Move(opacity=((0, 1), (0.5, 0), (1, 0)))
@@ -72,10 +79,13 @@ KINDS = {
     "slide-down": _slide(0, 1),
     "wipe": Kind(Move(reveal=RISE)),
     "wipe-right": Kind(Move(reveal=RISE)),
-    "wipe-left": Kind(Move(), Move(reveal=FALL), beneath=True),
+    "wipe-left": Kind(Move(reveal=RISE, side="right")),
+    "wipe-up": Kind(Move(reveal=RISE, side="bottom")),
+    "wipe-down": Kind(Move(reveal=RISE, side="top")),
     "zoom": Kind(Move(opacity=RISE, scale=((0, 0.8), (1, 1))), Move(opacity=FALL, scale=((0, 1), (1, 1.15)))),
-    "zoom-in": Kind(Move(opacity=RISE), Move(opacity=FALL, scale=((0, 1), (1, 1.5)))),
-    "zoom-out": Kind(Move(opacity=RISE, scale=((0, 1.5), (1, 1))), Move(opacity=FALL)),
+    "zoom-in": Kind(Move(opacity=RISE), Move(opacity=FALL, zoom=((0, 1), (1, 1.5)))),
+    # At its end the clip that comes jumps to its size: so do the editors.
+    "zoom-out": Kind(Move(opacity=RISE, zoom=((0, 1), (1, 0.5), (1, 1))), Move(opacity=FALL)),
 }
 
 
@@ -99,7 +109,7 @@ class Drawn:
     """An element of a track, and what is seen of it by itself."""
 
     element: Element
-    picture: Picture
+    clip: Picture | Text
 
 
 def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> list[Transition]:
@@ -118,7 +128,7 @@ def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> lis
         change = change or coming.transitionIn
         if change is None:
             continue
-        name = drawn.picture.name
+        name = drawn.clip.name
         named = centred or change.fromElementId in {"", before.id if before else ""}
         if before is None or not named or abs(coming.startTime - before.end) > _GAP:
             warn(f"The transition to “{name}” is left out: no other clip ends where it begins.")
@@ -136,8 +146,8 @@ def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> lis
 
 
 def apply(
-    row: Sequence[Picture], transitions: Sequence[Transition], width: int, height: int
-) -> list[Picture]:
+    row: Sequence[Picture | Text], transitions: Sequence[Transition], width: int, height: int
+) -> list[Picture | Text]:
     """The clips of a track with their transitions, from the bottom to the top.
 
     Args:
@@ -146,70 +156,62 @@ def apply(
         width, height: of the film.
     """
     moved = list(row)
-    below: dict[int, list[Picture]] = {}  # frozen pictures, by the clip that they lie directly beneath
-    above: dict[int, list[Picture]] = {}
+    below: dict[int, list[Picture | Text]] = {}  # frozen clips, by the one that they lie directly beneath
+    above: dict[int, list[Picture | Text]] = {}
     for transition in transitions:
         going, coming = transition.going, transition.going + 1
         kind, cut, end = transition.kind, row[coming].start, transition.start + transition.length
 
-        def move(picture: Picture, by: Move, transition: Transition = transition) -> Picture:
-            return _moved(picture, by, transition, width, height)
+        def move(clip: Picture | Text, by: Move, transition: Transition = transition) -> Picture | Text:
+            return _moved(clip, by, transition, width, height)
 
         if transition.start < cut:
             moved[going] = move(moved[going], kind.going)
             first = move(_frozen(row[coming], cut, transition.start, cut), kind.coming)
-            (below if kind.beneath else above).setdefault(going, []).append(first)
+            above.setdefault(going, []).append(first)
         if cut < end:
             moved[coming] = move(moved[coming], kind.coming)
             last = move(_frozen(row[going], row[going].end - _LAST, cut, end), kind.going)
-            (above if kind.beneath else below).setdefault(coming, []).append(last)
+            below.setdefault(coming, []).append(last)
     return [
-        picture
+        drawn
         for index, clip in enumerate(moved)
-        for picture in (*below.get(index, ()), clip, *above.get(index, ()))
+        for drawn in (*below.get(index, ()), clip, *above.get(index, ()))
     ]
 
 
 _LAST = Fraction(1, 120_000)  # a tick: what is on the screen so shortly before its end is the last picture
 
 
-def _frozen(picture: Picture, moment: Fraction, start: Fraction, end: Fraction) -> Picture:
-    """What a picture shows at one moment of the film, from `start` to `end`."""
-    into = moment - picture.start
-    return replace(
-        picture,
-        start=start,
-        length=end - start,
-        offset=picture.offset + into * picture.rate,
-        rate=Fraction(0),
-        placement=still(picture.placement, into),
-    )
+def _frozen(clip: Picture | Text, moment: Fraction, start: Fraction, end: Fraction) -> Picture | Text:
+    """What a clip shows at one moment of the film, from `start` to `end`."""
+    into = moment - clip.start
+    frozen = replace(clip, start=start, length=end - start, placement=still(clip.placement, into))
+    if isinstance(frozen, Picture):
+        return replace(frozen, offset=frozen.offset + into * frozen.rate, rate=Fraction(0))
+    return frozen
 
 
-def _moved(picture: Picture, by: Move, transition: Transition, width: int, height: int) -> Picture:
-    begin = transition.start - picture.start
-
-    def ramp(points: Ramp, unit: int) -> Curve:
-        return Curve(
-            tuple(Key(begin + transition.length * Fraction(at), value * unit) for at, value in points)
-        )
+def _moved(clip: Picture | Text, by: Move, transition: Transition, width: int, height: int) -> Picture | Text:
+    begin = transition.start - clip.start
 
     def change(
         curve: Curve, points: Ramp, join: Callable[[float, float], float] = operator.mul, unit: int = 1
     ) -> Curve:
-        return curve if points in (ALWAYS, NEVER) else combined(curve, ramp(points, unit), join)
+        if points in (ALWAYS, NEVER):
+            return curve
+        ramp = [Key(begin + transition.length * Fraction(at), value * unit) for at, value in points]
+        return combined(curve, Curve(tuple(ramp)), join)
 
-    place = picture.placement
-    return replace(
-        picture,
-        placement=Placement(
-            x=change(place.x, by.x, operator.add, width),
-            y=change(place.y, by.y, operator.add, height),
-            scale_x=change(place.scale_x, by.scale),
-            scale_y=change(place.scale_y, by.scale),
-            rotation=place.rotation,
-            opacity=change(place.opacity, by.opacity),
-            reveal=change(place.reveal, by.reveal),
-            blend=place.blend,
-        ),
+    place = clip.placement
+    moved = replace(
+        place,
+        x=change(change(place.x, by.zoom), by.x, operator.add, width),
+        y=change(change(place.y, by.zoom), by.y, operator.add, height),
+        scale_x=change(change(place.scale_x, by.scale), by.zoom),
+        scale_y=change(change(place.scale_y, by.scale), by.zoom),
+        opacity=change(place.opacity, by.opacity),
+        reveal=change(place.reveal, by.reveal),
+        side=by.side if by.reveal != ALWAYS else place.side,
     )
+    return replace(clip, placement=moved)
