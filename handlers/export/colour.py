@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from handlers.export.hdr import hdr_of
 from listener.kit.media import Video
 
 Stream = Any  # ffmpeg-python has no types
@@ -66,7 +67,8 @@ def kept(stream: Stream, size: tuple[int, int]) -> Stream:
 
 def is_films(video: Video) -> bool:
     """Whether its colours are written as those of a film."""
-    return video.pix_fmt == YUV.opaque and matrix_of(video) == "bt709" and not video.full_range
+    plain = matrix_of(video) == "bt709" and not video.full_range and hdr_of(video) is None
+    return plain and video.pix_fmt == YUV.opaque
 
 
 def matrix_of(video: Video) -> str | None:
@@ -74,6 +76,8 @@ def matrix_of(video: Video) -> str | None:
     if video.pix_fmt.startswith(_RGB):
         return None
     custom = "bt601" if video.is_image or min(video.width, video.height) < 720 else "bt709"
+    if hdr_of(video):
+        custom = "bt2020"
     return _MATRICES.get(video.matrix or "", custom)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from handlers.export import colour
+from handlers.export import colour, hdr
 from handlers.export.curves import number
 from handlers.export.inputs import Stream
 from handlers.export.model import Film, Placement
@@ -28,6 +28,7 @@ class Material:
         still: one frame that stays.
         matrix: for `colour.converted`.
         is_films: see the function of `colour`.
+        hdr: see `hdr.hdr_of`.
         blur: see `Picture`.
     """
 
@@ -39,6 +40,7 @@ class Material:
     still: bool
     matrix: str | None = None
     is_films: bool = False
+    hdr: str | None = None
     blur: tuple[float, float] = (0.0, 0.0)
 
 
@@ -71,6 +73,11 @@ def mirrored(stream: Stream, place: Placement) -> Stream:
 
 
 def scaled(stream: Stream, material: Material, width: int, height: int, pix_fmt: str) -> Stream:
+    if material.hdr:  # at this size, for it is mostly the smaller one
+        deep = "gbrp16" if material.opaque else "gbrap16"
+        stream = colour.converted(stream, deep, size=(width, height), matrix=material.matrix)
+        stream = hdr.toned(stream, material.hdr)
+        material = replace(material, matrix=None, hdr=None)
     if any(material.blur):  # a small picture is blurred as well, and much faster
         full = pix_fmt.replace("420", "444")
         across, down = material.blur

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from handlers.export import blend, colour, mix
 from handlers.export.curves import Clock, number
 from handlers.export.encoding import STILL, Output
 from handlers.export.frames import Material, fitted, hold, ticking
+from handlers.export.hdr import hdr_of
 from handlers.export.inputs import Inputs, Source, Stream, seconds
 from handlers.export.layer import Layer, Placer
-from handlers.export.model import SAMPLE_RATE, Blend, Film, FilmError, Picture, Sound, Text
+from handlers.export.model import ONE, SAMPLE_RATE, Blend, Film, FilmError, Picture, Sound, Text
 from handlers.export.place import box, plain
 from handlers.export.shots import Composition, Overlay, Shot, compose
 from handlers.export.text import Raster
@@ -157,8 +159,7 @@ class _Graph:
     ) -> None:
         self.film, self.inputs, self.rasters, self.composition = film, inputs, rasters, composition
         self.base = composition.first
-        blends = any(overlay.clip.placement.blend != "normal" for overlay in composition.overlays)
-        self.space = colour.RGB if blends else colour.YUV
+        self.space = colour.RGB if composition.blended else colour.YUV
 
     def video(self) -> Stream:
         composition = self.composition
@@ -203,8 +204,9 @@ class _Graph:
             clock = Clock(self.film.fps, clip.start, first, end)
             material = self._drawn(clip) if isinstance(clip, Text) else self._material(clip, first, end)
             placer = Placer(self.film, self.inputs, clip.placement, clock, self.base, self.space)
-            even = isinstance(clip, Picture)
-            if layer := placer.layer(material, even=even and plain(clip.placement)):
+            # What only fades or is wiped lies where it would lie without.
+            even = isinstance(clip, Picture) and plain(replace(clip.placement, opacity=ONE, reveal=ONE))
+            if layer := placer.layer(material, even=even):
                 shown = [window for window in windows if first <= window[0] and window[1] <= end]
                 below = self._lay(below, layer, shown, clip.placement.blend)
         return below
@@ -270,6 +272,7 @@ class _Graph:
             still=video.is_image,
             matrix=colour.matrix_of(video),
             is_films=colour.is_films(video),
+            hdr=hdr_of(video),
             blur=clip.blur,
         )
 
@@ -282,8 +285,11 @@ class _Graph:
             offset = min(offset, video.last + (1 / video.fps / 2 if video.fps else 0))
         cut = self.inputs.cut(clip.source, offset, length or 2 / film.fps)
         self.inputs.spare[clip.source, clip.start + begin, offset, length] = cut
+        stream = cut.input.video
+        if video.is_interlaced:
+            stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         # In microseconds, for some containers count whole frames, and what `setpts` makes is rounded down.
-        stream, times = cut.input.video.filter("settb", "AVTB"), f"PTS-{seconds(cut.lead + _EARLY)}/TB"
+        stream, times = stream.filter("settb", "AVTB"), f"PTS-{seconds(cut.lead + _EARLY)}/TB"
         if clip.rate not in {0, 1}:
             early = min(_EARLY / clip.rate, 1 / film.fps / 2)
             times = f"(PTS-{seconds(cut.lead)}/TB)*{number(1 / clip.rate)}-{seconds(early)}/TB"

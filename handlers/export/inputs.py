@@ -65,8 +65,10 @@ class Inputs:
         paused = offset - _shown(video, offset) if video else 0
         least = _BLIND_LEAD if source.media.format in {"mpegts", "mpeg"} else _LEAD
         lead = min(offset, max(least, frame) + paused)
+        if video and offset - lead < video.first:
+            lead = offset
         span = {"t": seconds(lead + length + frame)}
-        if offset > lead:  # from 0 FFmpeg would seek the first picture, and lose the sound before it
+        if offset > lead:  # else FFmpeg would seek the first picture, and lose the sound before it
             span["ss"] = seconds(offset - lead)
         return Cut(lead, self.file(source.path, **span, **options))
 

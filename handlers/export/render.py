@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from handlers.export import mix, parts, slices, text
+from handlers.export import hdr, mix, parts, slices, text
 from handlers.export.encoding import Output
 from handlers.export.graph import arguments, composed, pictures, text_scale
 from handlers.export.inputs import Source
@@ -78,6 +78,7 @@ async def render(
         RenderError: the file that it made isn't the film.
     """
     rasters = await to_thread.run_sync(_draw, film, workdir)
+    await to_thread.run_sync(hdr.write_tables, sources.values(), workdir)
 
     def command(part: Composition) -> list[str]:
         return pictures(film, sources, rasters, part, target, output)

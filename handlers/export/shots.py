@@ -8,13 +8,15 @@ not even decoded.
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from handlers.export.model import Film, Picture, Text
+from handlers.export.model import ONE, Film, Picture, Text
+from handlers.export.place import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,12 @@ class Composition:
         shots = {frame for shot in self.shots for frame in (shot.first, shot.end)}
         return sorted(shots.union(*(window for overlay in self.overlays for window in overlay.windows)))
 
+    @property
+    def blended(self) -> list[tuple[int, int]]:
+        """When layers are seen whose colours are blended with those beneath."""
+        blending = (overlay for overlay in self.overlays if overlay.clip.placement.blend != "normal")
+        return [window for overlay in blending for window in overlay.windows]
+
     def part(self, first: int, end: int) -> Composition:
         """The same, of fewer frames."""
 
@@ -82,7 +90,9 @@ def compose(
         if first < end:
             begins[first].append(height)
             ends[end].append(height)
-    cuts = sorted({0, film.frames, *begins, *ends})
+    whole = [_whole(film, clip) if isinstance(clip, Picture) else [] for clip in film.clips]
+    borders = (border for spans in whole for span in spans for border in span)
+    cuts = sorted({0, film.frames, *begins, *ends, *borders})
 
     shots: list[Shot] = []
     windows: dict[int, list[tuple[int, int]]] = {}
@@ -92,8 +102,12 @@ def compose(
             seen.remove(height)
         for height in begins[first]:
             insort(seen, height)
-        above, ground = _ground([film.clips[height] for height in seen], fills, grounds)
-        if shots and shots[-1].clip is ground:
+        stack = [
+            _opaque(clip) if isinstance(clip, Picture) and _within(first, end, whole[height]) else clip
+            for height, clip in ((height, film.clips[height]) for height in seen)
+        ]
+        above, ground = _ground(stack, fills, grounds)
+        if shots and shots[-1].clip == ground:
             shots[-1] = Shot(ground, shots[-1].first, end)
         else:
             shots.append(Shot(ground, first, end))
@@ -105,6 +119,32 @@ def compose(
                 spans.append((first, end))
     overlays = (Overlay(film.clips[height], tuple(windows[height])) for height in sorted(windows))
     return Composition(0, film.frames, tuple(shots), tuple(overlays))
+
+
+def _within(first: int, end: int, spans: list[tuple[int, int]]) -> bool:
+    return any(begin <= first and end <= stop for begin, stop in spans)
+
+
+def _whole(film: Film, clip: Picture) -> list[tuple[int, int]]:
+    """When a picture that fades or is wiped, but doesn't move, is wholly there for a second or longer."""
+    place = clip.placement
+    if plain(place) or not plain(_opaque(clip).placement):
+        return []
+    first, end = film.frame(clip.start), min(film.frame(clip.end), film.frames)
+    times = {key.time for curve in (place.opacity, place.reveal) for key in curve.keys}
+    borders = {math.ceil((clip.start + time) * film.fps) for time in times}
+    edges = [first, *sorted(border for border in borders if first < border < end), end]
+
+    def is_whole(frame: int) -> bool:
+        time = frame / film.fps - clip.start
+        return place.opacity.at(time) == place.reveal.at(time) == 1
+
+    # Between two keys a curve is straight.
+    return [(a, b) for a, b in pairwise(edges) if b - a >= film.fps and is_whole(a) and is_whole(b - 1)]
+
+
+def _opaque(clip: Picture) -> Picture:
+    return replace(clip, placement=replace(clip.placement, opacity=ONE, reveal=ONE))
 
 
 def _ground(

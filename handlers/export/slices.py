@@ -53,15 +53,21 @@ def divide(
     begun = _Sum((first, weight(clip, sources)) for first, _, clip in spans)
     ended = _Sum((end, weight(clip, sources)) for _, end, clip in spans)
 
+    blended = whole.blended
+
+    def room(videos: float, first: int, end: int) -> float:
+        # Where layers are blended a part is made in RGB, and its pictures take twice the memory.
+        return videos / 2 if any(begin < end and first < stop for begin, stop in blended) else videos
+
     most = max(bisect_right(begun.frames, cut) - bisect_right(ended.frames, cut) for cut in whole.cuts)
     if most > _AT_ONCE:
         raise FilmError(f"{most} elements are seen at the same time; at most {_AT_ONCE} can be.")
-    if begun.before(whole.end) <= _ONE_RUN:
+    if begun.before(whole.end) <= room(_ONE_RUN, whole.first, whole.end):
         return list(_sayable(whole, command))
     parts: list[Composition] = []
     first, last = whole.first, whole.first
     for cut in whole.cuts[1:]:
-        if last > first and begun.before(cut) - ended.upto(first) > _BUDGET:
+        if last > first and begun.before(cut) - ended.upto(first) > room(_BUDGET, first, cut):
             parts += _sayable(whole.part(first, last), command)
             first = last
         last = cut

@@ -40,6 +40,10 @@ class Video:
         codec: FFmpeg's name of the codec.
         matrix: FFmpeg's name of the YUV matrix (`bt709`, `smpte170m`, ...), None when not tagged.
         full_range: True for full (pc) range, False for limited (tv), None when not tagged.
+        transfer: FFmpeg's name of the transfer characteristics, where they are those of SDR (`bt709`,
+            `iec61966-2-1`) or of HDR (`smpte2084`, `arib-std-b67`); else None.
+        is_interlaced: its first frame holds two fields, which were taken one after the other.
+        first: seconds at which the first frame begins; the sound may begin earlier.
         last: seconds at which the last frame begins; None for a still, and with `count_frames`.
         pauses: when frames begin and end that stay for more than 0.1 s, in seconds, without the last frame.
     """
@@ -56,6 +60,9 @@ class Video:
     codec: str
     matrix: str | None
     full_range: bool | None
+    transfer: str | None = None
+    is_interlaced: bool = False
+    first: Fraction = Fraction(0)
     last: Fraction | None = None
     pauses: tuple[tuple[Fraction, Fraction], ...] = ()
 
@@ -186,7 +193,7 @@ def _media(found: dict[str, Any], name: str) -> Media:
         raise MediaError(f"{name} {error}.")
     video, audio = found["video"], found["audio"]
     if video:
-        video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect", "last")}
+        video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect", "first", "last")}
         video["pauses"] = tuple((Fraction(begin), Fraction(end)) for begin, end in video["pauses"])
     return Media(
         format=found["format"],

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -19,8 +21,9 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-# AVColorSpace and AVColorRange by FFmpeg's names for -colorspace and -color_range.
+# AVColorSpace, AVColorTransferCharacteristic and AVColorRange by FFmpeg's names for -colorspace and so on.
 MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc", 10: "bt2020c"}
+TRANSFERS = {1: "bt709", 13: "iec61966-2-1", 16: "smpte2084", 18: "arib-std-b67"}
 FULL_RANGE = {1: False, 2: True}
 STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 PAUSE = Fraction(1, 10)  # seconds
@@ -35,7 +38,20 @@ class Unreadable(Exception):
 def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[str, Any]:
     """Everything that `media.Media` holds, with fractions as text."""
     options = {"protocol_whitelist": "fd", "format_whitelist": formats, "max_pixels": str(max_pixels)}
-    with av.open("fd:", options={**options, "fd": str(file)}) as container:
+    with ExitStack() as opened:
+
+        def begun() -> InputContainer:
+            os.lseek(file, 0, os.SEEK_SET)
+            return opened.enter_context(av.open("fd:", options={**options, "fd": str(file)}))
+
+        def rewound() -> InputContainer:
+            try:
+                container.seek(0)
+            except av.FFmpegError:  # a Matroska file whose clock begins below 0
+                return begun()
+            return container
+
+        container = begun()
         pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         sounds = list(container.streams.audio)
         if not pictures and not sounds:
@@ -44,16 +60,16 @@ def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[s
         audio = _audio(sounds[0]) if sounds else None
         duration = None if container.duration is None else Fraction(container.duration, av.time_base)
         if count_frames and not (video and video["is_image"]):
-            (frames, duration), *others = _measure(container, [*pictures[:1], *sounds[:1]])
+            (frames, duration), *others = _measure(rewound(), [*pictures[:1], *sounds[:1]])
             if audio:
                 heard = others[0][1] if others else duration
                 audio["duration"] = None if heard is None else str(heard)
             if video:
                 video["frames"] = frames
         elif video and not video["is_image"]:
-            video |= _rhythm(container, pictures[0])
+            video |= _rhythm(container, pictures[0], rewound)
         if duration is None and not (video and video["is_image"]):  # a live recording claims none
-            spans = [span for _, span in _measure(container, [*pictures[:1], *sounds[:1]]) if span]
+            spans = [span for _, span in _measure(rewound(), [*pictures[:1], *sounds[:1]]) if span]
             duration = max(spans, default=None)
         return {
             "format": container.format.name,
@@ -77,6 +93,9 @@ def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> d
         width, height, aspect = height, width, 1 / aspect
     fps = stream.average_rate or stream.guessed_rate
     still = container.format.name.endswith("_pipe") or container.metadata.get("major_brand") in STILL_BRANDS
+    begins = Fraction(0)
+    if not still and frame.pts is not None and frame.time_base:
+        begins = frame.pts * frame.time_base - _origin(container)
     return {
         "width": width,
         "height": height,
@@ -90,30 +109,40 @@ def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> d
         "codec": stream.codec_context.codec.canonical_name,
         "matrix": MATRICES.get(frame.colorspace),
         "full_range": FULL_RANGE.get(frame.color_range),
+        "transfer": TRANSFERS.get(frame.color_trc),
+        "is_interlaced": frame.interlaced_frame,
+        "first": str(begins),
         "last": None,
         "pauses": [],
     }
 
 
-def _rhythm(container: InputContainer, stream: VideoStream) -> dict[str, Any]:
+def _rhythm(
+    container: InputContainer, stream: VideoStream, rewound: Callable[[], InputContainer]
+) -> dict[str, Any]:
     """`last` and `pauses` of `media.Video`, without decoding; of an indexed file only its end is read."""
     times = {entry.timestamp for entry in stream.index_entries}
     if times and len(times) == stream.frames:
         # An index is in decoding order: its times are late at the very end.
         container.seek(max(times), stream=stream)
     else:
-        container.seek(0)
-    for packet in container.demux(stream):
+        container = rewound()
+    for packet in container.demux(container.streams[stream.index]):
         if packet.pts is not None and not packet.is_discard:
             times.add(packet.pts)
     if not times or stream.time_base is None:
         return {}
-    unit, origin = stream.time_base, Fraction(container.start_time or 0, av.time_base)
+    unit, origin = stream.time_base, _origin(container)
     ordered = sorted(times)
     pauses = [pair for pair in pairwise(ordered) if (pair[1] - pair[0]) * unit > PAUSE]
     longest = sorted(pauses, key=lambda pause: pause[0] - pause[1])[:MOST_PAUSES]
     spans = [[str(time * unit - origin) for time in pause] for pause in sorted(longest)]
     return {"last": str(max(Fraction(0), ordered[-1] * unit - origin)), "pauses": spans}
+
+
+def _origin(container: InputContainer) -> Fraction:
+    """Where its clock stands at its beginning, in seconds."""
+    return Fraction(container.start_time or 0, av.time_base)
 
 
 def _audio(stream: AudioStream) -> dict[str, Any]:
@@ -134,9 +163,8 @@ def _decodable(stream: Stream, what: str) -> None:
 
 def _measure(container: InputContainer, streams: list[Stream]) -> list[tuple[int, Fraction | None]]:
     """Of each stream the packets that a player would show, and the seconds from the first to the end of the last."""
-    container.seek(0)
     packets: dict[int, list[tuple[int, int]]] = {stream.index: [] for stream in streams}
-    for packet in container.demux(streams):
+    for packet in container.demux([container.streams[stream.index] for stream in streams]):
         if packet.pts is not None and not packet.is_discard:
             packets[packet.stream_index].append((packet.pts, packet.duration or 0))
     return [(len(packets[stream.index]), _span(packets[stream.index], stream)) for stream in streams]
@@ -156,8 +184,10 @@ def answer(file: int, request: dict[str, Any]) -> dict[str, Any]:
     except Unreadable as error:
         return {"error": str(error)}
     except av.FFmpegError as error:
-        told = str(error.log[-1]) if error.log else error.strerror
+        *_, source, told = map(str, error.log or ("", error.strerror))
         reason = told.partition(", see the documentation")[0].strip()
+        if told.startswith("Format not on whitelist"):  # and it names all those that are
+            reason = f"its format, {source.removesuffix('_pipe')}, is not supported"
         return {"error": f"is not a media file that can be read ({reason})"}
     except MemoryError:
         return {"error": "needs too much memory to be read"}

@@ -8,6 +8,7 @@ does to a process must not reach the files of another job: each serves one block
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
 import signal
@@ -113,3 +114,10 @@ async def reader() -> AsyncIterator[Reader]:
             await to_thread.run_sync(own.close)
     if not _spares:
         _spares.append(Reader())
+
+
+@atexit.register
+def _end_spares() -> None:
+    # The kernel would end them with this process, but nobody would have waited for them.
+    while _spares:
+        _spares.pop().close()

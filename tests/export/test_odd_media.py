@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,29 @@ async def test_sound_is_heard_before_the_first_picture(suffix: str, tmp_path: Pa
     seen = await look(film, [0, 10, 30, 44])
     assert [number(picture) for picture in seen.values()][:2] == [0, 0]
     assert number(seen[30]) in {14, 15}  # by the run-up of the sound
+
+    later = await film_of(source, offset="0.3")
+    left, _ = await listen(later)
+    assert pitch(left, 0.05, 0.15) == pytest.approx(500, abs=10)
+    seen = await look(later, [0, 21])
+    assert number(seen[0]) == 0
+    assert number(seen[21]) in {14, 15}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mp4", "libx264"), ("ts", "mpeg2video"), ("mov", "prores_ks")]
+)
+async def test_what_moves_between_two_fields_has_no_combs(suffix: str, codec: str, tmp_path: Path) -> None:
+    """A bar moves four pixels in a fiftieth of a second, and each frame shows it at two places."""
+    moves = "nullsrc=s=320x180:r=50:d=1,geq=lum='16+219*between(X-N*4,0,80)':cb=128:cr=128,format=yuv420p"
+    fields = ["-f", "lavfi", "-i", f"{moves},tinterlace=interleave_top", "-flags", "+ilme+ildct"]
+    source = tmp_path / f"camcorder.{suffix}"
+    await ffmpeg.run([*fields, "-c:v", codec, "-q:v", "2", source])
+    film = await film_of(source, fps="25")
+
+    for frame, picture in (await look(film, [1, 10, 20])).items():
+        grey = picture.convert("L")
+        rows = [grey.crop((0, y, 320, y + 1)).tobytes() for y in (80, 81, 82, 83)]
+        assert all(row[8 * frame + 40] > 200 for row in rows)
+        combs = max(abs(a - b) for above, below in pairwise(rows) for a, b in zip(above, below, strict=True))
+        assert combs < 60, frame

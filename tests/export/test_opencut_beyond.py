@@ -33,6 +33,16 @@ def test_beyond_its_keyframes_a_value_holds_or_goes_on(ends: Json, points: list[
         assert read(document).film.clips[0].placement.x == curve(*points)
 
 
+def test_another_way_to_go_on_is_named() -> None:
+    keys = [{"time": 0, "value": 10}, {"time": 120_000, "value": 20}]
+    moving = {"transform.positionX": {"keys": keys, "extrapolation": {"after": "ping-pong"}}}
+    timeline = read(ticks(track("video", shot("a", 0, 3, animations=moving)), items=VIDEO))
+    assert timeline.film.clips[0].placement.x == curve((0, 10), (1, 20))
+    assert timeline.warnings == [
+        "“a” stays as it is beyond its keyframes: “ping-pong” is not supported.",
+    ]
+
+
 def test_what_goes_beyond_a_limit_turns_there() -> None:
     keys = [{"time": 60_000, "value": 0.5}, {"time": 120_000, "value": 0.75}]
     faded = {"opacity": {"keys": keys, "extrapolation": {"before": "linear", "after": "linear"}}}

@@ -433,6 +433,14 @@ def test_media_stand_beside_the_project_or_in_it(name: str, form: str, nested: b
             words(wordTimings=[{"word": "hi", "start": 0, "end": 1}]),
             "“title” is shown without its highlighting of words.",
         ),
+        (
+            shot("b", 0, 1, fadeIn=0.5, animIn={"type": "none", "duration": 1}, animOut={"type": "zoom"}),
+            "“b” is shown without its fades, animation.",
+        ),
+        (
+            shot("b", 0, 1, type="audio", params={"ducking": True, "equalizer": {"bass": 3}}),
+            "“b” is heard without its ducking, equalizer.",
+        ),
         (shot("b", 0, 0), "“b” is left out: nothing of it remains after trimming."),
     ],
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
-from handlers.export.model import Film, Picture, Style, Text
+from handlers.export.model import Curve, Film, Key, Picture, Placement, Style, Text
+from handlers.export.place import plain
 from handlers.export.shots import Composition, Overlay, Shot, compose
 
 
@@ -17,11 +19,11 @@ def title(name: str, first: int, end: int) -> Text:
 
 
 def whole(*clips: Picture | Text, length: int) -> Composition:
-    """Names in capitals fill the frame, `letterbox` has bars beside it, all others have alpha."""
+    """Names in capitals fill the frame unless they fade, `letterbox` has bars beside it, all others have alpha."""
     film = Film(16, 16, Fraction(1), Fraction(length), (0, 0, 0), clips, ())
     return compose(
         film,
-        fills=lambda clip: clip.source.isupper(),
+        fills=lambda clip: clip.source.isupper() and plain(clip.placement),
         grounds=lambda clip: clip.source.isupper() or clip.source == "letterbox",
     )
 
@@ -49,6 +51,18 @@ def test_what_fills_the_frame_hides_what_is_beneath() -> None:
 
     assert shots == [Shot(below, 0, 3), Shot(above, 3, 5), Shot(below, 5, 9)]
     assert overlays == []
+
+
+def test_a_clip_that_fades_is_the_ground_while_it_is_wholly_there() -> None:
+    opacity = Curve(
+        (Key(Fraction(1), 0.0), Key(Fraction(3), 1.0), Key(Fraction(6), 1.0), Key(Fraction(8), 0.5))
+    )
+    below, clip = picture("BELOW", 0, 12), picture("ABOVE", 1, 11)
+    fading = replace(clip, placement=Placement(opacity=opacity))
+    shots, overlays = composed(below, fading, length=12)
+
+    assert shots == [Shot(below, 0, 4), Shot(clip, 4, 7), Shot(below, 7, 12)]
+    assert overlays == [Overlay(fading, ((1, 4), (7, 11)))]
 
 
 def test_an_overlay_rests_while_something_above_it_fills_the_frame() -> None:

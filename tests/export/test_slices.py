@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from handlers.export.graph import composed
 from handlers.export.inputs import Source
 from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound
 from handlers.export.render import render
+from handlers.export.slices import divide
 from listener.kit import media
 
+from .test_graph import image, video
 from .viewer import colour, listen, look, loudness, near, number
 
 CLIPS = 72
@@ -95,6 +98,22 @@ async def test_what_is_already_there_is_not_made_again(sources: dict[str, Source
 
 def slices_in(folder: Path) -> list[Path]:
     return list(folder.glob("*.mp4"))
+
+
+def test_where_layers_are_blended_fewer_videos_are_open_at_once() -> None:
+    row = [Picture(f"clip {n}", Fraction(n), Fraction(1), "hd") for n in range(16)]
+    light = Picture("light", Fraction(8), Fraction(8), "small", placement=Placement(blend="screen"))
+    sources = {
+        "hd": Source(Path("hd"), video(1920, 1080)),
+        "small": Source(Path("small"), image(320, 180)),
+    }
+
+    def ends(*clips: Picture) -> list[Fraction]:
+        film = Film(1920, 1080, Fraction(30), Fraction(16), (0, 0, 0), clips, ())
+        return [part.end / film.fps for part in divide(composed(film, sources), sources, lambda part: [""])]
+
+    assert ends(*row) == [4, 8, 12, 16]
+    assert ends(*row, light) == [4, 8, 9, 10, 11, 12, 13, 14, 15, 16]
 
 
 async def test_too_many_elements_at_once_are_refused(sources: dict[str, Source], tmp_path: Path) -> None:

@@ -161,6 +161,39 @@ async def test_playlists_and_documents_are_refused_whatever_their_name(film: Pat
                 await media.probe(document)
 
 
+async def test_a_format_that_is_not_supported_is_named(tmp_path: Path) -> None:
+    sound = make(tmp_path / "sound.caf", "-f lavfi -i sine=d=0.1")
+    with pytest.raises(MediaError, match=r"\(its format, caf, is not supported\)\.$"):
+        await media.probe(sound)
+
+
+async def test_a_clock_may_begin_before_zero(tmp_path: Path) -> None:
+    early = "-output_ts_offset -0.5 -avoid_negative_ts disabled"
+    path = make(
+        tmp_path / "early.mkv", f"-f lavfi -i testsrc=s=64x64:r=20:d=2 -c:v libx264 -bf 0 -g 300 {early}"
+    )
+    video = (await media.probe(path)).video
+    assert video
+    assert (video.width, video.fps) == (64, 20)
+    assert video.last == pytest.approx(1.45, abs=0.06)
+
+
+async def test_a_clip_of_a_telephone_or_of_a_camcorder_is_known(tmp_path: Path) -> None:
+    source = "-f lavfi -i testsrc=s=64x64:r=20:d=0.2 -c:v libx264"
+    path = make(
+        tmp_path / "telephone.mp4",
+        f"{source} -pix_fmt yuv420p10le -color_trc arib-std-b67 -vf setparams=color_trc=arib-std-b67",
+    )
+    video = (await media.probe(path)).video
+    assert video
+    assert (video.transfer, video.is_interlaced) == ("arib-std-b67", False)
+
+    path = make(tmp_path / "camcorder.mp4", f"{source} -flags +ilme+ildct")
+    video = (await media.probe(path)).video
+    assert video
+    assert (video.transfer, video.is_interlaced) == (None, True)
+
+
 async def test_what_is_no_file_at_all_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(MediaError, match=r"^empty\.mp4 is empty"):
@@ -196,7 +229,7 @@ async def test_a_reader_that_crashes_takes_nobody_along(film: Path, monkeypatch:
 async def test_a_reader_is_ready_before_it_is_asked_and_serves_one_block_only() -> None:
     async with reader.reader() as first:
         assert first.is_alive
-    (second,) = readers()
+    (second,) = await the_readers()
     async with reader.reader() as by:
         assert by.pid == second.pid != first.pid
 
@@ -204,7 +237,7 @@ async def test_a_reader_is_ready_before_it_is_asked_and_serves_one_block_only() 
 async def test_a_reader_that_died_while_it_waited_is_not_used(film: Path) -> None:
     async with reader.reader():
         pass
-    (spare,) = readers()
+    (spare,) = await the_readers()
     spare.kill()
     await until(lambda: spare.status() == psutil.STATUS_ZOMBIE)
     assert (await media.probe(film)).duration == 3
@@ -249,6 +282,12 @@ async def test_what_a_file_does_to_the_reader_is_charged_to_that_file(
         os.kill(by.pid, number)
     assert [isinstance(one, MediaError) for one in found] == [True, False, False, False, False]
     assert problem in str(found[0])
+
+
+async def the_readers() -> list[psutil.Process]:
+    """The reading processes, once there are some: one that becomes another program has no command for a moment."""
+    await until(lambda: bool(readers()))
+    return readers()
 
 
 def readers() -> list[psutil.Process]:

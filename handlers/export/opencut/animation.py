@@ -70,11 +70,13 @@ class Animation:
         curves: numbers, by the path of the property.
         others: paths of what changes in a way that is not a number.
         keys: how many keyframes there are.
+        unknown: ways to go on beyond the keyframes that are not known.
     """
 
     curves: Mapping[str, Curve]
     others: tuple[str, ...]
     keys: int
+    unknown: tuple[str, ...]
 
 
 def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
@@ -85,6 +87,7 @@ def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
     """
     curves: dict[str, Curve] = {}
     others: list[str] = []
+    unknown: list[str] = []
     total = 0
     for path, keyframes, extrapolation in _channels(members(raw)):
         if not keyframes:
@@ -101,10 +104,11 @@ def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
         ]
         total += len(keys)
         ends = check(Ends, members(extrapolation), f"the {path[:40]} of {where}")
+        unknown += [way for way in (ends.before, ends.after) if way not in {"hold", "linear"}]
         curve = _curve(sorted(keys, key=lambda key: key.time), ends, length)
         for name in _NAMES.get(path, (path,)):
             curves[name] = curve
-    return Animation(curves, tuple(dict.fromkeys(others)), total)
+    return Animation(curves, tuple(dict.fromkeys(others)), total, tuple(dict.fromkeys(unknown)))
 
 
 def _channels(animations: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], object]]:

@@ -92,9 +92,11 @@ class ElementsReader(Reader):
         where = f"“{name}”"
         params = flat(raw)
         if lost := ", ".join(dict.fromkeys(undrawn(raw, params))):
-            self.warn(f"{where} is shown without its {lost}.")
+            self.warn(f"{where} is {'heard' if raw['type'] == 'audio' else 'shown'} without its {lost}.")
         timing = check(Element, raw, where, self.clock)
         motion = animation.read(raw.get("animations"), where, self.clock, timing.duration)
+        for way in motion.unknown:
+            self.warn(f"{where} stays as it is beyond its keyframes: “{way[:40]}” is not supported.")
         self.keys += motion.keys
         if self.keys > _MAX_KEYS:
             raise FilmError(

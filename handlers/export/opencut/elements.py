@@ -18,6 +18,14 @@ _SAME = (  # names that only moved into `params`
     *("fontWeight", "fontStyle", "textDecoration", "letterSpacing", "lineHeight", "strokeWidth"),
     *("pan", "fadeInDuration", "fadeOutDuration"),
 )
+_OF_FORKS = {
+    "fadeIn": "fades",
+    "fadeOut": "fades",
+    "animIn": "animation",
+    "animOut": "animation",
+    "ducking": "ducking",
+    "equalizer": "equalizer",
+}
 _UNDRAWN = {
     "effects": "effects",
     "masks": "masks",
@@ -29,12 +37,14 @@ _UNDRAWN = {
     "reframePresets": "reframing",
     "wordTimings": "highlighting of words",
     "captionWordTimings": "highlighting of words",
+    **_OF_FORKS,
 }
 _UNDRAWN_PARAMS = {
     "background.perLine": "box for each line",
     "strokeWidth": "outline",
     "outline.enabled": "outline",
     "shadow.enabled": "shadow",
+    **_OF_FORKS,
 }
 _REFRAME = {"mode": "contain", "cropX": 0, "cropY": 0, "cropWidth": 1, "cropHeight": 1}
 _REFRAME |= {"focalX": 0.5, "focalY": 0.5, "targetX": 0, "targetY": 0, "targetWidth": 1, "targetHeight": 1}
@@ -190,7 +200,8 @@ def undrawn(element: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[s
 
 def _is_set(value: object) -> bool:
     if isinstance(value, dict):
-        return value.get("enabled") is not False and any(_is_set(part) for part in value.values())
+        on = value.get("enabled") is not False and _is_set(value.get("type", True))
+        return on and any(_is_set(part) for part in value.values())
     if isinstance(value, list):
         return any(_is_set(part) for part in value)
-    return bool(value)
+    return bool(value) and value != "none"
