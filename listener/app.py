@@ -16,7 +16,7 @@ from listener.job import Job
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from listener.config import Environment
+    from listener.environment import Environment
 
 HandlerFunction = Callable[[Job], Any] | Callable[[Job], Awaitable[Any]]
 F = TypeVar("F", bound=Callable[..., Any])

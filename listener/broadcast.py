@@ -14,7 +14,7 @@ import httpx
 import structlog
 
 from listener.backoff import delays
-from listener.log import redact, text_of
+from listener.log import reason_of, redact
 from listener.model import Delivery
 from listener.service_key import ServiceKey
 
@@ -91,7 +91,7 @@ class Broadcast:
         try:
             response = await client.post(self._url, json={"messages": messages})
         except (httpx.HTTPError, ValueError) as error:
-            return redact(text_of(error)) or type(error).__name__
+            return redact(reason_of(error))
         match response.status_code:
             case 200 | 202:
                 return None

@@ -9,6 +9,7 @@ import anyio
 import structlog
 
 from listener.app import Chore
+from listener.log import reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,5 +34,5 @@ class Chores:
                 await chore.function()
             except Exception as error:
                 name = getattr(chore.function, "__qualname__", str(chore.function))
-                log.error("a chore failed", chore=name, error=str(error) or type(error).__name__)
+                log.error("a chore failed", chore=name, error=reason_of(error))
             await anyio.sleep(chore.seconds * random.uniform(0.9, 1.1))  # noqa: S311

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from listener.config import Settings
-from listener.metrics import Metrics
-from listener.metrics import Source as SourceName
+from listener.metrics import Metrics, SourceName
 from listener.model import Served
+from listener.postgres import is_pooler
 from listener.source import PostgresSource, RealtimeSource, Source, Wakes
 from listener.source.postgres import notification_time
 from listener.transport import PostgresTransport, RestTransport, Transport
@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 # Seconds for a notification from a second session, until it is believed to be lost.
 PATIENCE = 2.0
-POOLER_PORT = 6543  # of Supabase's poolers in transaction mode
 DEAF = "a transaction-mode pooler passes no notifications"
 
 
@@ -71,7 +70,7 @@ class Connection:
         if self._transport is not None:
             return
         if self._dsn is not None:
-            self.pooled = _is_pooler(self._dsn) or await notification_time(self._dsn, PATIENCE) is None
+            self.pooled = is_pooler(self._dsn) or await notification_time(self._dsn, PATIENCE) is None
             self._transport = PostgresTransport(self._dsn, pooled=self.pooled)
             self.events = self.events if self.pooled else "notify"
         elif self._project is not None:
@@ -115,9 +114,3 @@ class Connection:
 def _place(dsn: str) -> str:
     parts = urlsplit(dsn)
     return f"Postgres at {parts.hostname or 'the local socket'}:{parts.port or 5432}"
-
-
-def _is_pooler(dsn: str) -> bool:
-    """Whether it is surely a pooler in transaction mode, which need not be tried."""
-    parts = urlsplit(dsn)
-    return parts.port == POOLER_PORT and (parts.hostname or "").endswith((".supabase.com", ".supabase.co"))

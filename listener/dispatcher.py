@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -13,9 +12,9 @@ import structlog
 from listener.app import Handler
 from listener.backoff import delays
 from listener.errors import DatabaseError, DatabaseUnavailable
+from listener.lanes import Lanes
 from listener.leases import Leases
-from listener.metrics import Metrics
-from listener.metrics import Source as SourceName
+from listener.metrics import Metrics, SourceName
 from listener.model import Claim, Delivery
 from listener.status import Status
 from listener.store import Store
@@ -29,36 +28,6 @@ REVISIT = 10.0
 LEARN_PAUSE = 0.25
 # Later than any event takes: what is found after so many seconds, without an event since it was due, was missed.
 MISSED_AFTER = 2.0
-
-
-class _Lane:
-    """One queue in this process."""
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.used = 0
-        self.dirty: SourceName | None = None
-        # Its next claim is to be a sweep, however long its slots stay taken until then.
-        self.owed = True
-        self._heard_at = time.monotonic()
-        self._gaps: deque[tuple[float, float]] = deque(maxlen=8)
-
-    @property
-    def free(self) -> int:
-        return self.slots - self.used
-
-    def hear(self) -> None:
-        """An event has come."""
-        self._heard_at = time.monotonic()
-
-    def end_gap(self) -> None:
-        """Events may have been missed since the last one, and come again from now on."""
-        self._gaps.append((self._heard_at, time.monotonic()))
-
-    def has_missed(self, due: float) -> bool:
-        """Whether no event came for what was due then."""
-        since = due - MISSED_AFTER
-        return since > self._heard_at or any(start < since and due < end for start, end in self._gaps)
 
 
 class Dispatcher:
@@ -92,30 +61,22 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._worker = worker
-        self._lanes = {queue: _Lane(handler.concurrency) for queue, handler in handlers.items()}
+        self._lanes = Lanes({queue: handler.concurrency for queue, handler in handlers.items()}, most, serves)
         for queue, lane in self._lanes.items():
             gauges = metrics.queue(queue).slots
             gauges["used"].set_function(partial(getattr, lane, "used"))
             gauges["free"].set_function(partial(getattr, lane, "free"))
-        self._most = most or sum(lane.slots for lane in self._lanes.values())
         self._leases = leases
         self._metrics = metrics
         self._status = status
         self._poll = poll
         self._start = start
-        self._serves = serves
         self._announced = announced
         self._unknown = unknown
         self._awake = anyio.Event()
         self._sweep_at = 0.0
         self._lease_ends = 0.0
         self._revisit = False
-        self._next_lane = 0
-
-    @property
-    def active(self) -> int:
-        """How many jobs hold a slot."""
-        return sum(lane.used for lane in self._lanes.values())
 
     def wake(self, queue: str | None, source: SourceName) -> None:
         """Something may have to be claimed from a queue, or from all."""
@@ -155,7 +116,7 @@ class Dispatcher:
             try:
                 if anyio.current_time() >= self._sweep_at:
                     await self._sweep()
-                elif self.active > 0 and self._wanted() < self._most / 2:
+                elif self._lanes.active > 0 and self._lanes.wanted() < self._lanes.most / 2:
                     await anyio.sleep(GATHER)
                 await self._claim()
                 backoff = delays()
@@ -180,7 +141,7 @@ class Dispatcher:
     async def _sweep(self) -> None:
         """The safety net: at start, at the next deadline, and every poll interval."""
         self._sweep_at = anyio.current_time() + self._poll
-        if anyio.current_time() >= self._lease_ends or self._wanted(everything=True) == 0:
+        if anyio.current_time() >= self._lease_ends or self._lanes.wanted(everything=True) == 0:
             self._lease_ends = float("inf")
             # Our own leases first: while the database was away they may have ended, though their jobs run.
             await self._leases.beat()
@@ -193,7 +154,7 @@ class Dispatcher:
         self._awake = anyio.Event()
 
     async def _claim(self) -> None:
-        slots = self._allot()
+        slots = self._lanes.allot()
         if not slots:
             return
         lanes = [self._lanes[queue] for queue in slots]
@@ -227,12 +188,13 @@ class Dispatcher:
         lane.used += 1
         metrics.pickup.observe(max(0.0, delivery.late))
         fresh = delivery.attempt == 1 and delivery.snoozes == 0
+        due = time.monotonic() - delivery.late
         if (
             fresh
             and delivery.late > MISSED_AFTER
             and delivery.origin != "reconcile"
             and self._announced()
-            and lane.has_missed(time.monotonic() - delivery.late)
+            and lane.was_deaf(due - MISSED_AFTER, due)
         ):
             metrics.missed["sweep"].inc()
         self._start(delivery)
@@ -267,31 +229,3 @@ class Dispatcher:
         self._sweep_at = min(
             [self._sweep_at, *(now + max(0.0, seconds) for seconds in soon if seconds is not None)]
         )
-
-    def _allot(self) -> dict[str, int]:
-        """Slots to ask for, queue by queue; the room that all share goes round, so that no queue starves another."""
-        room = self._most - self.active
-        lanes = self._lanes.items()
-        names = [queue for queue, lane in lanes if lane.dirty and lane.free > 0 and self._serves(queue)]
-        if room <= 0 or not names:
-            return {}
-        first = self._next_lane % len(names)
-        self._next_lane += 1
-        slots = dict.fromkeys(names[first:] + names[:first], 0)
-        while room > 0 and (open_ := [queue for queue in slots if slots[queue] < self._lanes[queue].free]):
-            share = max(1, room // len(open_))
-            for queue in open_[:room]:
-                more = min(share, self._lanes[queue].free - slots[queue], room)
-                slots[queue] += more
-                room -= more
-        return {queue: number for queue, number in slots.items() if number}
-
-    def _wanted(self, *, everything: bool = False) -> int:
-        """How many jobs could be started now."""
-        room = self._most - self.active
-        open_ = [
-            lane.free
-            for queue, lane in self._lanes.items()
-            if (lane.dirty or everything) and self._serves(queue)
-        ]
-        return min(room, sum(open_))

@@ -41,6 +41,13 @@ def refusal(message: str, sqlstate: str, hint: str | None = None) -> DatabaseErr
     return DatabaseError(message, sqlstate=sqlstate, hint=hint)
 
 
+def single(error: BaseException) -> BaseException:
+    """The one error that a group of groups is about; the group where there are several."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 class SchemaError(ListenerError):
     """The `listener` schema in the database is missing, older or newer than this program needs."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from listener.app import Handler
-from listener.errors import Fail, LeaseLost, Retry, Snooze
+from listener.errors import Fail, LeaseLost, Retry, Snooze, single
 from listener.job import Job
 from listener.log import summary, text_of
 from listener.metrics import QueueMetrics, RetryReason
@@ -137,8 +137,7 @@ class Attempt:
 
     def _failed(self, error: BaseException) -> tuple[str | None, dict[str, Any]]:
         # Handlers with task groups of their own raise groups: a single error in one means what it says.
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
+        error = single(error)
         match error:
             case Snooze():
                 return "snooze", {"delay": max(SHORTEST_SNOOZE, _within_reason(error.delay))}

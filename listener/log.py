@@ -18,6 +18,8 @@ from urllib.parse import quote
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
+from listener.errors import single
+
 _HIDDEN = "[hidden]"
 _SECRETS = [
     (re.compile(r"eyJ[\w-]{8,}(\.[\w-]+){1,2}"), _HIDDEN),
@@ -64,10 +66,14 @@ def text_of(error: BaseException) -> str:
         return "its text can't be told"
 
 
+def reason_of(error: BaseException) -> str:
+    """The text of an error, or its kind where it has none."""
+    return text_of(error) or type(error).__name__
+
+
 def summary(error: BaseException) -> str:
     """One line about an error; of a group with a single member, about that member."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    error = single(error)
     lines = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -28,12 +28,12 @@ from prometheus_client.registry import Collector
 # They would double the series, and say only when this process began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-Outcome = Literal["completed", "failed", "cancelled", "lost"]
+JobOutcome = Literal["completed", "failed", "cancelled", "lost"]
 RetryReason = Literal["asked", "error", "timeout"]
 FencedOp = Literal[
     "heartbeat", "progress", "stage", "checkpoint", "complete", "retry", "snooze", "fail", "release"
 ]
-Source = Literal["notify", "realtime", "webhook", "sweep"]
+SourceName = Literal["notify", "realtime", "webhook", "sweep"]
 FoundBy = Literal["sweep", "reconcile"]
 SlotState = Literal["used", "free"]
 ReconnectReason = Literal["refused", "closed", "silent", "recycled"]
@@ -96,7 +96,7 @@ class Metrics:
         self._fleet = _Fleet(ttl, clock)
         self.registry.register(self._fleet)
         self._queues: dict[str, QueueMetrics] = {}
-        self._sources: dict[Source, SourceMetrics] = {}
+        self._sources: dict[SourceName, SourceMetrics] = {}
 
     def for_queues(self, queues: Iterable[str]) -> None:
         """Show every label combination of these queues at 0, so that `rate()` sees their first event."""
@@ -109,7 +109,7 @@ class Metrics:
             self._queues[name] = QueueMetrics(self, name)
         return self._queues[name]
 
-    def source(self, name: Source) -> SourceMetrics:
+    def source(self, name: SourceName) -> SourceMetrics:
         """The children of one source that this process uses, made on first use."""
         if name not in self._sources:
             self._sources[name] = SourceMetrics(self, name)
@@ -136,8 +136,8 @@ class QueueMetrics:
         self.pickup = metrics.event_to_claim_seconds.labels(queue)
         self.run = metrics.job_run_seconds.labels(queue)
         self.lease_expirations = metrics.lease_expirations.labels(queue)
-        self.finished: dict[Outcome, Counter] = {
-            outcome: metrics.jobs_finished.labels(queue, outcome) for outcome in get_args(Outcome)
+        self.finished: dict[JobOutcome, Counter] = {
+            outcome: metrics.jobs_finished.labels(queue, outcome) for outcome in get_args(JobOutcome)
         }
         self.retries: dict[RetryReason, Counter] = {
             reason: metrics.job_retries.labels(queue, reason) for reason in get_args(RetryReason)
@@ -145,8 +145,8 @@ class QueueMetrics:
         self.fenced: dict[FencedOp, Counter] = {
             op: metrics.fenced_writes.labels(queue, op) for op in get_args(FencedOp)
         }
-        self.events: dict[Source, Counter] = {
-            source: metrics.events_received.labels(source, queue) for source in get_args(Source)
+        self.events: dict[SourceName, Counter] = {
+            source: metrics.events_received.labels(source, queue) for source in get_args(SourceName)
         }
         self.missed: dict[FoundBy, Counter] = {
             found_by: metrics.missed_found.labels(queue, found_by) for found_by in get_args(FoundBy)
@@ -159,7 +159,7 @@ class QueueMetrics:
 class SourceMetrics:
     """One source's children."""
 
-    def __init__(self, metrics: Metrics, source: Source) -> None:
+    def __init__(self, metrics: Metrics, source: SourceName) -> None:
         self.connected = metrics.source_connected.labels(source)
         self.reconnects: dict[ReconnectReason, Counter] = {
             reason: metrics.reconnects.labels(source, reason) for reason in get_args(ReconnectReason)

@@ -47,13 +47,13 @@ def sql_folder() -> Path:
 def _files(folder: str) -> list[SqlFile]:
     root = sql_folder()
     return [
-        SqlFile(str(path.relative_to(root)), path.read_text())
+        SqlFile(str(path.relative_to(root)), path.read_text(encoding="utf-8"))
         for path in sorted((root / folder).glob("*.sql"))
     ]
 
 
 def _text(name: str) -> str:
-    return (sql_folder() / name).read_text()
+    return (sql_folder() / name).read_text(encoding="utf-8")
 
 
 def migrations() -> list[SqlFile]:
@@ -81,7 +81,7 @@ def preset(name: str) -> str:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.sql")))
         raise SchemaError(f"there is no preset {name!r}; the presets are {known}")
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def refuse_newer(applied: Iterable[str]) -> None:

@@ -7,14 +7,22 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from listener.errors import DatabaseError, DatabaseUnavailable, refusal
 
+POOLER_PORT = 6543  # of Supabase's poolers in transaction mode
 # What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
 _BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+def is_pooler(dsn: str) -> bool:
+    """Whether it is surely a pooler in transaction mode, which need not be tried."""
+    parts = urlsplit(dsn)
+    return parts.port == POOLER_PORT and (parts.hostname or "").endswith((".supabase.com", ".supabase.co"))
 
 
 class Connections:
@@ -48,7 +56,7 @@ class Connections:
         async with self.connection() as connection:
             if not self._pooled:
                 return await connection.fetchval(query, *arguments, timeout=self._timeout)
-            async with asyncio.timeout(self._timeout), connection.transaction():
+            async with asyncio.timeout(self._timeout), transaction(connection):
                 return await connection.fetchval(query, *arguments)
 
     @asynccontextmanager
@@ -63,8 +71,11 @@ class Connections:
         except asyncpg.PostgresError as error:
             raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
         except _BROKEN as error:
-            # TCP alone would notice a silent drop after many minutes: the connection is not used again.
-            _drop(connection)
+            # TCP alone would notice a silent drop after many minutes: the connection is not used again, and neither
+            # are the idle ones, which most likely died with it.
+            for dead in (connection, *self._idle):
+                _drop(dead)
+            self._idle.clear()
             raise DatabaseUnavailable(f"the database gave no answer ({_reason(error)})") from error
         except (ValueError, RecursionError) as error:
             # Nothing was sent: a value is too large or too deep to be written as JSON.
@@ -123,12 +134,33 @@ class Connections:
         return pool
 
     async def _prepare(self, connection: asyncpg.Connection) -> None:
-        async with connection.transaction() if self._pooled else nullcontext():
-            await connection.set_type_codec(
-                "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
-            )
-            # asyncpg asks what an array is when a connection first meets one: now, not in a claim.
-            await connection.fetchval("select '{}'::int[]")
+        try:
+            async with transaction(connection) if self._pooled else nullcontext():
+                await connection.set_type_codec(
+                    "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+                )
+                # asyncpg asks what an array is when a connection first meets one: now, not in a claim.
+                await connection.fetchval("select '{}'::int[]")
+        except asyncio.CancelledError:
+            # asyncpg would close it in good order, and wait for that without end.
+            connection.terminate()
+            raise
+
+
+@asynccontextmanager
+async def transaction(connection: asyncpg.Connection | PoolConnectionProxy) -> AsyncIterator[None]:
+    """A transaction that is not rolled back when it is cancelled: on a dead connection that would wait without end. The
+    connection must be dropped then, as `Connections` does.
+    """
+    begun = connection.transaction()
+    await begun.start()
+    try:
+        yield
+    except Exception:
+        with suppress(asyncpg.InterfaceError):  # its connection is closed, and nothing is left to roll back
+            await begun.rollback()
+        raise
+    await begun.commit()
 
 
 async def _keep(_: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import httpx
 
 from listener.errors import DatabaseError, DatabaseUnavailable, refusal
+from listener.log import reason_of
 from listener.service_key import ServiceKey
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ class Rest:
         except (TimeoutError, httpx.TimeoutException) as error:
             raise DatabaseUnavailable(f"the REST API gave no answer in {self._timeout:g} s") from error
         except (httpx.HTTPError, OSError, UnicodeDecodeError) as error:
-            raise DatabaseUnavailable(
-                f"the REST API gave no answer ({str(error) or type(error).__name__})"
-            ) from error
+            raise DatabaseUnavailable(f"the REST API gave no answer ({reason_of(error)})") from error
         except (ValueError, TypeError, RecursionError) as error:
             # Nothing was sent.
             raise DatabaseError(f"a value can't be written as JSON ({error})") from error

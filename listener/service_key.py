@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import structlog
 
-from listener.config import FILES, Settings
+from listener.config import Settings
+from listener.environment import FILES
 from listener.errors import ConfigError
 
 log = structlog.get_logger(__name__)

@@ -77,7 +77,7 @@ class Settlement:
         metrics: Metrics,
         *,
         on_lost: Callable[[int, str], None],
-        tell: Callable[[Delivery, str, Mapping[str, Any]], None] = tell_nobody,
+        tell: Callable[[Delivery, str, Mapping[str, Any]], None],
     ) -> None:
         self._store = store
         self._metrics = metrics

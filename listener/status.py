@@ -50,7 +50,7 @@ class Status:
             self._disconnected_at = self._clock()
 
     def beat(self) -> None:
-        """Say that the main loop turns; `WebServer.run` does so twice a second."""
+        """Say that the main loop turns; `Watchdog.run` does so twice a second."""
         self._last_beat = self._clock()
 
     @property

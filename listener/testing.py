@@ -18,6 +18,7 @@ from listener.app import App
 from listener.config import Settings
 from listener.embedded import Postgres
 from listener.engine import Engine
+from listener.errors import single
 from listener.kit import storage, tables
 from listener.kit.storage_http import routes
 from listener.kit.tables_postgres import PostgresTables
@@ -117,6 +118,6 @@ async def stage(
             engine.shut_down(at_once=True)
     except ExceptionGroup as group:
         # The task group is nobody's business: what the block raised leaves as it was.
-        raise group.exceptions[0] if len(group.exceptions) == 1 else group from None
+        raise single(group) from None
     finally:
         await connection.close()

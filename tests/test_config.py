@@ -225,6 +225,18 @@ def test_a_file_that_is_no_text_is_one_sentence(environment: Environment, tmp_pa
     assert complaint().startswith("A .env file can't be read")
 
 
+def test_a_line_of_a_file_that_would_be_left_out_is_named(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LEASE=30\n\nDATABASE_URL: postgresql://u:canary@db/x\n")
+
+    assert complaint() == ".env, line 3, can't be read; write NAME=value, with both quotes or none."
+
+
+def test_a_password_with_an_at_sign_is_to_be_encoded(environment: Environment) -> None:
+    environment.set(DATABASE_URL="postgresql://u:p@ss@db:5432/x")
+
+    assert complaint().startswith("DATABASE_URL has the wrong form; it takes ")
+
+
 def test_an_override_that_does_not_exist_is_a_mistake_in_the_program(environment: Environment) -> None:
     with pytest.raises(TypeError, match="Settings has no leese"):
         Settings.load(leese=3)

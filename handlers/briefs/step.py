@@ -139,10 +139,9 @@ class Step:
     async def publish(self, path: Path) -> dict[str, str]:
         """Store what was made; answers its key in the bucket and an address to read it, valid for seven days."""
         row = self.job.row
-        folder = f"{self.owner or 'jobs'}/{row['brief_id'] or self.job.key}/{row['type']}"
-        url = await storage.publish(BUCKET, path, f"{folder}/{path.name}", fence=self.job.fence)
-        # As `publish` names what an attempt made.
-        return {"key": f"{folder}/{path.stem}-{self.job.fence}{path.suffix}", "url": url}
+        key = f"{self.owner or 'jobs'}/{row['brief_id'] or self.job.key}/{row['type']}/{path.name}"
+        url = await storage.publish(BUCKET, path, key, fence=self.job.fence)
+        return {"key": storage.fenced(key, self.job.fence), "url": url}
 
     def made(self, type: str, name: str) -> list[dict[str, Any]]:  # noqa: A002 - the column's name
         """A list in the result of an earlier step; empty where there is none."""

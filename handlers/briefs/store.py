@@ -10,9 +10,8 @@ from uuid import UUID
 from handlers.briefs.model import BriefError, NewBrief, NewJob
 from listener.config import Settings
 from listener.kit import tables
+from listener.kit.configured import configured_tables
 from listener.kit.tables import Row, Tables, TablesError
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
 
 MOST = 200
 # A check, a missing value, a malformed one or one with a NUL: what was given is wrong, not the database.
@@ -152,9 +151,4 @@ def _configured() -> Tables:
     try:
         return tables.current()
     except TablesError:
-        settings = Settings.load()
-        settings.require_database()
-    if settings.database_url is not None:
-        return PostgresTables(settings.database_url.get_secret_value())
-    key = settings.supabase_service_key
-    return RestTables(str(settings.supabase_url), key.get_secret_value() if key else "")
+        return configured_tables(Settings.load())

@@ -39,21 +39,19 @@ async def clip(job: Job) -> Made:
 
     job.progress(80, "uploading")
     folder = f"projects/{job.row['project_id']}"
+    video, picture = f"{folder}/clips/{job.key}/clip.mp4", f"{folder}/thumbnails/{job.key}/clip.jpg"
     try:
-        url = await storage.publish("clips", made.path, f"{folder}/clips/{job.key}/clip.mp4", fence=job.fence)
-        thumbnail = await storage.publish(
-            "thumbnails", made.thumbnail, f"{folder}/thumbnails/{job.key}/clip.jpg", fence=job.fence
-        )
+        url = await storage.publish("clips", made.path, video, fence=job.fence)
+        thumbnail = await storage.publish("thumbnails", made.thumbnail, picture, fence=job.fence)
     except storage.Refused as error:
         raise Fail(str(error)) from error
     width, height = made.size
     return {
         "provider": made.provider,
         "file_url": url,
-        # As `publish` names what an attempt made.
-        "storage_key": f"{folder}/clips/{job.key}/clip-{job.fence}.mp4",
+        "storage_key": storage.fenced(video, job.fence),
         "thumbnail_url": thumbnail,
-        "thumbnail_key": f"{folder}/thumbnails/{job.key}/clip-{job.fence}.jpg",
+        "thumbnail_key": storage.fenced(picture, job.fence),
         "width": width,
         "height": height,
         "seconds": round(made.duration, 3),

@@ -64,12 +64,11 @@ async def export(job: Job) -> Exported:
             job.warn(warning)
 
         job.progress(92, "uploading")
-        folder = f"projects/{project_id}/final/{job.key}"
-        url = await storage.publish("exports", made.path, f"{folder}/film.mp4", fence=job.fence)
+        key = f"projects/{project_id}/final/{job.key}/film.mp4"
+        url = await storage.publish("exports", made.path, key, fence=job.fence)
     return {
         "file_url": url,
-        # As `publish` names what an attempt made.
-        "storage_key": f"{folder}/film-{job.fence}.mp4",
+        "storage_key": storage.fenced(key, job.fence),
         "resolution": f"{film.width}x{film.height}",
         "duration": round(float(made.duration), 3),
     }

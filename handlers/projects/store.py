@@ -11,11 +11,10 @@ import anyio
 
 from handlers.projects.files import FILES, ProjectError, ProjectFiles
 from listener.config import Settings
+from listener.kit.configured import configured_tables
 from listener.kit.storage import LocalStorage, Storage
 from listener.kit.supabase_storage import SupabaseStorage
-from listener.kit.tables import Row, Tables, current
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables import Row, Tables
 
 ALL_OF = ("scenes", "clips", "audio_files", "exports")
 
@@ -234,17 +233,12 @@ def configured() -> AsyncProjects:
         ConfigError: no database is configured.
     """
     settings = Settings.load()
-    settings.require_database()
-    tables: Tables | None = None
     files: Storage | None = None
-    if settings.supabase_url and settings.supabase_service_key:
-        key = settings.supabase_service_key.get_secret_value()
-        tables, files = RestTables(settings.supabase_url, key), SupabaseStorage(settings.supabase_url, key)
-    if settings.database_url:
-        tables = PostgresTables(settings.database_url.get_secret_value())
     if settings.storage_dir:
         files = LocalStorage(settings.storage_dir, settings.public_url or "")
-    return AsyncProjects(tables or current(), files)
+    elif settings.supabase_url and settings.supabase_service_key:
+        files = SupabaseStorage(settings.supabase_url, settings.supabase_service_key.get_secret_value())
+    return AsyncProjects(configured_tables(settings), files)
 
 
 def _one(rows: Sequence[Row], project_id: str) -> Row:

@@ -10,8 +10,8 @@ from typing import Any
 
 from listener.config import Settings
 from listener.errors import ConfigError, ListenerError
+from listener.kit.configured import configured_tables
 from listener.kit.tables import Row, Tables
-from listener.kit.tables_postgres import PostgresTables
 from listener.kit.tables_rest import RestTables
 
 TABLE = "studio_jobs"
@@ -170,8 +170,4 @@ def _configured(token: str | None) -> Tables:
         if settings.supabase_url is None or settings.supabase_anon_key is None:
             raise ConfigError("A user's token needs SUPABASE_URL and SUPABASE_ANON_KEY; set them.")
         return RestTables(settings.supabase_url, settings.supabase_anon_key.get_secret_value(), token)
-    settings.require_database()
-    if settings.database_url is not None:
-        return PostgresTables(settings.database_url.get_secret_value())
-    key = settings.supabase_service_key
-    return RestTables(settings.supabase_url or "", key.get_secret_value() if key else "")
+    return configured_tables(settings)

@@ -14,12 +14,14 @@ from typing import Any, TypedDict
 
 from anyio import Path, to_thread
 
-from handlers.studio import captions, refiner, source, speech, transcriber
+from handlers.studio import captions, choice, source, speech
 from handlers.studio.enrichment import Enrichment, enrich
+from handlers.studio.refiner import Notes
 from handlers.studio.routes import router
 from handlers.studio.settings import StudioSettings, settings
 from handlers.studio.sound import RecordingError, listen
 from handlers.studio.speech import Segment, Transcript
+from handlers.studio.transcriber import Memory, transcribe
 from listener import App, ConfigError, Fail, Job, Retry, Snooze
 from listener.kit import storage
 from listener.kit.fetch import FetchError
@@ -73,7 +75,7 @@ async def _heard(job: Job) -> Transcript:
     address, user = job.row["raw_audio_url"], job.row["user_id"]
     if not address:
         raise Fail("The job names no recording: raw_audio_url is empty.")
-    by = transcriber.chosen(settings())
+    by = choice.transcriber(settings())
     try:
         recording = await source.bring(address, str(user), job.workdir)
     except storage.ObjectNotFound as error:
@@ -83,8 +85,8 @@ async def _heard(job: Job) -> Transcript:
     sound = await listen(recording, job.workdir, max_hours=settings().max_hours)
     if by.remark:
         job.warn(by.remark)
-    memory = transcriber.Memory(job.saved, job.checkpoint)
-    return await transcriber.transcribe(
+    memory = Memory(job.saved, job.checkpoint)
+    return await transcribe(
         by, sound, memory, job.workdir, lambda share: job.progress(HEARD * share, "transcribing")
     )
 
@@ -127,7 +129,7 @@ async def _refine(job: Job) -> str:
     saved = _saved(job)
     found = saved.get("enrichment")
     enriched = Enrichment.from_json(found) if found else await to_thread.run_sync(enrich, _transcript(job))
-    by = refiner.chosen(settings())
+    by = choice.refiner(settings())
     if by.remark:
         job.warn(by.remark)
 
@@ -138,7 +140,7 @@ async def _refine(job: Job) -> str:
     return await by.refine(
         enriched,
         prompt,
-        refiner.Kept(dict(saved.get("refined", {})), save),
+        Notes(dict(saved.get("refined", {})), save),
         lambda share: job.progress(ENRICHED + (100 - ENRICHED) * share, "refining"),
     )
 

@@ -16,6 +16,7 @@ import httpx
 from pydantic import SecretStr
 
 from listener import Fail, Retry
+from listener.log import reason_of
 
 OPENAI = "https://api.openai.com/v1"
 LONGEST_WAIT = 3600.0  # seconds that a provider may ask for
@@ -89,8 +90,7 @@ class Provider:
         except httpx.TimeoutException as error:
             raise Retry(f"{self.name} did not answer in time.") from error
         except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as error:
-            reason = str(error) or type(error).__name__
-            raise Retry(f"{self.name} could not be reached, or broke off: {reason}.") from error
+            raise Retry(f"{self.name} could not be reached, or broke off: {reason_of(error)}.") from error
 
     def _refused(self, answer: httpx.Response, reason: str) -> Exception:
         status = answer.status_code

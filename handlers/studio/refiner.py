@@ -1,4 +1,4 @@
-"""Who turns a transcript into a text that can be published."""
+"""What a refiner is: it turns a transcript into a text that can be published."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from handlers.studio.enrichment import Enrichment
-from handlers.studio.settings import StudioSettings
 
 
-class Notes(Protocol):
-    """The pieces that an earlier attempt has refined, so that nothing is paid for twice."""
+class Notes:
+    """The pieces that an earlier attempt has refined, so that nothing is paid for twice.
+
+    Args:
+        pieces: what earlier attempts kept.
+        save: keeps all of them.
+    """
+
+    def __init__(self, pieces: dict[str, str], save: Callable[[dict[str, str]], Awaitable[None]]) -> None:
+        self._pieces = pieces
+        self._save = save
 
     def get(self, piece: str) -> str | None:
         """What was made of this piece."""
-        ...
+        return self._pieces.get(piece)
 
     async def keep(self, piece: str, refined: str) -> None:
         """Remember it for later attempts."""
-        ...
+        self._pieces[piece] = refined
+        await self._save(self._pieces)
 
 
 class Refiner(Protocol):
@@ -45,36 +54,3 @@ class Refiner(Protocol):
             Fail: it will never take this.
         """
         ...
-
-
-def chosen(settings: StudioSettings) -> Refiner:
-    """The refiner that the settings ask for."""
-    if settings.llm_url or settings.llm_key:
-        from handlers.studio.chat import ChatRefiner
-
-        return ChatRefiner(settings)
-    from handlers.studio.rules import RuleRefiner
-
-    return RuleRefiner()
-
-
-class Kept:
-    """See `Notes`.
-
-    Args:
-        pieces: what earlier attempts kept.
-        save: keeps all of them.
-    """
-
-    def __init__(self, pieces: dict[str, str], save: Callable[[dict[str, str]], Awaitable[None]]) -> None:
-        self._pieces = pieces
-        self._save = save
-
-    def get(self, piece: str) -> str | None:
-        """See `Notes.get`."""
-        return self._pieces.get(piece)
-
-    async def keep(self, piece: str, refined: str) -> None:
-        """See `Notes.keep`."""
-        self._pieces[piece] = refined
-        await self._save(self._pieces)

@@ -1,18 +1,15 @@
-"""Who transcribes, and how a recording is gone through piece by piece."""
+"""What a transcriber is, and how a recording is gone through piece by piece."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from handlers.studio import speech
-from handlers.studio.settings import StudioSettings
 from handlers.studio.sound import Piece, RecordingError, Sound, plan
 from handlers.studio.speech import Segment, Transcript
-from listener import ConfigError
 
 Progress = Callable[[float], None]
 """Told the share of a piece that is done, 0 to 1; from any thread."""
@@ -108,33 +105,3 @@ async def transcribe(
     if not segments:
         raise RecordingError("No words were heard in the recording.")
     return Transcript(tuple(segments), max(languages, key=languages.count, default=None), sound.duration)
-
-
-def chosen(settings: StudioSettings) -> Transcriber:
-    """The transcriber that the settings ask for.
-
-    Raises:
-        ConfigError: there is none; the text says how to get one.
-    """
-    name = settings.transcriber
-    if name == "openai" or (name == "auto" and (settings.speech_url or settings.speech_key)):
-        from handlers.studio.openai_speech import OpenAISpeech
-
-        return OpenAISpeech(settings)
-    for package, theirs in (("faster_whisper", "faster-whisper"), ("pocketsphinx", "pocketsphinx")):
-        if name not in {"auto", theirs}:
-            continue
-        if importlib.util.find_spec(package):
-            if package == "faster_whisper":
-                from handlers.studio.local_whisper import LocalWhisper
-
-                return LocalWhisper(settings)
-            from handlers.studio.sphinx import Sphinx
-
-            return Sphinx(settings)
-        if name == theirs:
-            raise ConfigError(f"STUDIO_TRANSCRIBER is {name}, which is not installed: pip install {theirs}.")
-    raise ConfigError(
-        "Nobody is there to transcribe: set STUDIO_SPEECH_URL or STUDIO_SPEECH_KEY, or install faster-whisper"
-        " or pocketsphinx."
-    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
+import sys
 import traceback
 from typing import Any, NoReturn
 
@@ -63,6 +65,12 @@ class Commands(click.Group):
         for heading, section in COMMANDS.items():
             with formatter.section(heading):
                 formatter.write_dl([(name, about) for name, (_, about) in section.items()], col_spacing=4)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, and show what the terminal has no character for as a question mark."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; every error but click's own becomes one line on standard error, for exit code 1."""

@@ -126,6 +126,8 @@ async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     except asyncpg.PostgresError as error:
         hint: str | None = getattr(error, "hint", None)
+        if str(error) == 'schema "auth" does not exist':
+            hint = "On a Postgres of your own, first: listener attach --preset supabase_shim"
         raise DatabaseError(str(error), sqlstate=str(error.sqlstate), hint=hint) from error
     finally:
         connection.terminate()

@@ -22,8 +22,9 @@ def demo(room: str) -> None:
 
     ROOM is a part of the reference application; export, when left out, renders a film.
     """
-    if not room.isidentifier():
-        raise click.BadParameter(f"{room!r} is no room", param_hint="ROOM")
+    rooms = sorted(script.parent.name for script in Path("handlers").glob("*/demo.py"))
+    if rooms and room not in rooms:
+        raise click.BadParameter(f"{room!r} is no room; the rooms are {', '.join(rooms)}", param_hint="ROOM")
     shown = load(f"handlers.{room}.demo")
     console = Console(highlight=False, soft_wrap=True)
     log.configure("error")

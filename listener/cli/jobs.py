@@ -10,7 +10,7 @@ from rich.text import Text
 
 from listener.cli import values
 from listener.cli.common import Database, NotFound, json_option, print_json, with_database
-from listener.cli.show import ago, brief, console, plain, span, state, table
+from listener.cli.show import ago, brief, console, plain, span, state, table, whole
 from listener.overdue import explain
 
 STATES = ("waiting", "scheduled", "running", "broken", "completed", "failed", "cancelled")
@@ -41,7 +41,7 @@ async def queues(database: Database, as_json: bool) -> None:
             str(queue["slots"]),
             _remark(queue),
         )
-    console().print(shown)
+    whole(shown)
 
 
 def _remark(queue: dict[str, Any]) -> Text:
@@ -90,6 +90,8 @@ async def jobs(
             raise click.UsageError("--key needs the QUEUE, too")
         await _show_one(database, queue, key, as_json)
         return
+    if stuck and wanted is not None:
+        raise click.UsageError("--stuck looks at all states; leave out --state")
     if queue is not None:
         await database.require_queue(queue)
     if stuck:
@@ -117,7 +119,7 @@ def _show_list(found: list[dict[str, Any]]) -> None:
             _when(job),
             Text(brief(job["error"], 100), "red"),
         )
-    console().print(shown)
+    whole(shown)
 
 
 def _when(job: dict[str, Any]) -> str:
@@ -190,4 +192,4 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
         )
         for warning in attempt["warnings"] or []:
             shown.add_row("", "", "", "", Text(brief(warning), "yellow"))
-    console().print(shown)
+    whole(shown)

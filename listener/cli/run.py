@@ -12,12 +12,12 @@ from listener import log
 from listener.app import App, load
 from listener.cli.common import database_option
 from listener.cli.storage import configured_storage
-from listener.cli.tables import configured_tables
 from listener.config import Settings
 from listener.connection import Connection
 from listener.engine import Engine
 from listener.errors import DatabaseUnavailable
 from listener.kit import fetch, ffmpeg, storage, tables
+from listener.kit.configured import configured_tables
 from listener.kit.storage_http import routes
 
 
@@ -51,8 +51,8 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     connection = Connection(settings)
     with suppress(DatabaseUnavailable):  # the engine waits for it
         await connection.open()
-    if rows := configured_tables(settings, pooled=connection.pooled):
-        tables.use(rows)
+    rows = configured_tables(settings, pooled=connection.pooled)
+    tables.use(rows)
     local = files if isinstance(files, storage.LocalStorage) else None
     fetch.trust(settings.trusted_hosts, only=settings.media_hosts_only)
     ffmpeg.limit_memory(settings.ffmpeg_memory_mb * 1024**2)
@@ -68,8 +68,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     try:
         await engine.run(task_status=_Started(started))
     finally:
-        if rows:
-            await rows.close()
+        await rows.close()
 
 
 class _Started:

@@ -61,7 +61,7 @@ def migrate(as_script: bool, as_json: bool, database_url: str | None) -> None:
     tables to attach and may create a schema.
     """
     if as_script:
-        click.echo(migrations.script(), nl=False)
+        click.echo(migrations.script().encode(), nl=False)  # UTF-8, whatever the terminal speaks
         return
     applied = anyio.run(migrate_database, database_url)
     if as_json:

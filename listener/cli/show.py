@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,9 @@ STYLES = {
     "paused": "yellow",
     "scheduled": "dim",
 }
+
+
+FOLDED = 30  # characters that the wide column of a table gets at least
 
 
 def console() -> Console:
@@ -54,11 +58,42 @@ def table(*columns: str, numbers: Iterable[str] = (), wide: str) -> Table:
         columns: headings.
         numbers: those of them that hold numbers, flush right.
         wide: the one that is folded when the terminal is narrow; the others keep their width.
+
+    To be printed by `whole`.
     """
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", no_wrap=column != wide)
     return made
+
+
+def whole(shown: Table) -> None:
+    """Print a table. On a terminal that is too narrow each row gets a second line, for the wide column.
+
+    A line that is too long even then is wrapped by the terminal: a key that is cut short can't be copied.
+    """
+    out = console()
+    widths = [max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in shown.columns]
+    least = [
+        width if column.no_wrap else min(width, FOLDED)
+        for column, width in zip(shown.columns, widths, strict=True)
+    ]
+    if sum(least) + len(least) <= out.width:
+        out.print(shown)
+        return
+    for cells in zip(*((column.header, *column.cells) for column in shown.columns), strict=True):
+        line, below = Text(), Text()
+        for column, cell, width in zip(shown.columns, cells, widths, strict=True):
+            text = cell.copy() if isinstance(cell, Text) else Text(str(cell))
+            if not column.no_wrap:
+                below = text
+                continue
+            text.align("right" if column.justify == "right" else "left", width)
+            line.append_text(text).append("  ")
+        line.rstrip()
+        out.print(line, soft_wrap=True)
+        if below:
+            out.print(Text("  ").append_text(below), soft_wrap=True)
 
 
 def ago(moment: str | None) -> str:

@@ -20,6 +20,7 @@ import anyio
 import httpx
 
 from listener.errors import ListenerError
+from listener.log import reason_of
 
 REDIRECTS = 3
 CHUNK = 1024 * 1024
@@ -203,8 +204,7 @@ async def _answer(
     except httpx.ReadTimeout:
         raise FetchError(f"{shown} sent nothing for {idle:g} s.", permanent=False) from None
     except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        raise FetchError(f"{shown} could not be read: {reason}.", permanent=False) from error
+        raise FetchError(f"{shown} could not be read: {reason_of(error)}.", permanent=False) from error
 
 
 async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_bytes: int) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "TooLarge",
     "current",
     "download",
+    "fenced",
     "publish",
     "upload",
     "use",
@@ -114,7 +115,7 @@ async def publish(
     Raises:
         BadKey, Refused, StorageError: as `Storage.upload`.
     """
-    own = _fenced(key, fence)
+    own = fenced(key, fence)
     memo: dict[str, Any] = {"bucket": bucket, "key": own, "upload": None}
     if remember:
         memo["digest"] = await to_thread.run_sync(_digest, path)
@@ -134,15 +135,16 @@ async def publish(
     return url
 
 
-def _fenced(key: str, fence: int | str) -> str:
+def fenced(key: str, fence: int | str) -> str:
+    """The name under which `publish` stores what an attempt made, unless the upload of an earlier one went on."""
     stem, dot, suffix = key.rpartition(".")
     return f"{stem}-{fence}.{suffix}" if dot and "/" not in suffix else f"{key}-{fence}"
 
 
 def _fence_of(stored: str, key: str) -> int | None:
-    """The fence in a name that `_fenced` made of `key`."""
+    """The fence in a name that `fenced` made of `key`."""
     found = re.search(r"-(\d{1,19})(?:\.[^./]*)?$", stored)
-    return int(found[1]) if found and _fenced(key, found[1]) == stored else None
+    return int(found[1]) if found and fenced(key, found[1]) == stored else None
 
 
 def _is_same(saved: Any, memo: Mapping[str, Any], key: str) -> bool:

@@ -20,13 +20,8 @@ from listener.backoff import delays
 from listener.kit.storage_base import BadKey, ObjectNotFound, Refused, StorageError, TooLarge
 from listener.service_key import ServiceKey
 
-PASSING = {
-    408,
-    409,
-    423,
-    425,
-    429,
-}  # 4xx answers that may be different later: 409 and 423 where two uploads meet
+# 4xx answers that may be different later: 409 and 423 where two uploads meet.
+PASSING = {408, 409, 423, 425, 429}
 LONGEST_REST = 60.0  # seconds; what a Retry-After may ask for at most
 
 

@@ -14,7 +14,7 @@ from asyncpg.pool import PoolConnectionProxy
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.kit.per_loop import PerLoop
 from listener.kit.tables import Row, TablesError, TablesUnavailable, Where, check_where, listed, split
-from listener.postgres import Connections
+from listener.postgres import Connections, transaction
 
 BROWSERS = ("authenticated", "anon")
 TIMEOUT = 10.0
@@ -140,16 +140,18 @@ class PostgresTables:
     @asynccontextmanager
     async def _session(self, *, atomic: bool = False) -> AsyncIterator[PoolConnectionProxy]:
         try:
-            async with self._connections.get().connection() as connection, asyncio.timeout(TIMEOUT):
-                transaction = connection.transaction() if atomic or self._transactions else nullcontext()
-                async with transaction:
-                    if self._claims is not None:
-                        await connection.execute(
-                            "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)",
-                            str(self._claims["role"]),
-                            json.dumps(dict(self._claims)),
-                        )
-                    yield connection
+            async with (
+                self._connections.get().connection() as connection,
+                asyncio.timeout(TIMEOUT),
+                transaction(connection) if atomic or self._transactions else nullcontext(),
+            ):
+                if self._claims is not None:
+                    await connection.execute(
+                        "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)",
+                        str(self._claims["role"]),
+                        json.dumps(dict(self._claims)),
+                    )
+                yield connection
         except DatabaseUnavailable as error:
             raise TablesUnavailable(str(error)) from error
         except DatabaseError as error:

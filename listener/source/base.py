@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from listener.metrics import Source as SourceName
+from listener.metrics import SourceName
 
 
 class Wakes(Protocol):

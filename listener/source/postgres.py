@@ -15,6 +15,7 @@ import structlog
 
 from listener.backoff import delays
 from listener.errors import DatabaseUnavailable
+from listener.log import reason_of
 from listener.metrics import Metrics, ReconnectReason
 from listener.source.base import Wakes
 
@@ -61,7 +62,7 @@ class PostgresSource:
                 )
             except _BROKEN as error:
                 reason = "refused"
-                log.warning("can't listen for events; sweeps go on", error=str(error) or type(error).__name__)
+                log.warning("can't listen for events; sweeps go on", error=reason_of(error))
             else:
                 try:
                     reason = await self._listen(connection)
@@ -94,9 +95,7 @@ class PostgresSource:
             log.warning("the connection for events is silent; it is made anew")
             return "silent"
         except _BROKEN as error:
-            log.warning(
-                "the connection for events failed; it is made anew", error=str(error) or type(error).__name__
-            )
+            log.warning("the connection for events failed; it is made anew", error=reason_of(error))
             return "closed"
 
     def _heard(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:
@@ -128,8 +127,7 @@ async def notification_time(dsn: str, patience: float) -> float | None:
                 await heard.wait()
             return time.perf_counter() - began if heard.is_set() else None
     except _BROKEN as error:
-        reason = str(error) or type(error).__name__
-        raise DatabaseUnavailable(f"the database can't be reached ({reason})") from error
+        raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from realtime import (
     RealtimeSubscribeStates,
 )
 
-from listener.log import redact, text_of
+from listener.log import reason_of, redact
 from listener.metrics import ReconnectReason
 
 log = structlog.get_logger(__name__)
@@ -136,7 +136,7 @@ class Connection:
 
 
 def _reason(error: Exception) -> str:
-    reason = redact(text_of(error)) or type(error).__name__
+    reason = redact(reason_of(error))
     if re.search(r"HTTP 40[13]|Unauthorized|JWT", reason):
         reason += "; set SUPABASE_SERVICE_KEY to the project's secret or service_role key"
     return reason

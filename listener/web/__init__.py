@@ -3,5 +3,6 @@
 from listener.status import Status
 from listener.web.app import create_app
 from listener.web.server import WebServer
+from listener.web.site import Site
 
-__all__ = ["Status", "WebServer", "create_app"]
+__all__ = ["Site", "Status", "WebServer", "create_app"]

@@ -15,6 +15,8 @@ _log = structlog.get_logger(__name__)
 # What FastAPI and Starlette say without a route's doing, as sentences that say how to mend it.
 _SENTENCES = {
     "There was an error parsing the body": "The body can't be read; send JSON in UTF-8.",
+    "Not Found": "There is nothing at this address; /docs lists all that there are.",
+    "Method Not Allowed": "This address takes another method; /docs says which.",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 
@@ -14,7 +16,7 @@ from listener.config import Settings
 from listener.errors import ConfigError, ListenerError
 from listener.status import Status
 
-_BEAT = 0.5
+_LOOK_EVERY = 0.5
 
 
 class WebServer:
@@ -23,7 +25,7 @@ class WebServer:
     Args:
         app: what `create_app` made; its routes run in the HTTP thread's loop.
         settings: where to listen.
-        status: beaten by this component from the main loop.
+        status: told when the HTTP side ends.
     """
 
     def __init__(self, app: FastAPI, settings: Settings, status: Status) -> None:
@@ -55,9 +57,8 @@ class WebServer:
         thread.start()
         task_status.started(listening.getsockname()[1])
         try:
-            while thread.is_alive():
-                self._status.beat()
-                await anyio.sleep(_BEAT)
+            while thread.is_alive():  # noqa: ASYNC110 - the end of a thread is no event
+                await anyio.sleep(_LOOK_EVERY)
         finally:
             self._status.closing = True
             server.should_exit = True
@@ -73,7 +74,13 @@ class WebServer:
         try:
             return socket.create_server((host, port), family=family, dualstack_ipv6=everywhere)
         except OSError as error:
+            # Its strerror says the address once more, as Python writes it.
+            reason = os.strerror(error.errno or 0)
+            remedy = (
+                "set HOST to an address of this machine"
+                if error.errno == errno.EADDRNOTAVAIL
+                else "set HEALTH_CHECK_PORT, or PORT where it is set, to a free port"
+            )
             raise ConfigError(
-                f"The service can't listen on {host} port {port} ({error.strerror}); "
-                "set HEALTH_CHECK_PORT, or PORT where it is set, to a free port."
+                f"The service can't listen on {host} port {port} ({reason}); {remedy}."
             ) from None

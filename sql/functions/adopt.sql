@@ -13,7 +13,7 @@ begin
   clock := coalesce(a.columns->'updated_at', a.columns->'started_at');
   if clock is null and older > interval '0' then
     raise exception '% has no updated_at or started_at column to tell how long a row is stuck', a.table_name
-      using hint = 'Stop the other worker, then adopt all of them with older => ''0''.';
+      using hint = 'Stop the other worker, then adopt all of them with older => ''0'', or --older 0.';
   end if;
   execute format($sql$
     with adopted as (

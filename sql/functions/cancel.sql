@@ -2,7 +2,7 @@
 -- none, and a worker that runs one is told at once. Answers the number of jobs cancelled; finished ones stay as they are.
 -- Like requeue it leaves rows of the table's other queues alone.
 create or replace function listener.cancel(queue text, keys text[], reason text default 'cancelled') returns int
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
+language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off set jit = off
 as $$
 declare
   a    listener.attachment;

@@ -1,9 +1,10 @@
 -- each: runs one verb over a batch, so that one bad row stops nobody. The batch is tried as a whole, waiting for
 -- nobody; what was locked, or everything when a row made the statement fail, is done one by one with a little patience:
 -- in all less than deadlock_timeout, so that a user who waits for what is done already is never taken for a deadlock.
+-- After that only a lock on a whole table is met at all: it must not hold up the rows of other tables.
 -- Answers [{"delivery", "outcome", "error"?}], outcome being what the verb said (ok, lost, locked) or `refused`.
 create or replace function listener.each(verb text, batch jsonb) returns jsonb
-language plpgsql set search_path = '' set lock_timeout = '300ms'
+language plpgsql set search_path = '' set lock_timeout = '300ms' set jit = off
 as $$
 declare
   answer  jsonb := '[]';
@@ -11,6 +12,7 @@ declare
   item    jsonb;
   one     jsonb;
   started timestamptz := clock_timestamp();
+  patient boolean;
 begin
   begin
     execute format('select listener.%I($1, false)', 'apply_' || verb) into answer using batch;
@@ -26,9 +28,12 @@ begin
   end;
 
   for item in select i from jsonb_array_elements(rest) as i order by i->>'delivery' loop
+    patient := clock_timestamp() < started + interval '300 milliseconds';
+    if not patient then
+      perform set_config('lock_timeout', '1ms', true);
+    end if;
     begin
-      execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one
-        using jsonb_build_array(item), clock_timestamp() < started + interval '300 milliseconds';
+      execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one using jsonb_build_array(item), patient;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
         one := jsonb_build_object('outcome', 'locked');

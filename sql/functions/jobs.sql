@@ -33,8 +33,12 @@ declare
   word text;
 begin
   a := listener.attached(look.queue);
-  execute format('select to_jsonb(t) from %s as t where t.%I = $1::%s', a.table_name, a.key_column, a.key_type)
-    into seen using (listener.of_queue(a, look.queue, array[look.key]))[1];
+  begin
+    execute format('select to_jsonb(t) from %s as t where t.%I = $1::%s', a.table_name, a.key_column, a.key_type)
+      into seen using (listener.of_queue(a, look.queue, array[look.key]))[1];
+  exception when invalid_text_representation or numeric_value_out_of_range then
+    null; -- what can't be a key of the table names no row
+  end;
   if seen is null then
     return null;
   end if;

@@ -2,7 +2,7 @@
 -- replication, a bulk load in replica mode, a table made anew), at most `most` of each attachment in one call.
 -- Answers [{"attachment", "queues": {name: found}, "more", "problem"?}], with the triggers that are missing or disabled named.
 create or replace function listener.reconcile(most int default 1000) returns jsonb
-language plpgsql security definer set search_path = '' set row_security = off
+language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms'
 as $$
 declare
   a      listener.attachment;

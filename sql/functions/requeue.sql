@@ -1,7 +1,7 @@
 -- requeue: lets jobs run again from the start, whatever word their rows show: attempts 0, no checkpoint. A job that
 -- runs now is restarted. Answers the number of rows that were found in that queue.
 create or replace function listener.requeue(queue text, keys text[]) returns int
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
+language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off set jit = off
 as $$
 declare
   a   listener.attachment;

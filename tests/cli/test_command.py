@@ -11,6 +11,7 @@ import click
 import pytest
 
 from listener.cli import COMMANDS, main
+from listener.migrate import script
 from tests.cli.conftest import Listener, environment
 
 EVERY = [(name, about) for section in COMMANDS.values() for name, (_, about) in section.items()]
@@ -113,6 +114,19 @@ def test_debug_shows_where_a_bug_is(elsewhere: Path) -> None:
     )
     assert run.returncode == 1
     assert "Traceback" in run.stderr
+
+
+def test_a_terminal_without_utf_8_gets_question_marks(configured: str, thumbs: str) -> None:
+    # Python is told not to use UTF-8 in spite of the locale, as it does of its own accord.
+    plain = environment(LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+    def listener(*command: str) -> bytes:
+        return subprocess.run(
+            [sys.executable, "-m", "listener", *command], env=plain, stdout=subprocess.PIPE, check=True
+        ).stdout
+
+    assert b"?" in listener("queues")
+    assert listener("migrate", "--print") == script().encode()
 
 
 def test_interrupted_it_ends_with_130(configured: str, thumbs: str) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.cli.conftest import Listener, Sql, Worker, words
+from tests.cli.conftest import Listener, Sql, Worker, environment, words
 
 
 def test_queues_show_what_waits_and_that_nobody_serves(listener: Listener, sql: Sql, thumbs: str) -> None:
@@ -64,7 +67,28 @@ def test_jobs_that_arent_there(listener: Listener, thumbs: str) -> None:
     assert listener("jobs", "nix").stderr == "error: there is no queue 'nix'\nhint: The queues are thumbs.\n"
     missing = listener("jobs", thumbs, "--key", "7")
     assert (missing.exit_code, missing.stderr) == (1, "error: there is no job '7' in queue thumbs\n")
+    assert listener("jobs", thumbs, "--key", "sea.mp4").stderr.startswith(
+        "error: there is no job 'sea.mp4' in"
+    )
     assert listener("jobs", "--key", "7").exit_code == 2
+    assert listener("jobs", "--stuck", "--state", "failed").exit_code == 2
+
+
+def test_a_narrow_terminal_cuts_nothing_short(sql: Sql, worker: Worker) -> None:
+    sql("insert into thumbs (path) values ('sea.mp4')")
+    error = "There is no object 'sea.mp4' in bucket 'videos'."
+    worker.settle("fail", worker.claim(), error=error)
+
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "listener", "jobs", "thumbs", "--state", "failed"]
+    subprocess.run(command, env=environment(COLUMNS="30"), stdout=theirs, check=True)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        shown = terminal.read1().decode()
+
+    lines = shown.splitlines()
+    assert words(lines[2]).startswith("thumbs 1 failed 1/3 ended ")
+    assert lines[3] == f"  {error}"
 
 
 def test_submit_takes_pairs_or_json(listener: Listener, sql: Sql, thumbs: str) -> None:

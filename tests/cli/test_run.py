@@ -164,8 +164,12 @@ def test_what_only_a_checkout_has_is_missed_in_a_sentence(listener: Listener) ->
     )
 
 
-def test_a_room_has_a_plain_name(listener: Listener) -> None:
-    assert listener("demo", "../etc").exit_code == 2
+def test_a_wrong_room_is_told_the_others(listener: Listener, elsewhere: Path) -> None:
+    (elsewhere / "handlers/attic").mkdir(parents=True)
+    (elsewhere / "handlers/attic/demo.py").touch()
+    wrong = listener("demo", "../etc")
+    assert wrong.exit_code == 2
+    assert "'../etc' is no room; the rooms are attic" in wrong.stderr
 
 
 def test_the_exit_code_is_that_of_the_bench(elsewhere: Path) -> None:

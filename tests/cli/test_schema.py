@@ -76,6 +76,10 @@ def test_attach_wants_a_table_and_a_queue_or_a_preset(listener: Listener, config
 
 
 def test_presets(listener: Listener, sql: Sql) -> None:
+    too_soon = listener("attach", "--preset", "export_jobs")
+    assert too_soon.stderr.endswith(
+        "hint: On a Postgres of your own, first: listener attach --preset supabase_shim\n"
+    )
     assert listener("attach", "--preset", "supabase_shim").exit_code == 0
     tried = json.loads(listener("attach", "--preset", "export_jobs", "--dry-run", "--json").output)
     assert tried == {"preset": "export_jobs", "attached": False, "queues": ["export"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 
@@ -78,6 +80,44 @@ async def test_a_call_that_gets_no_answer_is_given_up_and_its_connection_is_not_
         proxy.refuses = False
         assert await transport.call("stats") is not None
         await transport.close()
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("unheard", [b"listener.stats", b"int[]"], ids=["call", "connection that is opened"])
+async def test_a_connection_that_dies_in_silence_holds_up_nobody(
+    database: str, unheard: bytes, pooled: bool
+) -> None:
+    async with between(database) as (proxy, url):
+        proxy.swallow(unheard)
+        transport = PostgresTransport(url, timeout=0.4, pooled=pooled)
+        with anyio.fail_after(5), pytest.raises(DatabaseUnavailable):
+            await transport.call("stats")
+        assert await transport.call("stats") is not None
+        await transport.close()
+
+
+async def test_the_idle_connections_that_died_with_one_are_not_tried(
+    db: asyncpg.Connection, database: str
+) -> None:
+    """Or a lease would end while heartbeat after heartbeat waits for an answer."""
+    transport = PostgresTransport(database, timeout=0.4)
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(transport.fetchval, "select pg_sleep(0.1)")
+    servers = await db.fetch(
+        "select pid from pg_stat_activity where datname = current_database() and application_name = 'listener'"
+    )
+    assert len(servers) == 3
+    for server in servers:
+        os.kill(server["pid"], signal.SIGSTOP)
+    try:
+        with pytest.raises(DatabaseUnavailable, match="the database gave no answer"):
+            await transport.call("stats")
+        assert await transport.call("stats") is not None
+    finally:
+        for server in servers:
+            os.kill(server["pid"], signal.SIGCONT)
+    await transport.close()
 
 
 async def test_a_slow_database_costs_no_lease(jobs: Table, database: str) -> None:

@@ -52,6 +52,30 @@ async def test_claim_takes_the_others_and_keeps_the_bad_one_aside(
     ]
 
 
+KEEPS = {
+    "refuses in silence": ("before", "return null;"),
+    "sets it back": ("before", "new.status := old.status; return new;"),
+    "sets it back later": ("after", "update jobs set status = 'queued' where id = new.id; return null;"),
+}
+
+
+@pytest.mark.parametrize(("when", "does"), KEEPS.values(), ids=KEEPS)
+async def test_a_row_that_a_trigger_keeps_ready_is_not_run_again_and_again(
+    jobs: Table, db: asyncpg.Connection, when: str, does: str
+) -> None:
+    await db.execute(
+        f"create function keep() returns trigger language plpgsql as $$ begin {does} end $$;"
+        f" create trigger keep {when} update on jobs for each row"
+        " when (new.status = 'processing' and new.url = 'poison') execute function keep()"
+    )
+    claim = await jobs.store.claim("w1", {"jobs": 5})
+    assert [job.key for job in claim.jobs] == ["job 1", "job 3"]
+    assert [miss.error for miss in claim.misses] == [
+        "a trigger of public.jobs keeps the row job 2 in the word 'queued'"
+    ]
+    assert (await jobs.word(2), await jobs.state(2)) == ("queued", "broken")
+
+
 @pytest.mark.parametrize(
     ("verb", "rest"),
     [

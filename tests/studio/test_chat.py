@@ -10,7 +10,7 @@ from standin.provider import CHAT, Provider, Refuse, Word, providing
 from handlers.studio.chapters import Chapter
 from handlers.studio.chat import ChatRefiner, divided, halved, messages
 from handlers.studio.enrichment import Enrichment
-from handlers.studio.refiner import Kept
+from handlers.studio.refiner import Notes
 from handlers.studio.rules import tidied
 from handlers.studio.sentences import Paragraph
 from handlers.studio.settings import StudioSettings
@@ -37,7 +37,7 @@ async def refine(
     async def save(pieces: dict[str, str]) -> None:
         known.update(pieces)
 
-    notes = Kept(dict(known), save)
+    notes = Notes(dict(known), save)
     return await ChatRefiner(StudioSettings.load(**given)).refine(
         enriched, "Be brief.", notes, lambda _: None
     )

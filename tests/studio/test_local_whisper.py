@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from handlers.studio import local_whisper, transcriber
+from handlers.studio import choice, local_whisper, transcriber
 from handlers.studio.settings import StudioSettings
 from handlers.studio.sound import Sound
 from listener import ConfigError
@@ -67,7 +67,7 @@ async def test_pieces_are_heard_by_one_model(sound: Sound, tmp_path: Path) -> No
     chosen = StudioSettings.load(transcriber="auto", whisper_compute="int8", piece_minutes=0.1)
     shares: list[float] = []
     found = await transcriber.transcribe(
-        transcriber.chosen(chosen), sound, transcriber.Memory(None, nothing), tmp_path, shares.append
+        choice.transcriber(chosen), sound, transcriber.Memory(None, nothing), tmp_path, shares.append
     )
     assert WhisperModel.made == [("small", "auto", "int8")]
     assert WhisperModel.given[1] == {"vad": True, "words": True, "before": "word0 word1 word2 word3"}
@@ -79,7 +79,7 @@ async def test_pieces_are_heard_by_one_model(sound: Sound, tmp_path: Path) -> No
 
 
 async def test_it_can_be_stopped_between_two_segments(sound: Sound, tmp_path: Path) -> None:
-    by = transcriber.chosen(StudioSettings.load(transcriber="faster-whisper"))
+    by = choice.transcriber(StudioSettings.load(transcriber="faster-whisper"))
     with anyio.CancelScope() as scope:
         # The loop runs again when the thread has gone on: the cancellation meets it in its next segment.
         await transcriber.transcribe(
@@ -99,4 +99,4 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "path_importer_cache", {})
     for name in ("faster-whisper", "pocketsphinx"):
         with pytest.raises(ConfigError, match=f"{name}, which is not installed: pip install {name}"):
-            transcriber.chosen(StudioSettings(transcriber=name))
+            choice.transcriber(StudioSettings(transcriber=name))

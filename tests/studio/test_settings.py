@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.studio import transcriber
+from handlers.studio import choice
 from handlers.studio.settings import StudioSettings
 from listener import ConfigError
 
@@ -30,7 +30,7 @@ def test_what_makes_no_sense_is_named(configure: Configure) -> None:
 
 
 def test_who_transcribes_follows_from_what_is_configured(configure: Configure) -> None:
-    assert type(transcriber.chosen(configure())).__name__ == "Sphinx"
-    assert type(transcriber.chosen(configure(speech_key="sk-test"))).__name__ == "OpenAISpeech"
+    assert type(choice.transcriber(configure())).__name__ == "Sphinx"
+    assert type(choice.transcriber(configure(speech_key="sk-test"))).__name__ == "OpenAISpeech"
     with pytest.raises(ConfigError, match="pocketsphinx knows English only"):
-        transcriber.chosen(configure(transcriber="pocketsphinx", language="de"))
+        choice.transcriber(configure(transcriber="pocketsphinx", language="de"))

@@ -19,7 +19,7 @@ from engine.harness import Service, Switch, Table, serving, until
 from listener.config import Settings
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.metrics import Metrics
-from listener.web import Status, create_app, dashboard
+from listener.web import Status, create_app, dashboard, readings
 
 from .webtools import Clock
 
@@ -49,7 +49,7 @@ def ask(status: Status) -> Ask:
     """`await ask(path, answer, **settings)` asks a service whose database answers, or raises, this."""
 
     async def ask(path: str, answer: Any = None, **settings: Any) -> httpx.Response:
-        async def database(_question: dashboard.Question, _patience: float) -> Any:
+        async def database(_question: readings.Question, _patience: float) -> Any:
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -174,7 +174,7 @@ async def test_it_shows_what_runs_what_is_overdue_and_each_job(database: str, db
 async def test_however_many_look_the_database_is_read_once(
     database: str, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "SECOND", 0.2)
+    monkeypatch.setattr(readings, "SECOND", 0.2)
     await Table(db).create()
     await db.execute(COUNTED)
     heard: list[list[int]] = [[], []]
@@ -204,8 +204,8 @@ async def test_however_many_look_the_database_is_read_once(
 async def test_a_database_that_does_not_answer_is_told_and_gone_on_with(
     database: str, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "PATIENCE", 0.3)
-    monkeypatch.setattr(dashboard, "SECOND", 0.1)
+    monkeypatch.setattr(readings, "PATIENCE", 0.3)
+    monkeypatch.setattr(readings, "SECOND", 0.1)
     await Table(db).create()
     async with serving(Switch().app(), database, http=True) as service, watching(service) as events:
         assert (await anext(events))[0] == "overview"

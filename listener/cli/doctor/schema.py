@@ -28,7 +28,9 @@ async def check_schema(url: str, *, listens: bool, in_project: bool) -> AsyncIte
             stats = await database.store.stats() or {"queues": []}
         async with session(url) as connection:
             facts = json.loads(
-                await connection.fetchval(files(__package__).joinpath("schema.sql").read_text())
+                await connection.fetchval(
+                    files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+                )
             )
     except SchemaError as error:
         yield bad("schema", str(error), "Run: listener migrate")

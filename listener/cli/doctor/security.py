@@ -30,7 +30,9 @@ async def check_security(url: str) -> AsyncIterator[Finding]:
     try:
         async with session(url) as connection:
             facts = json.loads(
-                await connection.fetchval(files(__package__).joinpath("security.sql").read_text())
+                await connection.fetchval(
+                    files(__package__).joinpath("security.sql").read_text(encoding="utf-8")
+                )
             )
             if reason := _unable(facts):
                 yield reason

@@ -12,8 +12,8 @@ import asyncpg
 
 from listener.cli.common import session
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
-from listener.connection import POOLER_PORT
 from listener.errors import DatabaseError, DatabaseUnavailable
+from listener.postgres import POOLER_PORT
 from listener.source.postgres import notification_time
 
 OLDEST, NEWEST = 15, 18
@@ -35,7 +35,9 @@ async def check_server(url: str, *, has_realtime: bool) -> AsyncIterator[Finding
         async with session(url) as connection:
             took = time.perf_counter() - began
             facts = json.loads(
-                await connection.fetchval(files(__package__).joinpath("server.sql").read_text())
+                await connection.fetchval(
+                    files(__package__).joinpath("server.sql").read_text(encoding="utf-8")
+                )
             )
             now = time.time()
             yield good("database", f"{place} as {facts['user']}, connected in {took * 1000:.0f} ms")

@@ -111,7 +111,7 @@ function left(job, runs, view) {
   const first = view.seen.get(id) ?? { at: view.now, progress: job.progress }
   view.fresh.set(id, first)
   const grown = job.progress - first.progress
-  const rate = grown >= 2 ? grown / ((view.now - first.at) / 1000) : runs > 2 ? job.progress / runs : 0
+  const rate = grown >= 2 ? grown / ((view.now - first.at) / 1000) : runs > 2 && job.progress >= 5 ? job.progress / runs : 0
   return rate > 0 ? `~ ${span((100 - job.progress) / rate)}` : ''
 }
 

@@ -1,0 +1,170 @@
+"""What the dashboard asks the database: once for all who look, and with a sentence where there is no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from listener.errors import DatabaseError, DatabaseUnavailable
+from listener.overdue import explain
+from listener.status import Status
+from listener.store import Store
+from listener.web.health import hung
+
+PATIENCE = 4.0
+"""Seconds that the database gets for an answer; for `stuck`, which scans the tables of users, `LONG_PATIENCE`."""
+
+LONG_PATIENCE = 9.0
+
+SECOND = 1.0
+"""Seconds from one reading of the overview to the next, at least."""
+
+STUCK_EVERY = 12.0
+"""Seconds from one reading of what is overdue to the next, at least."""
+
+HANGS_AFTER = 2.0
+"""Seconds without a turn of the main loop after which it is not asked any more."""
+
+Question = Callable[[Store], Coroutine[Any, Any, Any]]
+
+Ask = Callable[[Question, float], Awaitable[Any]]
+"""Has the main loop ask the database; raises TimeoutError after so many seconds."""
+
+
+class Unanswered(Exception):
+    """There is no answer now; the text is the sentence that says why."""
+
+
+class Shared:
+    """What several viewers want to know: read for all of them at once, and not again for a while. Nobody asks, nothing
+    is read.
+
+    Args:
+        read: reads it; may raise Unanswered.
+        pause: seconds from one reading to the next, at least.
+        share: of the time that readings may take; after a slow one the pause is up to ten times as long. What was
+            given up is no better: the database goes on with it for a while.
+    """
+
+    def __init__(self, read: Callable[[], Awaitable[Any]], pause: float, share: float) -> None:
+        self._read = read
+        self._pause = pause
+        self._share = share
+        self._reading: asyncio.Task[Any | Unanswered] | None = None
+        self._answered_at = self._again_at = 0.0
+
+    async def get(self) -> Any:
+        """The last answer, or a new one where it is time.
+
+        Raises:
+            Unanswered: the last reading had no answer.
+        """
+        if self._reading is None or (self._reading.done() and self.rest == 0):
+            self._reading = asyncio.create_task(self._take())
+        # Of its own: a viewer who leaves doesn't take it from the others.
+        answer = await asyncio.shield(self._reading)
+        if isinstance(answer, Unanswered):
+            raise answer
+        return answer
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last answer."""
+        return time.monotonic() - self._answered_at
+
+    @property
+    def rest(self) -> float:
+        """Seconds until there may be a new answer."""
+        return max(0.0, self._again_at - time.monotonic())
+
+    @property
+    def lags(self) -> bool:
+        """Whether the next answer is later than usual."""
+        return self.rest > self._pause
+
+    async def _take(self) -> Any | Unanswered:
+        started = time.monotonic()
+        try:
+            return await self._read()
+        except Unanswered as problem:
+            return problem
+        except DatabaseError as error:
+            return Unanswered(sentence(error))
+        finally:
+            self._answered_at = time.monotonic()
+            took = self._answered_at - started
+            pause = min(max(self._pause, took / self._share), 10 * self._pause)
+            self._again_at = started + max(took, pause)
+
+
+class Readings:
+    """What the pages show.
+
+    Args:
+        status: of this process.
+        ask: asks, from the loop of the routes.
+    """
+
+    def __init__(self, status: Status, ask: Ask) -> None:
+        self._status = status
+        self._ask = ask
+        # The service itself needs its connections more.
+        self._turns = asyncio.Semaphore(2)
+        self.overview = Shared(lambda: self.ask(lambda store: store.overview(), PATIENCE), SECOND, 1 / 3)
+        self.stuck = Shared(self._stuck, STUCK_EVERY, 1 / 10)
+
+    async def ask(self, question: Question, patience: float) -> Any:
+        """The answer to a question.
+
+        Raises:
+            Unanswered: there is none now.
+            DatabaseError: the question has no answer.
+        """
+        if reason := self._away():
+            raise Unanswered(reason)
+        try:
+            async with self._turns:
+                return await self._ask(question, patience)
+        except TimeoutError:
+            late = f"The database has not answered within {patience:g} s."
+            raise Unanswered(self._away() or late) from None
+        except DatabaseUnavailable as error:
+            raise Unanswered(sentence(error)) from None
+        except DatabaseError as error:
+            if error.sqlstate.startswith(("22", "P0")):
+                raise
+            raise Unanswered(sentence(error)) from None
+
+    async def job(self, queue: str, key: str) -> Any:
+        """One job as `Store.glance` answers it; errors as of `ask`."""
+        return await self.ask(lambda store: store.glance(queue, key), PATIENCE)
+
+    async def _stuck(self) -> dict[str, Any]:
+        found = await self.ask(lambda store: store.stuck(), LONG_PATIENCE)
+        return {"stuck": [job | _words(job) for job in found]}
+
+    def _away(self) -> str | None:
+        if self._status.silence > HANGS_AFTER:
+            return hung(self._status)
+        if not self._status.connected:
+            return f"The database has not answered for {self._status.disconnected_for:.0f} s."
+        return None
+
+
+def _words(job: dict[str, Any]) -> dict[str, Any]:
+    overdue = explain(job)
+    return {
+        "begun": overdue.since,
+        "because": overdue.because,
+        "mend": overdue.mend,
+        "command": overdue.command,
+    }
+
+
+def sentence(error: DatabaseError | DatabaseUnavailable) -> str:
+    """An error with its hint, as sentences."""
+    text = str(error)
+    hint = getattr(error, "hint", None)
+    return f"{text[:1].upper()}{text[1:]}." + (f" {hint}" if hint else "")
