@@ -136,6 +136,8 @@ def test_interrupted_it_ends_with_130(configured: str, thumbs: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A run in the background ignores interrupts, and so would all its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert watching.stdout is not None
     assert watching.stdout.readline().startswith("submitted ")
