@@ -13,6 +13,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from listener.errors import DatabaseError, DatabaseUnavailable, refusal
+from listener.log import reason_of
 
 POOLER_PORT = 6543  # of Supabase's poolers in transaction mode
 # What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
@@ -65,7 +66,7 @@ class Connections:
         try:
             connection = await self._take()
         except (asyncpg.PostgresError, *_BROKEN) as error:
-            raise DatabaseUnavailable(f"the database can't be reached ({_reason(error)})") from error
+            raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
         try:
             yield connection
         except asyncpg.PostgresError as error:
@@ -76,10 +77,10 @@ class Connections:
             for dead in (connection, *self._idle):
                 _drop(dead)
             self._idle.clear()
-            raise DatabaseUnavailable(f"the database gave no answer ({_reason(error)})") from error
+            raise DatabaseUnavailable(f"the database gave no answer ({reason_of(error)})") from error
         except (ValueError, RecursionError) as error:
             # Nothing was sent: a value is too large or too deep to be written as JSON.
-            raise DatabaseError(f"a value can't be written as JSON ({_reason(error)})") from error
+            raise DatabaseError(f"a value can't be written as JSON ({reason_of(error)})") from error
         except asyncio.CancelledError:
             _drop(connection)
             raise
@@ -117,7 +118,8 @@ class Connections:
 
     async def _release(self, connection: PoolConnectionProxy) -> None:
         if self._pool is not None:
-            await self._pool.release(connection)
+            with suppress(asyncpg.InterfaceError):  # it was of a pool that was closed, and itself with that
+                await self._pool.release(connection)
 
     async def _open(self) -> asyncpg.Pool:
         pool: asyncpg.Pool = await asyncpg.create_pool(
@@ -182,7 +184,3 @@ def _drop(connection: PoolConnectionProxy) -> None:
 def _message(error: asyncpg.PostgresError) -> str:
     # Without the detail and hint that its str has; asyncpg's own errors have no other text.
     return error.message or str(error)
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__

@@ -120,6 +120,24 @@ async def test_the_idle_connections_that_died_with_one_are_not_tried(
     await transport.close()
 
 
+async def test_a_call_that_closing_cut_off_says_so_though_others_have_begun_anew(
+    db: asyncpg.Connection, database: str
+) -> None:
+    transport = PostgresTransport(database)
+
+    async def cut_off() -> None:
+        with pytest.raises(DatabaseUnavailable, match="could not answer now"):
+            await transport.fetchval("select pg_sleep(20)")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(cut_off)
+        sleeps = "select count(*) = 1 from pg_stat_activity where wait_event = 'PgSleep'"
+        await until(lambda: db.fetchval(sleeps))
+        await transport.close()
+        assert await transport.call("stats") is not None
+    await transport.close()
+
+
 async def test_a_slow_database_costs_no_lease(jobs: Table, database: str) -> None:
     switch = Switch()
     async with between(database) as (proxy, url), serving(switch.app(concurrency=3), url) as service:
