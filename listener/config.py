@@ -160,7 +160,7 @@ class Settings(Environment):
                 f"LEASE ({self.lease:g} s) must be more than twice HEARTBEAT ({self.heartbeat:g} s), "
                 "or one late beat would cost a job; raise LEASE or lower HEARTBEAT."
             )
-        if self.progress_broadcast and not (self.supabase_url and self.supabase_service_key):
+        if self.progress_broadcast and not self.project:
             raise ConfigError(
                 "PROGRESS_BROADCAST needs SUPABASE_URL and SUPABASE_SERVICE_KEY; set them, too."
             )
@@ -170,13 +170,20 @@ class Settings(Environment):
             )
         return self
 
+    @property
+    def project(self) -> tuple[str, str] | None:
+        """Address and service key of the Supabase project, where both are set."""
+        if self.supabase_url and self.supabase_service_key:
+            return self.supabase_url, self.supabase_service_key.get_secret_value()
+        return None
+
     def require_database(self) -> None:
         """Make sure that there is a way to the database.
 
         Raises:
             ConfigError: neither DATABASE_URL, nor SUPABASE_URL with the service key is set.
         """
-        if self.database_url or (self.supabase_url and self.supabase_service_key):
+        if self.database_url or self.project:
             return
         if self.supabase_anon_key and not self.supabase_service_key:
             problem = "The anon key alone can't serve jobs, for row-level security hides them from it"

@@ -45,9 +45,7 @@ class Connection:
         settings.require_database()
         self._dsn = settings.database_url.get_secret_value() if settings.database_url else None
         self._poll = settings.poll_interval
-        self._project: tuple[str, str] | None = None
-        if settings.supabase_url and settings.supabase_service_key:
-            self._project = settings.supabase_url, settings.supabase_service_key.get_secret_value()
+        self._project = settings.project
         self._transport: Transport | None = None
         self.events: SourceName | None = "realtime" if self._project else None
         self.pooled = self._dsn is not None

@@ -278,11 +278,10 @@ class Engine:
         ]
 
     def _broadcast_of(self, settings: Settings) -> Broadcast | None:
-        if not settings.progress_broadcast or not settings.supabase_url or not settings.supabase_service_key:
+        if not settings.progress_broadcast or not settings.project:
             return None
         return Broadcast(
-            settings.supabase_url,
-            settings.supabase_service_key.get_secret_value(),
+            *settings.project,
             rate=settings.progress_broadcast,
             tenant_column=self._registration.tenant_column,
         )

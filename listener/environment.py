@@ -77,7 +77,7 @@ class Environment(BaseSettings):
             ConfigError: a value is malformed, or a variable looks like one of ours misspelled.
         """
         if unknown := overrides.keys() - cls.model_fields.keys():
-            raise TypeError(f"Settings has no {', '.join(sorted(unknown))}")
+            raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
         try:
             _refuse_malformed()
             environment = {**DotEnvSettingsSource(cls).env_vars, **os.environ}

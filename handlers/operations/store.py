@@ -21,9 +21,8 @@ from handlers.operations.model import (
 from handlers.operations.news import News, PostgresNews, RealtimeNews
 from listener.config import Settings
 from listener.errors import ConfigError
+from listener.kit.configured import configured_tables
 from listener.kit.tables import Row, Where
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
 from listener.log import summary
 from listener.text import bounded, clean, jsonable
 
@@ -205,11 +204,9 @@ def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
 def _configured() -> tuple[Rows, News]:
     settings = Settings.load()
     if settings.database_url is not None:
-        dsn = settings.database_url.get_secret_value()
-        return PostgresTables(dsn), PostgresNews(dsn)
-    if settings.supabase_url is not None and settings.supabase_service_key is not None:
-        key = settings.supabase_service_key.get_secret_value()
-        return RestTables(settings.supabase_url, key), RealtimeNews(settings.supabase_url, key)
+        return configured_tables(settings), PostgresNews(settings.database_url.get_secret_value())
+    if settings.project:
+        return configured_tables(settings), RealtimeNews(*settings.project)
     try:
         settings.require_database()
     except ConfigError as error:

@@ -11,9 +11,8 @@ import anyio
 
 from handlers.projects.files import FILES, ProjectError, ProjectFiles
 from listener.config import Settings
-from listener.kit.configured import configured_tables
-from listener.kit.storage import LocalStorage, Storage
-from listener.kit.supabase_storage import SupabaseStorage
+from listener.kit.configured import configured_storage, configured_tables
+from listener.kit.storage import Storage
 from listener.kit.tables import Row, Tables
 
 ALL_OF = ("scenes", "clips", "audio_files", "exports")
@@ -227,18 +226,13 @@ def in_order(row: Row) -> tuple[int, str, str]:
 
 
 def configured() -> AsyncProjects:
-    """By DATABASE_URL, or SUPABASE_URL and the service key; the files by STORAGE_DIR, or the same project.
+    """With the tables and the storage that the settings ask for.
 
     Raises:
-        ConfigError: no database is configured.
+        ConfigError: no database is configured, or the storage can't be used.
     """
     settings = Settings.load()
-    files: Storage | None = None
-    if settings.storage_dir:
-        files = LocalStorage(settings.storage_dir, settings.public_url or "")
-    elif settings.supabase_url and settings.supabase_service_key:
-        files = SupabaseStorage(settings.supabase_url, settings.supabase_service_key.get_secret_value())
-    return AsyncProjects(configured_tables(settings), files)
+    return AsyncProjects(configured_tables(settings), configured_storage(settings))
 
 
 def _one(rows: Sequence[Row], project_id: str) -> Row:

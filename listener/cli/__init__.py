@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from listener.errors import ListenerError
+from listener.errors import ListenerError, single
 
 # Heading -> command -> its module here, and what `listener --help` says of it.
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -100,11 +100,10 @@ class Problem(click.ClickException):
             click.echo(f"{click.style('hint:', bold=True)} {self.hint}", err=True, color=self.show_color)
 
 
-def _explain(error: Exception) -> NoReturn:
+def _explain(error: BaseException) -> NoReturn:
     from listener.log import redact, summary
 
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    error = single(error)
     if os.environ.get("LOG_LEVEL", "").lower() == "debug":
         click.echo(redact("".join(traceback.format_exception(error))), err=True)
     if isinstance(error, ListenerError):

@@ -15,6 +15,7 @@ import click
 
 from listener.config import Settings
 from listener.errors import ConfigError, DatabaseError, DatabaseUnavailable, ListenerError
+from listener.log import reason_of
 from listener.store import Store
 from listener.transport import PostgresTransport, RestTransport
 
@@ -76,9 +77,8 @@ async def connected(given: str | None) -> AsyncIterator[Database]:
         transport = PostgresTransport(settings.database_url.get_secret_value(), connections=1, pooled=True)
         fetchval: Callable[..., Awaitable[Any]] = transport.fetchval
     else:
-        assert settings.supabase_url is not None  # noqa: S101 - require_database
-        assert settings.supabase_service_key is not None  # noqa: S101
-        transport = RestTransport(settings.supabase_url, settings.supabase_service_key.get_secret_value())
+        assert settings.project is not None  # noqa: S101 - require_database
+        transport = RestTransport(*settings.project)
         fetchval = _no_queries
     try:
         store = Store(transport)
@@ -120,8 +120,7 @@ async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
         connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "listener"})
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-        reason = str(error) or type(error).__name__
-        raise DatabaseUnavailable(f"the database can't be reached ({reason})") from error
+        raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
     try:
         yield connection
     except asyncpg.PostgresError as error:

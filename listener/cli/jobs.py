@@ -59,14 +59,7 @@ def _remark(queue: dict[str, Any]) -> Text:
     "--state", "wanted", type=click.Choice(STATES), help="Only these; the last three are ended ones."
 )
 @click.option("--stuck", is_flag=True, help="Only what is overdue, and why.")
-@click.option(
-    "--older",
-    metavar="DURATION",
-    default="10min",
-    show_default=True,
-    callback=values.duration,
-    help="With --stuck: waiting jobs, and those of other programs, count after so long.",
-)
+@values.older_option("With --stuck: waiting jobs, and those of other programs, count after so long.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, MANY), help="At most so many.")
 @json_option
 @with_database

@@ -11,13 +11,12 @@ import click
 from listener import log
 from listener.app import App, load
 from listener.cli.common import database_option
-from listener.cli.storage import configured_storage
 from listener.config import Settings
 from listener.connection import Connection
 from listener.engine import Engine
 from listener.errors import DatabaseUnavailable
 from listener.kit import fetch, ffmpeg, storage, tables
-from listener.kit.configured import configured_tables
+from listener.kit.configured import configured_storage, configured_tables
 from listener.kit.storage_http import routes
 
 

@@ -259,14 +259,7 @@ async def detach(database: Database, queue: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("queue")
-@click.option(
-    "--older",
-    metavar="DURATION",
-    default="10min",
-    show_default=True,
-    callback=values.duration,
-    help="Only rows that nobody touched for so long.",
-)
+@values.older_option("Only rows that nobody touched for so long.")
 @json_option
 @with_database
 async def adopt(database: Database, queue: str, older: timedelta, as_json: bool) -> None:

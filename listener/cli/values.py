@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _SECONDS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
@@ -27,6 +29,18 @@ def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
         return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
     except OverflowError:
         raise click.BadParameter(f"{value!r} is too long a time") from None
+
+
+def older_option(about: str) -> Callable[[F], F]:
+    """`--older DURATION`, ten minutes unless it says otherwise."""
+    return click.option(
+        "--older",
+        metavar="DURATION",
+        default="10min",
+        show_default=True,
+        callback=duration,
+        help=about,
+    )
 
 
 def names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> list[str] | None:

@@ -4,6 +4,7 @@ to be written only once."""
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Generic, ParamSpec, Self, TypeVar
@@ -18,12 +19,12 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Closes)
 
 
-class Closing:
+class Closing(ABC):
     """Is closed at the end of the block that it is the context manager of."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what is held."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

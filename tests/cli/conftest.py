@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,3 +111,18 @@ def environment(**extra: str) -> dict[str, str]:
     """For a process of its own: this environment, plain output, and the checkout to import from."""
     checkout = str(Path(__file__).parents[2])
     return {**os.environ, "PYTHONPATH": checkout, "NO_COLOR": "1", **extra}
+
+
+def on_a_terminal(*command: str) -> tuple[int, str]:
+    """The exit code of `listener COMMAND` on a terminal of 100 columns, and what it shows there."""
+    ours, theirs = pty.openpty()
+    run = subprocess.run(
+        [sys.executable, "-m", "listener", *command],
+        env=environment(TERM="xterm", COLUMNS="100"),
+        stdout=theirs,
+        check=False,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    return run.returncode, shown

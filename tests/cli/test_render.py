@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,7 @@ import pytest
 from PIL import Image
 
 from listener.kit import media
-from tests.cli.conftest import Listener, environment
+from tests.cli.conftest import Listener, on_a_terminal
 
 
 @pytest.fixture
@@ -149,16 +145,7 @@ def test_a_film_that_can_not_be_made_leaves_the_older_one(
 
 
 def test_on_a_terminal_there_is_a_bar(project: Path, elsewhere: Path) -> None:
-    ours, theirs = pty.openpty()
-    run = subprocess.run(
-        [sys.executable, "-m", "listener", "render", str(project), "-o", "film.mp4"],
-        env=environment(TERM="xterm", COLUMNS="100"),
-        stdout=theirs,
-        check=False,
-    )
-    os.close(theirs)
-    shown = os.read(ours, 100_000).decode()
-    os.close(ours)
-    assert run.returncode == 0
+    code, shown = on_a_terminal("render", str(project), "-o", "film.mp4")
+    assert code == 0
     assert "━━━" in shown
     assert "film.mp4: 5 frames" in shown

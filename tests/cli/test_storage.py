@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from listener.cli.storage import configured_storage
 from listener.config import Settings
 from listener.errors import ConfigError
+from listener.kit.configured import configured_storage
 from listener.kit.s3_storage import S3Storage
 from listener.kit.storage import LocalStorage
 from listener.kit.supabase_storage import SupabaseStorage

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import pytest
 
 from listener.cli.watch import judge
-from tests.cli.conftest import Listener, Sql, Worker, environment
+from tests.cli.conftest import Listener, Sql, Worker, environment, on_a_terminal
 
 
 def test_it_ends_at_once_when_all_have_ended(listener: Listener, sql: Sql, worker: Worker) -> None:
@@ -54,17 +52,8 @@ def test_lines_tell_a_jobs_story(sql: Sql, worker: Worker) -> None:
 def test_on_a_terminal_there_are_bars(sql: Sql, worker: Worker) -> None:
     sql("insert into thumbs (path) values ('a')")
     worker.settle("complete", worker.claim())
-    ours, theirs = pty.openpty()
-    run = subprocess.run(
-        [sys.executable, "-m", "listener", "watch", "thumbs", "1"],
-        env=environment(TERM="xterm", COLUMNS="100"),
-        stdout=theirs,
-        check=False,
-    )
-    os.close(theirs)
-    shown = os.read(ours, 10_000).decode()
-    os.close(ours)
-    assert run.returncode == 0
+    code, shown = on_a_terminal("watch", "thumbs", "1")
+    assert code == 0
     assert "✓ 1 ━━━" in shown
     assert "100% completed" in shown
 

@@ -32,7 +32,7 @@ async def test_a_job_may_finish_within_the_grace(
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_what_is_not_finished_goes_on_elsewhere_at_once(
-    jobs: Table, serve: Serve, marks: Marks, times: int
+    jobs: Table, serve: Serve, marks: Marks, tmp_path: Path, times: int
 ) -> None:
     """After the grace, or at the second signal; it counts no attempt and waits for no lease."""
     first = serve(SHUTDOWN_GRACE="0.2" if times == 1 else "60", LEASE="60")
@@ -42,7 +42,7 @@ async def test_what_is_not_finished_goes_on_elsewhere_at_once(
     for _ in range(times):
         first.send_signal(signal.SIGTERM)
         # Signals that are the same merge while they wait.
-        await anyio.sleep(0.1)
+        await until(lambda: "shutting down" in (tmp_path / "log 0").read_text())
     assert first.wait(10) == 0
     begun = await marks.reached("a", "begun", 2)
     assert set(begun) == {(1, first.pid), (1, second.pid)}

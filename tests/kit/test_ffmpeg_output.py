@@ -100,6 +100,6 @@ def test_a_long_complaint_is_cut() -> None:
 
 
 def test_folders_never_leave_the_machine() -> None:
-    text = "Error opening input file /srv/work/job 7/in0.bin and '/usr/share/fonts/a.ttf': file:/tmp/x/y.mp4"
-    assert scrub(text, ["/srv/work/job 7"]) == "Error opening input file in0.bin and 'a.ttf': y.mp4"
+    text = "Error opening input file /srv/jobs/job 7/in0.bin and '/usr/share/fonts/a.ttf': file:/tmp/x/y.mp4"
+    assert scrub(text, ["/srv/jobs/job 7"]) == "Error opening input file in0.bin and 'a.ttf': y.mp4"
     assert scrub("scale=1280/2:-1, 30000/1001 fps") == "scale=1280/2:-1, 30000/1001 fps"
