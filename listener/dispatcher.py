@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -73,20 +74,26 @@ class Dispatcher:
         self._start = start
         self._announced = announced
         self._unknown = unknown
-        self._awake = anyio.Event()
+        self._awake = asyncio.Event()
         self._sweep_at = 0.0
         self._lease_ends = 0.0
         self._revisit = False
 
     def wake(self, queue: str | None, source: SourceName) -> None:
         """Something may have to be claimed from a queue, or from all."""
+        self._awake.set()
         for name in self._lanes if queue is None else [queue]:
             if lane := self._lanes.get(name):
                 if source != "sweep":
                     lane.hear()
                 lane.dirty = source if lane.dirty is None or source != "sweep" else lane.dirty
+        # Counted when what it wakes is on its way.
+        asyncio.get_running_loop().call_soon(self._count_event, queue, source)
+
+    def _count_event(self, queue: str | None, source: SourceName) -> None:
+        for name in self._lanes if queue is None else [queue]:
+            if name in self._lanes:
                 self._metrics.queue(name).events[source].inc()
-        self._awake.set()
 
     def sweep_soon(self) -> None:
         """Look at all queues now."""
@@ -110,9 +117,12 @@ class Dispatcher:
         """Claim until cancelled."""
         backoff = delays()
         while True:
-            with anyio.CancelScope(deadline=self._sweep_at):
+            alarm = asyncio.get_running_loop().call_at(self._sweep_at, self._awake.set)
+            try:
                 await self._awake.wait()
-            self._awake = anyio.Event()
+            finally:
+                alarm.cancel()
+            self._awake.clear()
             try:
                 if anyio.current_time() >= self._sweep_at:
                     await self._sweep()
@@ -151,7 +161,7 @@ class Dispatcher:
         self.wake(None, "sweep")
         for lane in self._lanes.values():
             lane.owed = True
-        self._awake = anyio.Event()
+        self._awake.clear()
 
     async def _claim(self) -> None:
         slots = self._lanes.allot()
@@ -166,6 +176,11 @@ class Dispatcher:
             # A shutdown waits for the answer: what it brings is given back at once, not when leases end.
             with anyio.CancelScope(shield=True):
                 claim = await self._store.claim(self._worker, slots, sweep=sweep)
+                for delivery in claim.jobs:
+                    self._lanes[delivery.queue].used += 1
+                    self._start(delivery)
+                # They begin now; what was claimed is counted after that.
+                await asyncio.sleep(0)
         except BaseException:
             for queue in slots:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
@@ -174,18 +189,18 @@ class Dispatcher:
         taken = dict.fromkeys(slots, 0)
         for delivery in claim.jobs:
             taken[delivery.queue] += 1
-            self._begin(delivery)
+            self._count(delivery)
         for queue, asked in slots.items():
             if taken[queue] == asked or claim.more:
                 self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
+                self._lanes[queue].owed |= claim.more
                 self._awake.set()
         if not claim.known:
             self._unknown()
         self._plan(claim, sweep=sweep, full=len(claim.jobs) == sum(slots.values()))
 
-    def _begin(self, delivery: Delivery) -> None:
+    def _count(self, delivery: Delivery) -> None:
         lane, metrics = self._lanes[delivery.queue], self._metrics.queue(delivery.queue)
-        lane.used += 1
         metrics.pickup.observe(max(0.0, delivery.late))
         fresh = delivery.attempt == 1 and delivery.snoozes == 0
         due = time.monotonic() - delivery.late
@@ -197,7 +212,6 @@ class Dispatcher:
             and lane.was_deaf(due - MISSED_AFTER, due)
         ):
             metrics.missed["sweep"].inc()
-        self._start(delivery)
 
     def _plan(self, claim: Claim, *, sweep: bool, full: bool) -> None:
         """Decide when to look again without being woken."""

@@ -71,6 +71,8 @@ class Lanes(dict[str, Lane]):
         ]
         if room <= 0 or not names:
             return {}
+        if len(names) == 1:
+            return {names[0]: min(room, self[names[0]].free)}
         first = self._next % len(names)
         self._next += 1
         slots = dict.fromkeys(names[first:] + names[:first], 0)

@@ -21,8 +21,9 @@ LOCK = 5_478_362
 
 REGENERATE = (
     "select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;\n"
-    "select listener.expose();"
+    "select listener.generate_take();"
 )
+EXPOSE = "select listener.expose();"
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,8 @@ async def migrate(connection: asyncpg.Connection) -> list[str]:
             if applied.get(file.name) != file.checksum:
                 await _apply(connection, file, changed)
         if changed:
-            await connection.execute(_text("privileges.sql"))
-            await connection.execute(REGENERATE)
+            for step in (REGENERATE, _text("privileges.sql"), EXPOSE):
+                await connection.execute(step)
     return changed
 
 
@@ -165,10 +166,8 @@ def script() -> str:
         f"begin;\nset local client_min_messages = warning;\nselect pg_advisory_xact_lock({LOCK});\n"
         "set local check_function_bodies = off;"
     )
-    privileges = _text("privileges.sql")
-    return (
-        "\n\n".join([head, _text("bootstrap.sql"), *once, *always, privileges, REGENERATE, "commit;"]) + "\n"
-    )
+    last = [REGENERATE, _text("privileges.sql"), EXPOSE, "commit;"]
+    return "\n\n".join([head, _text("bootstrap.sql"), *once, *always, *last]) + "\n"
 
 
 def _note(file: SqlFile) -> str:

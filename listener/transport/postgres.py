@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from listener.postgres import Connections
@@ -26,9 +27,14 @@ class PostgresTransport:
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
         """See `Transport.call`."""
-        named = ", ".join(f'"{name}" => ${number}' for number, name in enumerate(arguments, 1))
-        return await self.fetchval(f"select listener.{function}({named})", *arguments.values())
+        return await self.fetchval(_statement(function, *arguments), *arguments.values())
 
     async def close(self) -> None:
         """See `Transport.close`."""
         await self._connections.close()
+
+
+@cache
+def _statement(function: str, *names: str) -> str:
+    named = ", ".join(f'"{name}" => ${number}' for number, name in enumerate(names, 1))
+    return f"select listener.{function}({named})"

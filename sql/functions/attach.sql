@@ -202,6 +202,7 @@ begin
   delete from listener.delivery as d where d.attachment = a.id and d.queue = any(stale);
   delete from listener.queue as q where q.id = any(stale);
   perform listener.generate(a.id);
+  perform listener.generate_take();
   -- What the table refused as it was described before may fit now.
   update listener.delivery as d set state = 'waiting', error = null, attempt = least(d.attempt, save.max_attempts - 1)
   where d.attachment = a.id and d.state = 'broken';

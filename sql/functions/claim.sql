@@ -12,15 +12,11 @@ create or replace function listener.claim(
   worker text, queues text[], slots int[], lease interval default '20 seconds', sweep boolean default true
 ) returns jsonb
 language plpgsql security definer
-set search_path = '' set row_security = off set enable_seqscan = off set enable_bitmapscan = off
--- Its plans don't depend on what it is called with, and planning anew costs a third of a claim.
-set plan_cache_mode = force_generic_plan set lock_timeout = '300ms'
--- A scan that is off, and that a trigger of the user's table needs, counts as so dear that its plan would be compiled.
-set jit = off
+set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
+set lock_timeout = '300ms' set jit = off
 as $$
 declare
   moment     timestamptz := clock_timestamp();  -- as a value it can bound a scan of the index, as a call it could not
-  q          record;
   free       int;
   began      timestamptz;
   more       boolean := false;
@@ -33,11 +29,11 @@ declare
   next_lease timestamptz;
 begin
   for i in 1 .. cardinality(queues) loop
-    select t.id, t.name, t.attachment into q from listener.queue as t where t.name = queues[i] and not t.paused;
-    continue when not found or slots[i] <= 0;
+    continue when slots[i] <= 0;
     if sweep then
       candidates := array(select d.id from listener.delivery as d
-                          where d.queue = q.id and d.state = 'scheduled' and d.run_at <= moment
+                          where d.queue = (select q.id from listener.queue as q where q.name = queues[i] and not q.paused)
+                            and d.state = 'scheduled' and d.run_at <= moment
                           order by d.run_at limit slots[i] for update skip locked);
       update listener.delivery as d set state = 'waiting' where d.id = any(candidates);
     end if;
@@ -45,13 +41,12 @@ begin
     began := clock_timestamp();
     loop
       begin
-        execute format('select listener.take_%s($1, $2, $3, $4)', q.attachment) into part using q.id, free, worker, lease;
+        part := listener.take(queues[i], free, worker, lease);
       exception when others then
-        part := listener.take_each(q.id, free, worker, lease);
+        part := listener.take_each(queues[i], free, worker, lease);
       end;
       jobs := jobs || (part->'jobs');
-      missed := case when part ? 'missed' then listener.missed(q.attachment, part->'missed') else '[]' end
-        || coalesce(part->'refused', '[]');
+      missed := case when part->'missed' = '[]' then '[]' else listener.missed(part->'missed') end || coalesce(part->'refused', '[]');
       misses := misses || missed;
       free := free - jsonb_array_length(part->'jobs');
       -- What was missed is out of the way now: others may have its slots.
@@ -81,30 +76,31 @@ begin
 end $$;
 
 -- take_each: what `claim` does when a row made its statement fail: one by one, so that the row is found and kept aside.
-create or replace function listener.take_each(queue int, most int, worker text, lease interval) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set lock_timeout = '100ms'
+create or replace function listener.take_each(queue text, most int, worker text, lease interval) returns jsonb
+language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off
 as $$
 declare
-  q       listener.queue;
-  one     bigint;
-  part    jsonb;
-  jobs    jsonb := '[]';
-  missed  jsonb := '[]';
-  refused jsonb := '[]';
+  q        listener.queue;
+  one      bigint;
+  patience text := '100ms';
+  part     jsonb;
+  jobs     jsonb := '[]';
+  missed   jsonb := '[]';
+  refused  jsonb := '[]';
 begin
-  select * into strict q from listener.queue as t where t.id = take_each.queue;
+  select * into strict q from listener.queue as t where t.name = take_each.queue;
   for one in select d.id from listener.delivery as d where d.queue = q.id and d.state = 'waiting'
              order by d.priority desc, d.id limit most for update skip locked
   loop
     begin
-      execute format('select listener.take_%s($1, 1, $2, $3, $4)', q.attachment) into part using q.id, worker, lease, one;
+      part := listener.take(queue, 1, worker, lease, one, patience);
       jobs := jobs || (part->'jobs');
-      missed := missed || coalesce(part->'missed', '[]');
+      missed := missed || (part->'missed');
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
         missed := missed || to_jsonb(one);
         -- If it is the table that is locked, the others meet the same, and other queues wait for this call.
-        perform set_config('lock_timeout', '1ms', true);
+        patience := '1ms';
       when others then
         update listener.delivery as d set state = 'broken', error = sqlerrm where d.id = one and d.state = 'waiting';
         refused := refused || jsonb_build_object('queue', q.name, 'why', 'refused', 'error', sqlerrm,
@@ -116,7 +112,7 @@ end $$;
 
 -- missed: why candidates can't be claimed now. Only what is certain ends a delivery: a row that is gone, or shows
 -- a word that is neither ready nor this delivery's own. A locked row, or table, is tried again in a moment.
-create or replace function listener.missed(attachment int, deliveries jsonb) returns jsonb
+create or replace function listener.missed(deliveries jsonb) returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off set lock_timeout = '100ms'
 as $$
 declare
@@ -128,10 +124,7 @@ declare
   locked     bigint[];
   misses     jsonb;
 begin
-  if cardinality(candidates) = 0 then
-    return '[]';
-  end if;
-  select * into strict a from listener.attachment as t where t.id = missed.attachment;
+  select t.* into a from listener.attachment as t join listener.delivery as d on d.attachment = t.id where d.id = candidates[1];
   keys := array(select d.job_key from listener.delivery as d where d.id = any(candidates));
   begin
     got := listener.lock_rows(a, keys, false);

@@ -29,10 +29,10 @@ begin
       perform pg_sleep(0.2 * n * random());
     end;
   end loop;
-  execute format('drop function if exists listener.take_%s', a.id);
   delete from listener.delivery as d where d.attachment = a.id;
   get diagnostics gone = row_count;
   delete from listener.attempt as t where t.queue in (select q.id from listener.queue as q where q.attachment = a.id);
   delete from listener.attachment as t where t.id = a.id;
+  perform listener.generate_take();
   return jsonb_build_object('queue', a.name, 'deliveries', gone);
 end $$;

@@ -1,12 +1,11 @@
--- generate: writes the functions of one attachment that must be quick, for their text is static and planned once:
--- the capture triggers, which are thin (what a change means stands in capture), and the heart of its claim.
+-- generate: writes the capture triggers of one attachment, which must be quick, for their text is static and planned once.
+-- They are thin: what a change means stands in capture.
 create or replace function listener.generate(attachment int) returns void
 language plpgsql set search_path = ''
 as $$
 declare
   a          listener.attachment;
   row_sql    text;
-  quick      text;
   rows_sql   text;
   body       text;
   op         text;
@@ -14,27 +13,12 @@ declare
 begin
   select * into strict a from listener.attachment where id = generate.attachment;
   row_sql := listener.row_sql(a);
-  perform listener.generate_take(a);
 
   foreach op in array listener.captured() loop
-    quick := '';
     case op
     when 'insert' then
       transition := 'referencing new table as new_rows';
-      rows_sql := format('select %s from new_rows as r where r.%I = %L', row_sql, a.status_column, a.ready);
-      -- New rows have no deliveries yet: nearly always all is done here. Only a key that was used before goes on.
-      quick := format($quick$
-  with ready as (%s), captured as (%s)
-  select array_agg(distinct c.queue), count(c.queue) < (select count(r.queue) from ready as r)
-    into queues, odd from captured as c;
-  if queues is not null then
-    %s
-  end if;
-  if not odd then
-    return null;
-  end if;$quick$, rows_sql, listener.insert_sql(a, op),
-        case when a.wake = 'notify' and a.kind_column is null then format('perform pg_notify(%L, %L);', 'listener_wake', a.name)
-             else format('perform listener.wake(%L, queues);', a.wake) end);
+      body := listener.insert_body(a, row_sql);
     when 'update' then
       transition := 'referencing old table as old_rows new table as new_rows';
       -- Only where row and delivery disagree: the service's own writes leave here, without any call.
@@ -59,103 +43,174 @@ begin
         ' null::timestamptz as run_at from listener.delivery as d where d.attachment = %s', a.id);
     end case;
 
-    body := format($body$
-declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[]; odd boolean;
-begin
-  %s
+    if op <> 'insert' then
+      body := format($body$
   select array_agg(c.key), array_agg(c.word), array_agg(c.queue), array_agg(c.priority), array_agg(c.run_at)
     into keys, words, queues, priorities, run_ats from (%s) as c;
   if keys is not null then
     perform listener.capture(%s, keys, words, queues, priorities, run_ats, %L);
-  end if;
+  end if;$body$, rows_sql, a.id, op);
+    end if;
+
+    execute format('create or replace function listener.%I() returns trigger language plpgsql security definer set search_path = %L %s as %L',
+      format('capture_%s_%s', op, a.id), '', case when op <> 'insert' then 'set row_security = off set enable_seqscan = off' end,
+      format($body$
+declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[];
+begin%s
   return null;
 -- The user's statement comes first: what is missed here is found by reconcile.
 exception when others then
   raise warning 'listener could not capture a change of %%: %%', %L, sqlerrm;
   return null;
-end $body$, quick, rows_sql, a.id, op, a.table_name);
-
-    execute format('create or replace function listener.%I() returns trigger language plpgsql'
-      ' security definer set search_path = %L set row_security = off set enable_seqscan = off as %L',
-      format('capture_%s_%s', op, a.id), '', body);
+end $body$, body, a.table_name));
     execute format('revoke all on function listener.%I() from public', format('capture_%s_%s', op, a.id));
-    if not exists (select from pg_catalog.pg_trigger as t
-                   where t.tgrelid = to_regclass(a.table_name) and t.tgname = format('listener_%s_%s', op, a.id)) then
-      execute format('create trigger %I after %s on %s %s for each statement execute function listener.%I()',
-        format('listener_%s_%s', op, a.id), op, a.table_name, transition, format('capture_%s_%s', op, a.id));
+    if not exists (select from pg_catalog.pg_trigger as t where t.tgrelid = to_regclass(a.table_name)
+                   and t.tgname = format('listener_%s_%s', op, a.id) and (op <> 'update' or t.tgqual is not null)) then
+      execute format('create or replace trigger %I after %s on %s %s for each statement %s execute function listener.%I()',
+        format('listener_%s_%s', op, a.id), op, a.table_name, transition,
+        -- A claim looks after what it writes itself, but not after what triggers of the table's own write meanwhile.
+        case op when 'update' then format('when (current_setting(%L, true) is distinct from %L or pg_trigger_depth() > 0)',
+          'listener.claiming', 'on') end,
+        format('capture_%s_%s', op, a.id));
     end if;
   end loop;
   perform listener.generate_guard(a);
 end $$;
+
+-- insert_body: new rows have no deliveries yet, so all is done here, quickly. A key that was used before, whose delivery
+-- was left behind, begins anew as in `capture`; a worker that still holds it learns so by its next heartbeat.
+create or replace function listener.insert_body(a listener.attachment, row_sql text) returns text
+language sql stable set search_path = ''
+as $$
+  select format(case when a.wake = 'notify' and a.kind_column is null then $body$
+  %1$s;
+  if found then
+    perform pg_notify('listener_wake', %2$L);
+  end if;$body$ else $body$
+  with captured as (%1$s returning d.queue)
+  select array_agg(distinct c.queue) into queues from captured as c;
+  if queues is not null then
+    perform listener.wake(%3$L, queues);
+  end if;$body$ end, format($insert$
+  insert into listener.delivery as d (attachment, queue, job_key, state, priority, run_at, first_due, origin)
+  select %1$s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
+         coalesce(r.priority, 0), due.at, due.at, 'insert'
+  from (select %2$s from new_rows as r where r.%3$I = %4$L) as r
+  cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
+  where r.queue is not null
+  on conflict (attachment, job_key) do update
+    set state = excluded.state, queue = excluded.queue, priority = excluded.priority, run_at = excluded.run_at,
+        first_due = excluded.first_due, origin = excluded.origin, attempt = 0, fence = nextval('listener.fence'), word = null,
+        worker = null, lease_until = null, checkpoint = null, snoozes = 0, error = null
+    where d.state in ('running', 'broken')$insert$, a.id, row_sql, a.status_column, a.ready), a.name, a.wake)
+$$;
 
 -- captured: what the triggers of an attached table hear of.
 create or replace function listener.captured() returns text[]
 language sql immutable set search_path = ''
 as $$ select array['insert', 'update', 'delete', 'truncate'] $$;
 
--- generate_take: writes take_<id>(queue, most, worker, lease, one), the heart of a claim: deliveries that nobody has
--- locked, then their rows, then both go to running in one statement, at the end of which the triggers fire, when row and
--- delivery agree again. Answers {"jobs": as `claim` does, "missed": deliveries that could not be claimed, if any}.
-create or replace function listener.generate_take(a listener.attachment) returns void
+-- generate_take: writes take(queue, most, worker, lease, one, patience), the heart of a claim and by itself the quick way to
+-- claim from one queue: all it can get, or an error. It has a branch for each table, for dynamic SQL would be planned anew
+-- each time, which costs a tenth of a claim. Answers {"jobs": as `claim` does, "missed": deliveries that it left}.
+create or replace function listener.generate_take() returns void
 language plpgsql set search_path = ''
 as $$
 begin
-  execute format('create or replace function listener.take_%s(queue int, most int, worker text, lease interval,'
-    ' one bigint default null) returns jsonb language plpgsql set search_path = %L as %L', a.id, '', format($body$
+  -- Who attaches or detaches meanwhile waits, and sees this change, too.
+  lock table listener.attachment in share update exclusive mode;
+  execute format('create or replace function listener.take(queue text, most int, worker text, lease interval,'
+    ' one bigint default null, patience text default %L) returns jsonb language plpgsql security definer'
+    ' set search_path = %L set row_security = off set enable_seqscan = off set enable_bitmapscan = off'
+    -- What a statement has gathered is joined by hashing, however little was expected.
+    ' set enable_nestloop = off'
+    -- Plans don't depend on what they are called with, and planning anew costs a third of a claim.
+    ' set plan_cache_mode = force_generic_plan'
+    -- A scan that is off, and that a trigger of the user's table needs, counts as so dear that its plan would be compiled.
+    ' set jit = off as %L', '100ms', '', format($body$
+#variable_conflict use_variable
 declare
-  moment     timestamptz := clock_timestamp();
-  candidates bigint[];
-  keys       text[];
-  words      jsonb;
-  seen       jsonb;
-  taken      jsonb;
-  kept       text;
+  moment   timestamptz := clock_timestamp();
+  jobs     jsonb;
+  missed   jsonb;
+  fence    bigint;
+  odd      boolean;
+  setting  text := set_config('lock_timeout', patience, true);
 begin
-  select array_agg(c.id), array_agg(c.job_key) into candidates, keys from (
+%s  setting := set_config('listener.claiming', '', true);
+  -- A BEFORE trigger shows in what was written; one that comes after makes a job begin anew, which takes a new fence.
+  if fence is not null then
+    if odd or fence < currval('listener.fence') then
+      perform listener.overruled(queue, jobs);
+    end if;
+  end if;
+  return jsonb_build_object('jobs', coalesce(jobs, '[]'), 'missed', coalesce(missed, '[]'));
+end $body$, (select string_agg(format(E'  if queue = any(%L) then%s  end if;\n', array(select q.name from listener.queue as q
+               where q.attachment = a.id), listener.take_sql(a)), '' order by a.id) from listener.attachment as a)));
+  revoke all on function listener.take from public;
+end $$;
+
+-- take_sql: what `take` does with one table, as one statement: deliveries that nobody has locked, then their rows, then
+-- both go to running. A paused queue has nothing to take. Names are looked up in an empty search path; that of the table's
+-- own triggers, which run in the statement, is set once it has begun. Our own trigger need not look at what it writes.
+create or replace function listener.take_sql(a listener.attachment) returns text
+language sql stable set search_path = ''
+as $$
+  select format($body$
+  with q as materialized (
+    select t.* from listener.queue as t where t.name = take.queue and not t.paused
+  ), candidates as materialized (
     select d.id, d.job_key from listener.delivery as d
-    where d.queue = take_%6$s.queue and d.state = 'waiting' and (one is null or d.id = one)
-    order by d.priority desc, d.id limit most for update skip locked) as c;
-  if candidates is null then
-    return '{"jobs": []}';
-  end if;
-  -- The table's own triggers run in these statements, and were written for their owner's search path.
-  perform set_config('search_path', %10$L, true);
-  select jsonb_object_agg(l.key, l.word), jsonb_object_agg(l.key, l.seen) filter (where l.seen is not null) into words, seen from (
+    where d.queue = (select q.id from q) and d.state = 'waiting' and (one is null or d.id = one)
+      and (select set_config('search_path', %9$L, true) || set_config('listener.claiming', 'on', true)) is not null
+    order by d.priority desc, d.id limit most for update skip locked
+  ), locked as materialized (
+    -- Tables are looked up by arrays, never joined: a plan made while they were empty must do for full ones.
     select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
-    from %5$s as t where t.%2$I = any(keys::%1$s[]) for no key update skip locked) as l;
-  with claimed as (
-    -- Looked up by arrays and objects, never joined: a plan made while the table was empty must do for a full one.
+    from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidates as c)) for no key update skip locked
+  ), claimed as (
     update listener.delivery as d
-    set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take_%6$s.worker,
-        claimed_at = moment, lease_until = moment + lease,
-        word = case when words->>d.job_key = %4$L then %7$L else d.word end
-    where d.id = any(candidates) and words->>d.job_key in (%4$L, d.word)
-    returning d.*
+    set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take.worker,
+        claimed_at = moment, lease_until = moment + lease, word = case l.word when %4$L then %6$L else d.word end
+    from locked as l
+    where d.id = any(array(select c.id from candidates as c)) and d.job_key = l.key and l.word in (%4$L, d.word)
+    returning d.*, l.word as found, l.seen
   ), begun as (
-    update %5$s as t set %8$s
-    where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where words->>c.job_key = %4$L))
-    returning t.%2$I::text as key, to_jsonb(t) as row
+    update %5$s as t set %7$s
+    where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where c.found = %4$L))
+    returning t.%2$I::text as key, t.%3$I::text as word, to_jsonb(t) as row
   )
-  select jsonb_build_object('jobs', coalesce(jsonb_agg(jsonb_build_object(
-      'delivery', c.id, 'queue', q.name, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
-      'max_attempts', q.max_attempts, 'reached', case when c.word = any(%9$L) then c.word end,
-      'row', coalesce((select jsonb_object_agg(b.key, b.row) from begun as b)->c.job_key, seen->c.job_key),
-      'saved', c.checkpoint, 'snoozes', c.snoozes, 'origin', c.origin,
+  select jsonb_agg(jsonb_build_object(
+      'delivery', c.id, 'queue', take.queue, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
+      'max_attempts', (select q.max_attempts from q), 'reached', case when c.word = any(%8$L) then c.word end,
+      'row', coalesce(b.row, c.seen), 'saved', c.checkpoint, 'snoozes', c.snoozes, 'origin', c.origin,
       'waited', extract(epoch from moment - c.first_due), 'late', extract(epoch from moment - c.run_at))
-      order by c.priority desc, c.id), '[]'))
-    || case when count(c.id) < cardinality(candidates)
-         then jsonb_build_object('missed', (select jsonb_agg(m) from unnest(candidates) as m where not m = any(coalesce(array_agg(c.id), '{}'))))
-         else '{}' end
-    into taken from claimed as c join listener.queue as q on q.id = c.queue;
-  -- A trigger of the table's own has the last word. A row that it keeps ready would be run again and again, uncounted.
-  select t.%2$I::text into kept from %5$s as t where t.%2$I = any(keys::%1$s[]) and t.%3$I = %4$L and words->>t.%2$I::text = %4$L limit 1;
+      order by c.priority desc, c.id),
+    (select jsonb_agg(m.id) from candidates as m where m.id <> all(array(select c.id from claimed as c))),
+    max(c.fence), bool_or(c.found = %4$L and b.word is distinct from %6$L)
+    into jobs, missed, fence, odd from claimed as c left join begun as b on b.key = c.job_key;
+$body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.running,
+    listener.begin_sql(a), a.stages[2:], a.search_path)
+$$;
+
+-- overruled: a trigger of the table's own has the last word about rows that were claimed just now. What it ended is
+-- over; a row that it keeps ready is refused, for it would be run again and again, uncounted.
+create or replace function listener.overruled(queue text, jobs jsonb) returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  a     listener.attachment;
+  words jsonb;
+  kept  text;
+begin
+  select t.* into strict a from listener.attachment as t join listener.queue as q on q.attachment = t.id where q.name = overruled.queue;
+  words := listener.lock_rows(a, array(select job->>'key' from jsonb_array_elements(jobs) as job), false);
+  select key into kept from jsonb_each_text(words) where value = a.ready limit 1;
   if found then
-    raise exception 'a trigger of %% keeps the row %% in the word %%', %11$L, kept, quote_literal(%4$L);
+    raise exception 'a trigger of % keeps the row % in the word %', a.table_name, kept, quote_literal(a.ready);
   end if;
-  return taken;
-end $body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.id, a.running,
-    listener.begin_sql(a), a.stages[2:], a.search_path, a.table_name));
-  execute format('revoke all on function listener.take_%s from public', a.id);
+  perform listener.capture(a.id, array_agg(key), array_agg(value), null, null, null, 'update')
+  from jsonb_each_text(words) where value <> all(a.stages || a.running) having count(*) > 0;
 end $$;
 
 -- begin_sql: what a claim writes into a ready row: the running word, a fresh start time, and no traces of an earlier run.
@@ -174,18 +229,6 @@ as $$
     where role in ('progress', 'started_at', 'updated_at')
        or role in ('error', 'finished_at') and not (col->>'required')::boolean
   ) as target
-$$;
-
--- insert_sql: the statement that makes deliveries of the captured rows `ready`; answers their queues.
-create or replace function listener.insert_sql(a listener.attachment, origin text) returns text
-language sql stable set search_path = ''
-as $$
-  select format($insert$
-    insert into listener.delivery (attachment, queue, job_key, state, priority, run_at, first_due, origin)
-    select %s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
-           coalesce(r.priority, 0), due.at, due.at, %L
-    from ready as r cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
-    where r.queue is not null on conflict do nothing returning queue$insert$, a.id, origin)
 $$;
 
 -- row_sql: the columns of one captured row `r`: key, word, queue (null for a kind that nobody named), priority, run_at.

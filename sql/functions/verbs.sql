@@ -2,7 +2,7 @@
 create or replace function listener.service_verbs() returns text[]
 language sql immutable set search_path = ''
 as $$
-  select '{schema_version, register, unregister, claim, heartbeat, progress, stage, checkpoint, complete, fail, retry, snooze,
+  select '{schema_version, register, unregister, take, claim, heartbeat, progress, stage, checkpoint, complete, fail, retry, snooze,
     release, rescue, reconcile, prune, stats, overview, stuck, glance}'::text[]
 $$;
 

@@ -97,7 +97,7 @@ def test_it_may_do_nothing_else(project: Project, worker_url: str) -> None:
         "select listener.attach('jobs', 'other')",
         "select listener.submit('jobs', '{}')",
         "select listener.write_rows(null, '[]')",
-        "select listener.take_1(1, 1, 'w', '1 s')",
+        "select listener.take_each('jobs', 1, 'w', '1 s')",
         "select listener.grant_verbs('listener_worker')",
         "select public.listener_claim('w', '{jobs}', '{1}')",
         "create function listener.mine() returns int language sql as 'select 1'",

@@ -210,3 +210,18 @@ async def test_the_user_may_change_the_table_as_ever(jobs: Table, db: asyncpg.Co
     )
     await jobs.add(1)
     assert (await settle(jobs.store, "complete", await jobs.claim()))[0].outcome == "ok"
+
+
+async def test_a_delivery_that_was_left_behind_begins_anew_with_its_row(
+    jobs: Table, db: asyncpg.Connection
+) -> None:
+    await jobs.add(1)
+    old = await jobs.claim_one()
+    await db.execute(
+        "alter table jobs disable trigger user; delete from jobs; alter table jobs enable trigger user"
+    )
+    await jobs.add(1)
+    new = await jobs.claim_one()
+    assert (new.attempt, new.origin) == (1, "insert")
+    assert (await jobs.settle("complete", old)).outcome == "lost"
+    assert (await jobs.settle("complete", new)).outcome == "ok"

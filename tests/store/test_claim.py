@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -10,7 +12,7 @@ from conftest import Connect
 
 from listener.store import Store
 
-from .table import Table
+from .table import WORDS, Table, waits_or_ends
 
 
 async def test_high_priorities_come_first_then_the_oldest(jobs: Table) -> None:
@@ -175,3 +177,40 @@ async def test_what_the_tables_own_triggers_scan_is_never_compiled(
     await jobs.store.requeue("jobs", ["job 1"])
     await jobs.store.cancel("jobs", ["job 1"])
     assert (await jobs.row(1))["url"] == "off " * 4
+
+
+async def test_the_quick_way_leaves_what_it_can_not_have_to_a_sweep(jobs: Table, connect: Connect) -> None:
+    await jobs.add(1, 2)
+    user = await connect()
+    async with user.transaction():
+        await user.execute("update jobs set url = 'edited' where id = 'job 1'")
+        quick = await jobs.store.claim("w1", {"jobs": 2}, sweep=False)
+        assert [job.key for job in quick.jobs] == ["job 2"]
+        assert quick.more
+        sweep = await jobs.store.claim("w1", {"jobs": 1})
+    assert [(miss.key, miss.why) for miss in sweep.misses] == [("job 1", "locked")]
+    assert not sweep.more
+
+
+async def test_the_quick_way_finds_out_which_row_is_refused(jobs: Table, db: asyncpg.Connection) -> None:
+    await jobs.add(1, 2)
+    await db.execute("alter table jobs add check (id <> 'job 1' or status = 'queued')")
+    claim = await jobs.store.claim("w1", {"jobs": 2}, sweep=False)
+    assert [job.key for job in claim.jobs] == ["job 2"]
+    assert [(miss.key, miss.why) for miss in claim.misses] == [("job 1", "refused")]
+
+
+async def test_two_tables_that_are_attached_at_once_are_both_served(jobs: Table, connect: Connect) -> None:
+    one, other = await connect(), await connect()
+    attach = "select listener.attach('public.{0}', '{0}', words => $1::text::jsonb)"
+    words = json.dumps(WORDS)
+    for user, table in ((one, "ones"), (other, "others")):
+        await user.execute(f"create table {table} (id int primary key, status text default 'queued')")
+    async with one.transaction():
+        await one.execute(attach.format("ones"), words)
+        waiting = asyncio.create_task(other.execute(attach.format("others"), words))
+        await waits_or_ends(jobs.db, waiting)
+    await waiting
+    await jobs.db.execute("insert into ones values (1); insert into others values (1)")
+    claim = await jobs.store.claim("w1", {"ones": 1, "others": 1})
+    assert [job.queue for job in claim.jobs] == ["ones", "others"]
