@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import anyio
 import structlog
 
@@ -12,19 +16,26 @@ log = structlog.get_logger(__name__)
 
 
 class Attempts:
-    """By fence: an attempt whose job was restarted here may still run beside the new one."""
+    """By fence: an attempt whose job was restarted here may still run beside the new one.
+
+    Each runs in a plain task: one of a task group takes ten times as long to begin, and a job waits for that.
+    """
 
     def __init__(self) -> None:
         self._running: dict[int, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._changed = anyio.Event()
         self._in_a_hurry = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def add(self, attempt: Attempt) -> None:
-        """It begins."""
+    def begin(self, attempt: Attempt, course: Coroutine[Any, Any, None]) -> None:
+        """Start what it does from its beginning until it is settled."""
         self._running[attempt.delivery.fence] = attempt
+        task = asyncio.create_task(course, name=attempt.name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def remove(self, attempt: Attempt) -> None:
         """It is settled."""
@@ -59,6 +70,14 @@ class Attempts:
         with anyio.move_on_after(last_words):
             while self._running:
                 await self._changed.wait()
+
+    async def end(self) -> None:
+        """Stop those that are left, and wait until they are gone. They must find that nothing is settled any more."""
+        for attempt in self._running.values():
+            attempt.stop("shutdown")
+        with anyio.CancelScope(shield=True):
+            while self._tasks:
+                await asyncio.wait(self._tasks)
 
     def names(self) -> list[str]:
         """Which jobs they are, for a person; from any thread."""

@@ -211,9 +211,12 @@ class Engine:
         except ConfigError:
             raise
         except Exception as error:
-            log.error("an internal error ends the service", error=summary(error))
-            self._error = self._error or error
-            self.shut_down(at_once=True)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        log.error("an internal error ends the service", error=summary(error))
+        self._error = self._error or error
+        self.shut_down(at_once=True)
 
     async def _meet_database(self) -> bool:
         """Wait until the database is there; False when the service is to stop before that."""
@@ -239,7 +242,7 @@ class Engine:
         raise AssertionError("delays never end")
 
     async def _serve(self, task_status: TaskStatus[int | None], port: int | None) -> None:
-        async with anyio.create_task_group() as self._running:
+        try:
             async with anyio.create_task_group() as hearing:
                 for source in self._sources:
                     hearing.start_soon(self._guarded, source.run)
@@ -250,7 +253,9 @@ class Engine:
                 self.status.draining = True
                 hearing.cancel_scope.cancel()
             await self._attempts.drain(grace=self._settings.shutdown_grace, last_words=LAST_WORDS)
-            self._running.cancel_scope.cancel()
+        finally:
+            self._settlement.close()
+            await self._attempts.end()
 
     async def _say_goodbye(self) -> None:
         unsettled = self._attempts.deliveries()
@@ -301,15 +306,18 @@ class Engine:
             timeout=handler.timeout or self._settings.job_timeout,
             result_column=self._registration.result_column(delivery.queue),
         )
+        self._attempts.begin(attempt, self._attend(attempt))
         self._leases.hold(delivery)
-        self._attempts.add(attempt)
-        self._running.start_soon(self._guarded, partial(self._attend, attempt), name=attempt.name)
 
     async def _attend(self, attempt: Attempt) -> None:
         try:
-            await attempt.run()
-        finally:
-            self._dispatcher.free(attempt.delivery.queue)
-        await attempt.settle()
-        self._leases.drop(attempt.delivery)
-        self._attempts.remove(attempt)
+            try:
+                await attempt.run()
+            finally:
+                self._dispatcher.free(attempt.delivery.queue)
+            await attempt.settle()
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._leases.drop(attempt.delivery)
+            self._attempts.remove(attempt)

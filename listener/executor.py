@@ -106,11 +106,6 @@ class Attempt:
             # Whatever a handler raises, even what no library should, is about its own job.
             if isinstance(error, GeneratorExit):
                 raise
-            if isinstance(error, asyncio.CancelledError) and anyio.current_effective_deadline() == float(
-                "-inf"
-            ):
-                # It is the service that is being cancelled, not something that the handler waited for.
-                raise
             # What a handler raises because it was stopped is no failure of the job.
             if self._stopped is None:
                 return self._failed(error)

@@ -38,14 +38,13 @@ def tell_nobody(_delivery: Delivery, _event: str, _news: Mapping[str, Any]) -> N
 
 
 class _Pending:
-    __slots__ = ("answer", "delivery", "item", "settled", "verb")
+    __slots__ = ("answer", "delivery", "item", "verb")
 
     def __init__(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
         self.verb = verb
         self.delivery = delivery.id
         self.item = {"delivery": delivery.id, "fence": delivery.fence, **item}
-        self.settled = anyio.Event()
-        self.answer = Answer("lost")
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
 
 class _Progress:
@@ -84,22 +83,40 @@ class Settlement:
         self._on_lost = on_lost
         self._tell = tell
         self._pending: list[_Pending] = []
+        self._unanswered: set[asyncio.Future[Answer]] = set()
+        self._closed = False
         self._arrived = anyio.Event()
         self._progress: dict[int, _Progress] = {}
         self._moved = anyio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def settle(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> Answer:
-        """Carry out one verb for one attempt, however long the database is away."""
+        """Carry out one verb for one attempt, however long the database is away.
+
+        Raises:
+            asyncio.CancelledError: the service ends without an answer.
+        """
+        if self._closed:
+            raise asyncio.CancelledError
         pending = _Pending(verb, delivery, item)
         self._pending.append(pending)
+        self._unanswered.add(pending.answer)
         self._arrived.set()
-        await pending.settled.wait()
-        if pending.answer.outcome == "lost":
+        try:
+            answer = await pending.answer
+        finally:
+            self._unanswered.discard(pending.answer)
+        if answer.outcome == "lost":
             self._metrics.queue(delivery.queue).fenced[verb].inc()  # type: ignore[index]
-        elif outcome := _FINAL.get((verb, pending.answer.outcome)):
+        elif outcome := _FINAL.get((verb, answer.outcome)):
             self._tell(delivery, "finished", {"outcome": outcome})
-        return pending.answer
+        return answer
+
+    def close(self) -> None:
+        """Let nobody wait for an answer any more, now or later."""
+        self._closed = True
+        for answer in self._unanswered:
+            answer.cancel()
 
     async def write(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
         """As `settle`, for handlers: raises LeaseLost or DatabaseError unless it was done."""
@@ -155,9 +172,8 @@ class Settlement:
                 answer = answers.get(delivery, Answer("lost"))
                 if answer.outcome == "locked":
                     locked.append(pending)
-                else:
-                    pending.answer = answer
-                    pending.settled.set()
+                elif not pending.answer.done():
+                    pending.answer.set_result(answer)
             if locked:
                 group.start_soon(self._later, locked)
 
