@@ -14,7 +14,7 @@ from listener import log
 from listener import migrate as migrations
 from listener.app import App, load
 from listener.cli.common import session
-from listener.cli.run import serve
+from listener.cli.run import LOOP, serve
 from listener.cli.schema import migrate_database
 from listener.config import Settings
 from listener.embedded import Postgres
@@ -63,7 +63,7 @@ def dev(spec: str, data: Path, presets: tuple[str, ...]) -> None:
                     click.echo(f"  {about:<9} {address}{path}")
             click.echo("")
 
-        anyio.run(_serve, app, settings, announce, server)
+        anyio.run(_serve, app, settings, announce, server, backend_options=LOOP)
 
 
 async def _prepare(url: str, presets: tuple[str, ...]) -> None:

@@ -19,6 +19,9 @@ from listener.kit import fetch, ffmpeg, storage, tables
 from listener.kit.configured import configured_storage, configured_tables
 from listener.kit.storage_http import routes
 
+# A loop written in C: a job waits for a few of its turns before it starts.
+LOOP = {"use_uvloop": True}
+
 
 @click.command()
 @click.argument("spec", metavar="[MODULE:APP]", required=False)
@@ -34,7 +37,7 @@ def run(spec: str | None, app_spec: str | None, database_url: str | None) -> Non
         raise click.UsageError("name one app: listener run MODULE:APP")
     settings = Settings.load(**{} if database_url is None else {"database_url": database_url})
     log.configure(settings.log_level)
-    anyio.run(serve, load(spec or app_spec or ""), settings)
+    anyio.run(serve, load(spec or app_spec or ""), settings, backend_options=LOOP)
 
 
 async def serve(app: App, settings: Settings, announce: Callable[[str | None], None] | None = None) -> None:
