@@ -84,15 +84,15 @@ class Dispatcher:
         self._awake.set()
         for name in self._lanes if queue is None else [queue]:
             if lane := self._lanes.get(name):
-                if source != "sweep":
-                    lane.hear()
                 lane.dirty = source if lane.dirty is None or source != "sweep" else lane.dirty
         # Counted when what it wakes is on its way.
-        asyncio.get_running_loop().call_soon(self._count_event, queue, source)
+        asyncio.get_running_loop().call_soon(self._note, queue, source)
 
-    def _count_event(self, queue: str | None, source: SourceName) -> None:
+    def _note(self, queue: str | None, source: SourceName) -> None:
         for name in self._lanes if queue is None else [queue]:
-            if name in self._lanes:
+            if lane := self._lanes.get(name):
+                if source != "sweep":
+                    lane.hear()
                 self._metrics.queue(name).events[source].inc()
 
     def sweep_soon(self) -> None:
@@ -116,15 +116,16 @@ class Dispatcher:
     async def run(self) -> None:
         """Claim until cancelled."""
         backoff = delays()
+        loop = asyncio.get_running_loop()
         while True:
-            alarm = asyncio.get_running_loop().call_at(self._sweep_at, self._awake.set)
+            alarm = loop.call_at(self._sweep_at, self._awake.set)
             try:
                 await self._awake.wait()
             finally:
                 alarm.cancel()
             self._awake.clear()
             try:
-                if anyio.current_time() >= self._sweep_at:
+                if loop.time() >= self._sweep_at:
                     await self._sweep()
                 elif self._lanes.active > 0 and self._lanes.wanted() < self._lanes.most / 2:
                     await anyio.sleep(GATHER)
@@ -167,10 +168,11 @@ class Dispatcher:
         slots = self._lanes.allot()
         if not slots:
             return
-        lanes = [self._lanes[queue] for queue in slots]
-        sources = {queue: self._lanes[queue].dirty for queue in slots}
-        sweep = any(lane.owed for lane in lanes)
-        for lane in lanes:
+        sources: dict[str, SourceName | None] = {}
+        sweep = False
+        for queue in slots:
+            lane = self._lanes[queue]
+            sources[queue], sweep = lane.dirty, sweep or lane.owed
             lane.dirty, lane.owed = None, False
         try:
             # A shutdown waits for the answer: what it brings is given back at once, not when leases end.

@@ -54,38 +54,52 @@ class Connections:
             DatabaseUnavailable: there was no answer; the query may or may not have been carried out.
             DatabaseError: the database refused it, and nothing was changed.
         """
-        async with self.connection() as connection:
-            if not self._pooled:
-                return await connection.fetchval(query, *arguments, timeout=self._timeout)
-            async with asyncio.timeout(self._timeout), transaction(connection):
+        if self._pooled:
+            async with (
+                self.connection() as connection,
+                asyncio.timeout(self._timeout),
+                transaction(connection),
+            ):
                 return await connection.fetchval(query, *arguments)
+        # As `connection` does, without its generator: every job waits for this.
+        connection = await self._take()
+        try:
+            return await connection.fetchval(query, *arguments, timeout=self._timeout)
+        except BaseException as error:
+            self._explain(error, connection)
+            raise
+        finally:
+            await self._give_back(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PoolConnectionProxy]:
         """One connection for several statements; what is raised inside becomes as `fetchval` says."""
-        try:
-            connection = await self._take()
-        except (asyncpg.PostgresError, *_BROKEN) as error:
-            raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
+        connection = await self._take()
         try:
             yield connection
-        except asyncpg.PostgresError as error:
-            raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
-        except _BROKEN as error:
-            # TCP alone would notice a silent drop after many minutes: the connection is not used again, and neither
-            # are the idle ones, which most likely died with it.
-            for dead in (connection, *self._idle):
-                _drop(dead)
-            self._idle.clear()
-            raise DatabaseUnavailable(f"the database gave no answer ({reason_of(error)})") from error
-        except (ValueError, RecursionError) as error:
-            # Nothing was sent: a value is too large or too deep to be written as JSON.
-            raise DatabaseError(f"a value can't be written as JSON ({reason_of(error)})") from error
-        except asyncio.CancelledError:
-            _drop(connection)
+        except BaseException as error:
+            self._explain(error, connection)
             raise
         finally:
             await self._give_back(connection)
+
+    def _explain(self, error: BaseException, connection: PoolConnectionProxy) -> None:
+        """Raise what an error means, if it is one of the database; drop a connection that may not be good any more."""
+        match error:
+            case asyncpg.PostgresError():
+                raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
+            case OSError() | TimeoutError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
+                # TCP alone would notice a silent drop after many minutes: the connection is not used again, and
+                # neither are the idle ones, which most likely died with it.
+                for dead in (connection, *self._idle):
+                    _drop(dead)
+                self._idle.clear()
+                raise DatabaseUnavailable(f"the database gave no answer ({reason_of(error)})") from error
+            case ValueError() | RecursionError():
+                # Nothing was sent: a value is too large or too deep to be written as JSON.
+                raise DatabaseError(f"a value can't be written as JSON ({reason_of(error)})") from error
+            case asyncio.CancelledError():
+                _drop(connection)
 
     async def close(self) -> None:
         """Drop every connection."""
@@ -100,6 +114,12 @@ class Connections:
             if _is_open(connection):
                 return connection
             await self._release(connection)
+        try:
+            return await self._acquire()
+        except (asyncpg.PostgresError, *_BROKEN) as error:
+            raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
+
+    async def _acquire(self) -> PoolConnectionProxy:
         if self._pool is None:
             self._pool = await self._open()
         self._wanted += 1
