@@ -82,3 +82,19 @@ async def test_the_columns_may_be_called_as_they_like(db: asyncpg.Connection, jo
     await db.execute("insert into others (id, moment) values (1, 'mine')")
     (job,) = (await jobs.store.claim("w1", {"others": 1})).jobs
     assert (job.row["status"], job.row["moment"]) == ("processing", "mine")
+
+
+async def test_who_hides_an_update_from_us_only_makes_it_late(jobs: Table, db: asyncpg.Connection) -> None:
+    """By the setting that a claim uses for itself, and that anybody with SQL may set."""
+    await jobs.add(1)
+    await jobs.add(2, status="failed")
+    running = await jobs.claim_one()
+    async with db.transaction():
+        await db.execute("set local listener.claiming = 'on'")
+        await jobs.set(1, "cancelled")
+        await jobs.set(2, "queued")
+    assert (await jobs.state(1), await jobs.state(2)) == ("running", None)
+    assert (await jobs.settle("complete", running)).outcome == "lost"
+    assert await jobs.word(1) == "cancelled"
+    await jobs.store.reconcile()
+    assert (await jobs.claim_one()).key == "job 2"
