@@ -68,7 +68,8 @@ end $body$, body, a.table_name));
                    and t.tgname = format('listener_%s_%s', op, a.id) and (op <> 'update' or t.tgqual is not null)) then
       execute format('create or replace trigger %I after %s on %s %s for each statement %s execute function listener.%I()',
         format('listener_%s_%s', op, a.id), op, a.table_name, transition,
-        -- A claim looks after what it writes itself, but not after what triggers of the table's own write meanwhile.
+        -- A claim looks after what it writes itself, but not after what triggers of the table's own write meanwhile. Others
+        -- who set this hide nothing for long: the worker's next write meets their word, or reconcile their row.
         case op when 'update' then format('when (current_setting(%L, true) is distinct from %L or pg_trigger_depth() > 0)',
           'listener.claiming', 'on') end,
         format('capture_%s_%s', op, a.id));
