@@ -257,7 +257,7 @@ async def test_a_table_that_only_notifies_is_heard_of_by_its_changes(
         listening.source.watch({served["queue"]: served["changes"]})
         await until(lambda: listening.reconnects("recycled") == 1)
         # The server says that it hears the database, and that it is subscribed to the table.
-        await until(lambda: listening.worker.times_connected == 5)
+        await until(lambda: listening.worker.times_connected == 5 and listening.worker.rests)
         await jobs.add("a")
         await listening.finds("a")
         assert listening.worker.woken == ["jobs"]
