@@ -184,7 +184,7 @@ async def test_the_attempt_that_was_replaced_does_not_disturb_the_new_one(jobs: 
         await until(lambda: service.engine.status.active_jobs() == 1)
         new_done.set()
         assert (await jobs.becomes("a", "completed"))["url"] == "new"
-        assert service.metric("jobs_finished_total", queue="jobs", outcome="completed") == 1
+        await until(lambda: service.metric("jobs_finished_total", queue="jobs", outcome="completed") == 1)
     assert await jobs.history("a") == ["completed"]
 
 
