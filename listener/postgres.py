@@ -88,7 +88,7 @@ class Connections:
         match error:
             case asyncpg.PostgresError():
                 raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
-            case OSError() | TimeoutError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
+            case _ if isinstance(error, _BROKEN):
                 # TCP alone would notice a silent drop after many minutes: the connection is not used again, and
                 # neither are the idle ones, which most likely died with it.
                 for dead in (connection, *self._idle):

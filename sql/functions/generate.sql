@@ -92,18 +92,25 @@ as $$
   select array_agg(distinct c.queue) into queues from captured as c;
   if queues is not null then
     perform listener.wake(%3$L, queues);
-  end if;$body$ end, format($insert$
-  insert into listener.delivery as d (attachment, queue, job_key, state, priority, run_at, first_due, origin)
-  select %1$s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
-         coalesce(r.priority, 0), due.at, due.at, 'insert'
-  from (select %2$s from new_rows as r where r.%3$I = %4$L) as r
-  cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
-  where r.queue is not null
+  end if;$body$ end, listener.insert_sql(a, 'insert', format('(select %s from new_rows as r where r.%I = %L)',
+    row_sql, a.status_column, a.ready)) || $conflict$
   on conflict (attachment, job_key) do update
     set state = excluded.state, queue = excluded.queue, priority = excluded.priority, run_at = excluded.run_at,
         first_due = excluded.first_due, origin = excluded.origin, attempt = 0, fence = nextval('listener.fence'), word = null,
         worker = null, lease_until = null, checkpoint = null, snoozes = 0, error = null
-    where d.state in ('running', 'broken')$insert$, a.id, row_sql, a.status_column, a.ready), a.name, a.wake)
+    where d.state in ('running', 'broken')$conflict$, a.name, a.wake)
+$$;
+
+-- insert_sql: the statement, but for its conflicts, that makes deliveries of captured rows, which `ready` stands for.
+create or replace function listener.insert_sql(a listener.attachment, origin text, ready text) returns text
+language sql stable set search_path = ''
+as $$
+  select format($insert$
+  insert into listener.delivery as d (attachment, queue, job_key, state, priority, run_at, first_due, origin)
+  select %s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
+         coalesce(r.priority, 0), due.at, due.at, %L
+  from %s as r cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
+  where r.queue is not null$insert$, a.id, origin, ready)
 $$;
 
 -- captured: what the triggers of an attached table hear of.

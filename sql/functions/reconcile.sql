@@ -35,16 +35,12 @@ begin
       -- A row that somebody is changing waits for the next time: their trigger would not see this delivery.
       limit $1 for no key update of r skip locked
     ), captured as (
-      insert into listener.delivery (attachment, queue, job_key, state, priority, run_at, first_due, origin)
-      select %5$s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
-             coalesce(r.priority, 0), due.at, due.at, 'reconcile'
-      from ready as r cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
-      on conflict do nothing returning queue
+      %6$s on conflict do nothing returning queue
     ), counted as (
       select q.name, count(*) as found from captured as c join listener.queue as q on q.id = c.queue group by q.name
     )
     select jsonb_object_agg(name, found) from counted $sql$,
-    listener.row_sql(a), a.table_name, a.status_column, a.ready, a.id)
+    listener.row_sql(a), a.table_name, a.status_column, a.ready, a.id, listener.insert_sql(a, 'reconcile', 'ready'))
     into found using most;
   if found is not null then
     perform listener.wake(a.wake, array(select q.id from listener.queue as q where found ? q.name));
