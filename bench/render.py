@@ -24,7 +24,7 @@ from bench.setting import connected, setting, wait_for
 from handlers.export import handler, opencut, text
 from handlers.export.model import Text
 from handlers.export.sample import Sample, make_sample
-from listener import migrate
+from listener.database import migrate
 from listener.kit import ffmpeg, storage
 
 COMMAND = (

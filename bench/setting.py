@@ -17,10 +17,10 @@ import asyncpg
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
 from listener.errors import ListenerError
-from listener.kit.process import leashed
+from listener.kit.sandbox.process import leashed
 
 # As careful as a server in production: nothing here may be bought with durability.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import structlog
 
+from listener.database.model import Delivery
 from listener.errors import LeaseLost
-from listener.model import Delivery
-from listener.text import bounded, jsonable
+from listener.jsonable import bounded, jsonable
 
 
 class Writer(Protocol):

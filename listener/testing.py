@@ -13,15 +13,15 @@ import anyio
 import asyncpg
 import httpx
 
-from listener import migrate
 from listener.app import App
 from listener.config import Settings
+from listener.database import migrate
 from listener.embedded import Postgres
-from listener.engine import Engine
+from listener.engine.engine import Engine
 from listener.errors import single
 from listener.kit import storage, tables
-from listener.kit.storage_http import routes
-from listener.kit.tables_postgres import PostgresTables
+from listener.kit.storage.http import routes
+from listener.kit.tables.postgres import PostgresTables
 
 
 class Wrong(Exception):

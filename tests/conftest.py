@@ -18,10 +18,11 @@ import pytest
 import structlog
 from hypothesis import settings as hypothesis_settings
 
-from listener import migrate
+from listener.database import migrate
+from listener.database.store import Store
+from listener.database.transport import Transport
+from listener.database.transport_postgres import PostgresTransport
 from listener.embedded import Postgres, bindirs
-from listener.store import Store
-from listener.transport import PostgresTransport, Transport
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 

@@ -35,7 +35,9 @@ def test_a_file_gets_one_json_object_a_line_with_all_that_is_bound() -> None:
     out = io.StringIO()
     configure(stream=out)
 
-    structlog.get_logger("listener.executor").bind(worker="w-1", queue="export").info("claimed", job="j-1")
+    structlog.get_logger("listener.engine.executor").bind(worker="w-1", queue="export").info(
+        "claimed", job="j-1"
+    )
 
     (line,) = lines(out)
     assert {name: line[name] for name in ("worker", "queue", "job", "event", "level", "logger")} == {
@@ -44,7 +46,7 @@ def test_a_file_gets_one_json_object_a_line_with_all_that_is_bound() -> None:
         "job": "j-1",
         "event": "claimed",
         "level": "info",
-        "logger": "listener.executor",
+        "logger": "listener.engine.executor",
     }
     assert line["timestamp"].endswith("Z")
 

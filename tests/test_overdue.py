@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from listener.overdue import explain
+from listener.web.overdue import explain
 
 SQL = Path(__file__).parents[1] / "sql/functions/stuck.sql"
 REASONS = re.findall(r"^--   (\w+) ", SQL.read_text(encoding="utf-8"), re.MULTILINE)

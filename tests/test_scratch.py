@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from listener.engine.scratch import scratch_folder
 from listener.errors import ConfigError
-from listener.scratch import scratch_folder
 
 HOLD = """
 import pathlib, sys, time
-from listener.scratch import scratch_folder
+from listener.engine.scratch import scratch_folder
 with scratch_folder(pathlib.Path(sys.argv[1])) as folder:
     (folder / "film.mp4").write_text("half")
     print(folder, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.briefs.store import AsyncBriefs, Created
-from listener.kit.blocking import Twin
+from listener.kit.sync import Twin
 from listener.kit.tables import Row
 
 

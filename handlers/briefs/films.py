@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from unicodedata import east_asian_width
 
-from handlers.briefs.words import WORD
+from handlers.briefs.steps.text import WORD
 from handlers.export import Curve, Film, Picture, Placement, Sound, Style, Text, render_film
 from listener.kit import ffmpeg
 from listener.kit.media import Media

@@ -9,14 +9,14 @@ from typing import Any, TypedDict
 
 from anyio import to_thread
 
-from handlers.briefs import words
-from handlers.briefs.analysis import analysis
-from handlers.briefs.assets import asset_prep, image_processing
-from handlers.briefs.making import render, storyboard, video_generation
 from handlers.briefs.model import BriefError
 from handlers.briefs.routes import router
 from handlers.briefs.settings import BriefSettings, settings
 from handlers.briefs.step import Step
+from handlers.briefs.steps import text as words
+from handlers.briefs.steps.analysis import analysis
+from handlers.briefs.steps.assets import asset_prep, image_processing
+from handlers.briefs.steps.generation import render, storyboard, video_generation
 from listener import App, Fail, Job, Retry
 from listener.errors import ListenerError, Snooze
 from listener.kit import storage, tables

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from handlers.briefs.model import BriefError, NewBrief
 from handlers.briefs.store import AsyncBriefs
 from listener import Caller, caller
-from listener.kit.tables_http import answered
+from listener.kit.tables.http import answered
 
 router = APIRouter(tags=["briefs"])
 Asking = Annotated[Caller, Depends(caller)]

@@ -5,7 +5,7 @@ Other rooms use its public functions, `generate` and `cancel_unwanted`; the serv
 """
 
 from handlers.clips.generation import generate
+from handlers.clips.in_flight import LOOK_EVERY, cancel_unwanted
 from handlers.clips.model import Clip, ClipError, Request
-from handlers.clips.waiting import LOOK_EVERY, cancel_unwanted
 
 __all__ = ["LOOK_EVERY", "Clip", "ClipError", "Request", "cancel_unwanted", "generate"]

@@ -23,8 +23,8 @@ from handlers.clips.model import (
     State,
 )
 from handlers.clips.settings import ClipsSettings
+from listener.jsonable import bounded
 from listener.kit.fetch import FetchError, fetch
-from listener.text import bounded
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 # No answer of the queue is longer, unless something is wrong.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from handlers.clips.fal import Fal
+from handlers.clips.in_flight import forget, note
 from handlers.clips.model import (
     Ambiguous,
     Clip,
@@ -20,10 +21,9 @@ from handlers.clips.model import (
     Ref,
     Request,
 )
-from handlers.clips.order import Memo, Remember, send
+from handlers.clips.ordering import Memo, Remember, send
 from handlers.clips.settings import ClipsSettings, settings
 from handlers.clips.synthetic import Synthetic
-from handlers.clips.waiting import forget, note
 from listener import Fail, Job, Retry, Snooze
 from listener.kit import ffmpeg, media
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 from handlers.clips.generation import generate
+from handlers.clips.in_flight import LOOK_EVERY, cancel_unwanted
 from handlers.clips.model import ClipError, Request
 from handlers.clips.settings import ClipsSettings
-from handlers.clips.waiting import LOOK_EVERY, cancel_unwanted
 from listener import App, Fail, Job
 from listener.kit import storage
 

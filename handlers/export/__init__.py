@@ -4,13 +4,13 @@ Other rooms use `render_film`, with the model that it takes, around it `outcomes
 service includes `handlers.export.handler.app`.
 """
 
-from handlers.export.encoding import Output
 from handlers.export.film import render_film
+from handlers.export.graph.encoding import Output
 from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Style, Text
 from handlers.export.opencut import MediaItem
 from handlers.export.outcomes import outcomes
-from handlers.export.poster import poster
-from handlers.export.render import Rendered
+from handlers.export.render.poster import poster
+from handlers.export.render.renderer import Rendered
 
 __all__ = [
     "Curve",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from handlers.export import sources
-from handlers.export.encoding import Output
+from handlers.export.graph.encoding import Output
+from handlers.export.intake import sources
 from handlers.export.model import Film
 from handlers.export.opencut import MediaItem
-from handlers.export.render import Rendered, render
+from handlers.export.render.renderer import Rendered, render
 from handlers.export.settings import check_film
-from listener.kit.reader import reader
+from listener.kit.media.probe_process import reader
 
 FETCHED = 4.0  # percent of the progress
 

@@ -8,11 +8,12 @@ from typing import TypedDict
 
 from anyio import to_thread
 
-from handlers.export import document, opencut, options
+from handlers.export import opencut, options
 from handlers.export.film import render_film
-from handlers.export.kept import kept_folder, remove_old
+from handlers.export.intake import document
 from handlers.export.model import FilmError
 from handlers.export.outcomes import outcomes
+from handlers.export.render.resume_folder import kept_folder, remove_old
 from handlers.export.settings import ExportSettings
 from listener import App, Fail, Job, Snooze
 from listener.kit import storage

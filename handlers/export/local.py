@@ -12,12 +12,13 @@ from typing import get_args
 
 from anyio import to_thread
 
-from handlers.export import document, opencut, options
-from handlers.export.encoding import Format, Quality
+from handlers.export import opencut, options
 from handlers.export.film import render_film
+from handlers.export.graph.encoding import Format, Quality
+from handlers.export.intake import document
 from handlers.export.model import FilmError
 from handlers.export.opencut import MediaItem
-from handlers.export.render import Rendered
+from handlers.export.render.renderer import Rendered
 
 REMOTE = ("https", "http", "data")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from handlers.export.encoding import Format, Output, Quality
+from handlers.export.graph.encoding import Format, Output, Quality
 from handlers.export.model import FilmError
 from handlers.export.opencut.schema import members
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from handlers.export.model import FilmError
-from handlers.export.render import RenderError
+from handlers.export.render.renderer import RenderError
 from handlers.export.settings import limits, over
 from listener import Fail, Retry
 from listener.kit import storage

@@ -8,7 +8,7 @@ from typing import Any
 
 from handlers.operations.model import Operation, Status
 from handlers.operations.store import AsyncOperationStore
-from listener.kit.blocking import Twin
+from listener.kit.sync import Twin
 
 
 class OperationStore(Twin[AsyncOperationStore]):

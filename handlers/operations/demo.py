@@ -12,10 +12,10 @@ from rich.table import Table
 
 from handlers.operations.handler import app
 from handlers.operations.model import Operation
-from handlers.operations.news import PostgresNews
+from handlers.operations.notifier import PostgresNews
 from handlers.operations.store import AsyncOperationStore
 from listener.kit import media
-from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables.postgres import PostgresTables
 from listener.testing import Wrong, download, stage
 
 TITLE = "Operations, followed while they go on"

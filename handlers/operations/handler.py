@@ -17,7 +17,7 @@ from handlers.operations.model import OPEN
 from listener import App, Caller, Fail, Job, caller
 from listener.kit import storage, tables
 from listener.kit.tables import TablesError, TablesUnavailable
-from listener.kit.tables_http import answered
+from listener.kit.tables.http import answered
 
 app = App()
 router = APIRouter(tags=["operations"])

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from handlers.operations.news import Bell, Changed
+from handlers.operations.notifier import Bell, Changed
 from listener.kit.tables import Row, Where
 
 

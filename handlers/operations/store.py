@@ -18,13 +18,13 @@ from handlers.operations.model import (
     OperationOver,
     Status,
 )
-from handlers.operations.news import News, PostgresNews, RealtimeNews
+from handlers.operations.notifier import News, PostgresNews, RealtimeNews
 from listener.config import Settings
 from listener.errors import ConfigError
+from listener.jsonable import bounded, clean, jsonable
 from listener.kit.configured import configured_tables
 from listener.kit.tables import Row, Where
 from listener.log import summary
-from listener.text import bounded, clean, jsonable
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from functools import cache, wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from handlers.projects.store import AsyncProjects, configured
-from listener.kit.blocking import Blocking
+from listener.kit.sync import Blocking
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.studio.client import AsyncStudioJobsClient, Statistics, Statuses
-from listener.kit.blocking import Twin
+from listener.kit.sync import Twin
 from listener.kit.tables import Row, Tables
 
 

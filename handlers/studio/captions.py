@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from handlers.studio.speech import Segment, Transcript, Word
+from handlers.studio.transcript import Segment, Transcript, Word
 
 LINE = 42  # characters that fit below a picture
 LINES = 2

@@ -12,7 +12,7 @@ from listener.config import Settings
 from listener.errors import ConfigError, ListenerError
 from listener.kit.configured import configured_tables
 from listener.kit.tables import Row, Tables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables.rest import RestTables
 
 TABLE = "studio_jobs"
 

@@ -10,7 +10,7 @@ from handlers.studio import language
 from handlers.studio.chapters import Chapter, chapters
 from handlers.studio.keywords import keywords
 from handlers.studio.sentences import Paragraph, Sentence, paragraphs, sentences
-from handlers.studio.speech import Transcript
+from handlers.studio.transcript import Transcript
 
 KEYWORDS = 12
 WORDS_A_MINUTE = 230  # that people read

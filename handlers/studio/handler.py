@@ -14,14 +14,16 @@ from typing import Any, TypedDict
 
 from anyio import Path, to_thread
 
-from handlers.studio import captions, choice, source, speech
+from handlers.studio import backends as choice
+from handlers.studio import captions, source
+from handlers.studio import transcript as speech
+from handlers.studio.audio import RecordingError, listen
 from handlers.studio.enrichment import Enrichment, enrich
-from handlers.studio.refiner import Notes
+from handlers.studio.refiners.base import Notes
 from handlers.studio.routes import router
 from handlers.studio.settings import StudioSettings, settings
-from handlers.studio.sound import RecordingError, listen
-from handlers.studio.speech import Segment, Transcript
-from handlers.studio.transcriber import Memory, transcribe
+from handlers.studio.transcribers.base import Memory, transcribe
+from handlers.studio.transcript import Segment, Transcript
 from listener import App, ConfigError, Fail, Job, Retry, Snooze
 from listener.kit import storage
 from listener.kit.fetch import FetchError

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Response
 from pydantic import BaseModel, Field
 
+from handlers.studio.audio import RecordingError
 from handlers.studio.settings import settings
-from handlers.studio.sound import RecordingError
 from handlers.studio.source import own_key
 from listener import Caller, caller
-from listener.kit import storage_base, tables
+from listener.kit import tables
 from listener.kit.storage import BadKey
+from listener.kit.storage.base import check
 from listener.kit.tables import TablesError
-from listener.kit.tables_http import answered
+from listener.kit.tables.http import answered
 
 router = APIRouter(tags=["studio"])
 
@@ -67,7 +68,7 @@ async def new_job(new: NewJob, asking: Annotated[Caller, Depends(caller)], respo
         raise HTTPException(403, "A signed-in user begins jobs for nobody else; user_id is not yours.")
     try:
         key = own_key(new.supabase_file_id, user)
-        storage_base.check(settings().bucket, key)
+        check(settings().bucket, key)
     except (RecordingError, BadKey) as error:
         raise HTTPException(422, str(error)) from None
     row = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from handlers.studio.speech import Transcript, Word
+from handlers.studio.transcript import Transcript, Word
 
 STOP = 0.6  # seconds of silence that end a sentence, where nothing else tells
 COMMA = 0.35

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from handlers.studio.audio import RecordingError
 from handlers.studio.settings import settings
-from handlers.studio.sound import RecordingError
 from listener.kit import storage
 from listener.kit.fetch import TooLarge, fetch
 

@@ -14,10 +14,11 @@ import asyncpg
 import click
 
 from listener.config import Settings
+from listener.database.store import Store
+from listener.database.transport_postgres import PostgresTransport
+from listener.database.transport_rest import RestTransport
 from listener.errors import ConfigError, DatabaseError, DatabaseUnavailable, ListenerError
 from listener.log import reason_of
-from listener.store import Store
-from listener.transport import PostgresTransport, RestTransport
 
 P = ParamSpec("P")
 

@@ -11,12 +11,12 @@ import click
 import structlog
 
 from listener import log
-from listener import migrate as migrations
 from listener.app import App, load
 from listener.cli.common import session
 from listener.cli.run import LOOP, serve
 from listener.cli.schema import migrate_database
 from listener.config import Settings
+from listener.database import migrate as migrations
 from listener.embedded import Postgres
 
 LOOK_EVERY = 0.5  # seconds

@@ -11,7 +11,7 @@ from rich.text import Text
 from listener.cli import values
 from listener.cli.common import Database, NotFound, json_option, print_json, with_database
 from listener.cli.show import ago, brief, console, plain, span, state, table, whole
-from listener.overdue import explain
+from listener.web.overdue import explain
 
 STATES = ("waiting", "scheduled", "running", "broken", "completed", "failed", "cancelled")
 MANY = 10_000

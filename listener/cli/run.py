@@ -12,12 +12,12 @@ from listener import log
 from listener.app import App, load
 from listener.cli.common import database_option
 from listener.config import Settings
-from listener.connection import Connection
-from listener.engine import Engine
+from listener.engine.backend import Connection
+from listener.engine.engine import Engine
 from listener.errors import DatabaseUnavailable
 from listener.kit import fetch, ffmpeg, storage, tables
 from listener.kit.configured import configured_storage, configured_tables
-from listener.kit.storage_http import routes
+from listener.kit.storage.http import routes
 
 # A loop written in C: a job waits for a few of its turns before it starts.
 LOOP = {"use_uvloop": True}

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import anyio
 import click
 
-from listener import migrate as migrations
 from listener.cli import values
 from listener.cli.common import (
     Database,
@@ -23,6 +22,7 @@ from listener.cli.common import (
     with_database,
 )
 from listener.cli.show import console, count, plain
+from listener.database import migrate as migrations
 
 F = TypeVar("F", bound=Callable[..., Any])
 

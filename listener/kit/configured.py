@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from listener.config import Settings
+from listener.database.postgres import is_pooler
 from listener.errors import ConfigError
 from listener.kit.storage import LocalStorage, Storage
-from listener.kit.supabase_storage import SupabaseStorage
+from listener.kit.storage.supabase import SupabaseStorage
 from listener.kit.tables import Tables
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
-from listener.postgres import is_pooler
+from listener.kit.tables.postgres import PostgresTables
+from listener.kit.tables.rest import RestTables
 
 
 def configured_tables(settings: Settings, *, pooled: bool | None = None) -> Tables:
@@ -50,7 +50,7 @@ def _s3(settings: Settings, endpoint: str) -> Storage:
     if not settings.s3_access_key_id or not settings.s3_secret_access_key:
         raise ConfigError("S3_ENDPOINT is set; set S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, too.")
     try:
-        from listener.kit.s3_storage import S3Storage
+        from listener.kit.storage.s3 import S3Storage
     except ImportError:
         raise ConfigError("S3_ENDPOINT needs one more package: pip install 'supalistener[s3]'") from None
     secret = settings.s3_secret_access_key.get_secret_value()

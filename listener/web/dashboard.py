@@ -16,10 +16,10 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from listener.errors import DatabaseError
-from listener.overdue import command
 from listener.status import Status
 from listener.web.errors import Problem
 from listener.web.health import health_of
+from listener.web.overdue import command
 from listener.web.readings import Ask, Readings, Unanswered, sentence
 
 _PAGE = Path(__file__).parent / "static"

@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from listener.database.store import Store
 from listener.errors import DatabaseError, DatabaseUnavailable
-from listener.overdue import explain
 from listener.status import Status
-from listener.store import Store
 from listener.web.health import hung
+from listener.web.overdue import explain
 
 PATIENCE = 4.0
 """Seconds that the database gets for an answer; for `stuck`, which scans the tables of users, `LONG_PATIENCE`."""

@@ -11,9 +11,9 @@ from anyio.abc import TaskStatus
 from fastapi import APIRouter
 
 from listener.config import Settings
+from listener.database.store import Store
 from listener.metrics import Metrics
 from listener.status import Status
-from listener.store import Store
 from listener.web import dashboard, webhook
 from listener.web.app import create_app
 from listener.web.readings import Question

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from processes import Serve, serving
 
-from listener import migrate
+from listener.database import migrate
+from tests.support.processes import Serve, serving
 
 USER = "6f1c0000-0000-4000-8000-000000000001"
 

@@ -9,7 +9,7 @@ import random
 from handlers.briefs.model import TYPES
 from listener import App, Job, log
 from listener.config import Settings
-from listener.engine import Engine
+from listener.engine.engine import Engine
 
 app = App()
 

@@ -7,10 +7,10 @@ import json
 
 import asyncpg
 import pytest
-from conftest import Connect
-from engine.harness import until
 
-from listener import migrate
+from listener.database import migrate
+from tests.conftest import Connect
+from tests.support.harness import until
 
 from .conftest import USER, Briefs
 

@@ -12,9 +12,10 @@ import random
 import time
 
 import asyncpg
-from conftest import Connect
-from engine.harness import until
-from processes import Serve
+
+from tests.conftest import Connect
+from tests.support.harness import until
+from tests.support.processes import Serve
 
 from .conftest import Briefs
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
-from engine.harness import until
 from PIL import Image
 
 from handlers import briefs
 from handlers.briefs.step import BUCKET
 from listener.kit import ffmpeg, media
 from listener.testing import Stage, stage
+from tests.support.harness import until
 
 from .conftest import USER
 
@@ -323,7 +323,7 @@ async def test_a_generation_goes_on_behind_the_clip_that_is_there(scenery: Scene
 async def test_a_row_may_allow_fewer_attempts(scenery: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
     async with scenery() as made:
         # The storage is away for a while: this is tried again, unless no attempt is left.
-        monkeypatch.setattr("listener.kit.storage._current", None)
+        monkeypatch.setattr("listener.kit.storage.api._current", None)
         job = await made.job(
             "analysis", payload={"user_id": USER, "assets": [f"{USER}/a.mp4"]}, max_attempts=1
         )

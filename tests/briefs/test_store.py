@@ -10,21 +10,22 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from engine.harness import until
 from pydantic import AliasChoices
-from standin.stack import running
 
 from handlers import briefs as room
 from handlers.briefs import AsyncBriefs, BriefError, handler
 from handlers.briefs import Briefs as BlockingBriefs
 from handlers.briefs.settings import BriefSettings
-from listener import App, Job, migrate
+from listener import App, Job
+from listener.database import migrate
 from listener.errors import ConfigError
 from listener.kit import tables
 from listener.kit.tables import TablesUnavailable
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables.postgres import PostgresTables
+from listener.kit.tables.rest import RestTables
 from listener.testing import stage
+from tests.support.harness import until
+from tests.support.standin.stack import running
 
 from .conftest import USER, Briefs
 
@@ -105,7 +106,7 @@ def test_programs_without_an_event_loop(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", database)
-    monkeypatch.setattr(tables, "_current", None)
+    monkeypatch.setattr("listener.kit.tables.api._current", None)
     with BlockingBriefs() as store:
         with pytest.raises(BriefError, match="type: String should match"):
             store.create_job(type="no type")

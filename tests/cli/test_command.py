@@ -11,7 +11,7 @@ import click
 import pytest
 
 from listener.cli import COMMANDS, main
-from listener.migrate import script
+from listener.database.migrate import script
 from tests.cli.conftest import Listener, environment
 
 EVERY = [(name, about) for section in COMMANDS.values() for name, (_, about) in section.items()]

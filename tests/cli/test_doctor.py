@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from listener.kit import escape
+from listener.kit.sandbox import _selftest_main as escape
 from tests.cli.conftest import Listener, Sql, Worker
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from engine.harness import until
 
 from listener.cli.common import session
 from listener.errors import DatabaseUnavailable
 from tests.cli.conftest import THUMBS, Listener, Sql, environment
+from tests.support.harness import until
 
 HANDLER = """
 from listener.app import App

@@ -10,9 +10,9 @@ import pytest
 from listener.config import Settings
 from listener.errors import ConfigError
 from listener.kit.configured import configured_storage
-from listener.kit.s3_storage import S3Storage
 from listener.kit.storage import LocalStorage
-from listener.kit.supabase_storage import SupabaseStorage
+from listener.kit.storage.s3 import S3Storage
+from listener.kit.storage.supabase import SupabaseStorage
 
 SUPABASE = {"supabase_url": "https://abc.supabase.co", "supabase_service_key": "sb_secret_x"}
 S3 = {"s3_endpoint": "https://s3.example.com", "s3_access_key_id": "id", "s3_secret_access_key": "key"}
@@ -35,7 +35,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="STORAGE_DIR can't be written to"):
         configured_storage(Settings.load(storage_dir=tmp_path / "file"))
-    monkeypatch.delitem(sys.modules, "listener.kit.s3_storage")
+    monkeypatch.delitem(sys.modules, "listener.kit.storage.s3")
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(ConfigError, match=r"pip install 'supalistener\[s3\]'"):
         configured_storage(Settings.load(**S3))

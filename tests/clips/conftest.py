@@ -11,12 +11,12 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
-from engine.harness import until
 
 from handlers.clips import handler
 from handlers.clips.settings import settings
 from listener.kit import fetch, ffmpeg
 from listener.testing import Stage, stage
+from tests.support.harness import until
 
 from .provider import FalServer
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from conftest import Connect
-from engine.harness import until
 
 from handlers.clips import fal as adapter
 from handlers.clips import handler
 from listener.kit import storage
+from tests.conftest import Connect
+from tests.support.harness import until
 
 from .conftest import KEY, Open
 from .provider import COMPLETED, CUT, IN_PROGRESS, IN_QUEUE, Answer, FalServer

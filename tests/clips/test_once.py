@@ -8,10 +8,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from engine.harness import until
-from processes import Serve, serving
 
-from listener import migrate
+from listener.database import migrate
+from tests.support.harness import until
+from tests.support.processes import Serve, serving
 
 from .conftest import KEY, PRESETS
 from .provider import IN_PROGRESS, FalServer

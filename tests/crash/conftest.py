@@ -7,8 +7,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from engine.harness import Table, until
-from processes import Serve, serving
+
+from tests.support.harness import Table, until
+from tests.support.processes import Serve, serving
 
 QUICK = {"LEASE": "1.2", "HEARTBEAT": "0.3", "SHUTDOWN_GRACE": "0.2", "LOG_LEVEL": "info"}
 

@@ -6,7 +6,7 @@ import asyncio
 
 from listener import log
 from listener.config import Settings
-from listener.engine import Engine
+from listener.engine.engine import Engine
 
 from .app import app
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from engine.harness import Table
-from processes import Serve
+
+from tests.support.harness import Table
+from tests.support.processes import Serve
 
 from .conftest import Marks
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from engine.harness import Table, until
-from processes import Serve
+
+from tests.support.harness import Table, until
+from tests.support.processes import Serve
 
 from .conftest import Marks
 

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import anyio.from_thread
 import asyncpg
-from service.conftest import OURS, STANDIN
-from standin import realtime
-from standin.stack import Stack, running
 
 from listener.embedded import Postgres
+from tests.service.conftest import OURS, STANDIN
+from tests.support.standin import realtime
+from tests.support.standin.stack import Stack, running
 
 
 @contextmanager

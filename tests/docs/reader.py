@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from standin.stack import Stack
+from tests.support.standin.stack import Stack
 
 from .pages import ROOT, Block
 

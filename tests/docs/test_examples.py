@@ -13,7 +13,7 @@ from PIL import Image
 
 from examples.thumbnails import app
 from listener.config import Settings
-from listener.engine import Engine
+from listener.engine.engine import Engine
 from listener.kit import ffmpeg, storage
 
 from .pages import ROOT

@@ -8,8 +8,7 @@ import asyncpg
 import pytest
 
 from listener.embedded import Postgres
-
-from .harness import Table
+from tests.support.harness import Table
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,13 @@ import anyio
 import asyncpg
 import pytest
 
-from listener import DatabaseUnavailable, Job, engine, migrate
+from listener import DatabaseUnavailable, Job
+from listener.database import migrate
+from listener.database.transport_postgres import PostgresTransport
 from listener.embedded import Postgres, bindirs
-from listener.transport import PostgresTransport
-
-from .harness import Switch, Table, app_of, serving, until
-from .proxy import between
+from listener.engine import engine
+from tests.support.harness import Switch, Table, app_of, serving, until
+from tests.support.proxy import between
 
 
 async def test_a_claim_whose_answer_was_lost_is_given_back_uncounted(jobs: Table, database: str) -> None:
@@ -304,7 +305,7 @@ async def test_a_full_queue_of_notifications_is_healed(
 ) -> None:
     if own_postgres.version < 17:
         return
-    monkeypatch.setattr("listener.source.postgres.PROBE_EVERY", 0.3)
+    monkeypatch.setattr("listener.events.postgres.PROBE_EVERY", 0.3)
     jobs = await own_jobs(own_postgres)
     switch = Switch()
     switch.go.set()

@@ -10,8 +10,7 @@ import asyncpg
 import pytest
 
 from listener import App, Job
-
-from .harness import Switch, Table, app_of, serving, until
+from tests.support.harness import Switch, Table, app_of, serving, until
 
 
 async def running(jobs: Table) -> int:

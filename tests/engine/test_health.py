@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from listener import App, Job, watchdog
-
-from .harness import Switch, Table, app_of, serving, until
+from listener import App, Job
+from listener.engine import watchdog
+from tests.support.harness import Switch, Table, app_of, serving, until
 
 
 async def test_a_healthy_service_says_so(jobs: Table, database: str) -> None:

@@ -12,8 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from listener import DatabaseError, Fail, Job, LeaseLost
-
-from .harness import Switch, Table, app_of, serving, until
+from tests.support.harness import Switch, Table, app_of, serving, until
 
 
 async def test_progress_is_coalesced_but_the_last_value_is_written(jobs: Table, database: str) -> None:

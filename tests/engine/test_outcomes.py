@@ -18,9 +18,8 @@ import pytest
 
 from listener import App, ConfigError, Fail, Job, Retry, Snooze
 from listener.config import Settings
-from listener.engine import Engine
-
-from .harness import Table, app_of, serving, until
+from listener.engine.engine import Engine
+from tests.support.harness import Table, app_of, serving, until
 
 
 async def end(jobs: Table, database: str, function: Any, **options: Any) -> Any:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from listener.source import postgres as source
-
-from .harness import Switch, Table, serving, until
-from .proxy import between
+from listener.events import postgres as source
+from tests.support.harness import Switch, Table, serving, until
+from tests.support.proxy import between
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +89,7 @@ async def test_sessions_that_the_server_ends_are_made_anew_at_once(
 async def test_a_job_that_no_event_announced_is_found_by_a_sweep_and_counted(
     jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("listener.dispatcher.MISSED_AFTER", 0.0)
+    monkeypatch.setattr("listener.engine.dispatcher.MISSED_AFTER", 0.0)
     await jobs.attach(wake="none")
     switch = Switch()
     switch.go.set()

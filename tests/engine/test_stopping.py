@@ -8,9 +8,9 @@ import time
 import anyio
 import pytest
 
-from listener import Job, LeaseLost, engine
-
-from .harness import Switch, Table, app_of, serving, until
+from listener import Job, LeaseLost
+from listener.engine import engine
+from tests.support.harness import Switch, Table, app_of, serving, until
 
 
 async def test_a_handler_that_takes_too_long_is_stopped_and_retried(jobs: Table, database: str) -> None:

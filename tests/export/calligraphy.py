@@ -14,7 +14,7 @@ from handlers.export.model import Curve, Film, Key, Placement, Style, Text
 
 FILM = Film(400, 200, Fraction(30), Fraction(1), (0, 0, 0), (), ())
 PLAIN = Style("DejaVu Sans", 20)
-FONTS = Path(text.__file__).parent.parent / "fonts"
+FONTS = Path(text.__file__).parent / "fonts"
 LARGE = replace(PLAIN, size=40)
 Box = tuple[int, int, int, int]
 

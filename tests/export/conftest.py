@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from handlers.export import Rendered, opencut
-from handlers.export.graph import Source
-from handlers.export.render import render
+from handlers.export.graph.compiler import Source
+from handlers.export.render.renderer import render
 from listener.kit import media
 
 from . import media_maker

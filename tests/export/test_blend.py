@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.encoding import Output
-from handlers.export.inputs import Source
+from handlers.export.graph.encoding import Output
+from handlers.export.graph.inputs import Source
 from handlers.export.model import Blend, Film, Picture, Placement
-from handlers.export.render import render
+from handlers.export.render.renderer import render
 from listener.kit import media
 
 from . import media_maker

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 
-from handlers.export import document, settings
-from handlers.export.document import LONG, load
+from handlers.export import settings
+from handlers.export.intake import document
+from handlers.export.intake.document import LONG, load
 from handlers.export.model import FilmError
 
 # Answers by how many megabytes reading a timeline made the process larger.
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from handlers.export.document import load
+from handlers.export.intake.document import load
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 1024**2)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph import arguments
-from handlers.export.inputs import Source
+from handlers.export.graph.compiler import arguments
+from handlers.export.graph.inputs import Source
 from handlers.export.model import Film, FilmError, Picture, Sound, Style, Text
 from handlers.export.text import Raster
 from listener.kit.ffmpeg import input_options

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 from handlers.export import handler, outcomes
-from handlers.export.render import RenderError
+from handlers.export.render.renderer import RenderError
 from handlers.export.sample import make_sample
 from listener import Fail, Job, Retry, Snooze
+from listener.database.model import Delivery
 from listener.kit import media, storage
 from listener.kit.fetch import FetchError
 from listener.kit.ffmpeg import FfmpegError
-from listener.model import Delivery
 
 from .builder import Json, text, timeline, track
 from .builder import media as clip

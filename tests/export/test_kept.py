@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.kept import kept_folder, remove_old
+from handlers.export.render.resume_folder import kept_folder, remove_old
 from listener import Fail
 
 

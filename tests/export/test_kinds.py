@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.inputs import Source
+from handlers.export.graph.inputs import Source
 from handlers.export.model import Film, Picture, Sound
-from handlers.export.render import render
+from handlers.export.render.renderer import render
 from listener.kit import ffmpeg, media
 
 from . import media_maker

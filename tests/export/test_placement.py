@@ -11,10 +11,10 @@ import anyio
 import pytest
 from PIL import Image
 
-from handlers.export.encoding import Output
-from handlers.export.inputs import Source
+from handlers.export.graph.encoding import Output
+from handlers.export.graph.inputs import Source
 from handlers.export.model import Curve, Film, Key, Picture, Placement
-from handlers.export.render import Rendered, render
+from handlers.export.render.renderer import Rendered, render
 from listener.kit import media
 
 from . import media_maker

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
 
 STORAGE = """

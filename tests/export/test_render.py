@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from handlers.export import opencut
-from handlers.export.inputs import Source
-from handlers.export.render import render
+from handlers.export.graph.inputs import Source
+from handlers.export.render.renderer import render
 from listener.kit import media as kit_media
 
 from .builder import media, text, timeline, track

@@ -13,10 +13,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from engine.harness import until
 
-from listener import migrate
+from listener.database import migrate
 from listener.kit import ffmpeg, storage
+from tests.support.harness import until
 
 from .builder import Json, media, timeline, track
 from .viewer import colour, look, near

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export import settings, sources
+from handlers.export import settings
+from handlers.export.intake import sources
 from handlers.export.model import Film, FilmError
 from handlers.export.opencut import MediaItem
 from handlers.export.settings import ExportSettings, check_elements, check_film

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from handlers.export.graph.composition import Composition, Overlay, Shot, compose
+from handlers.export.graph.geometry import plain
 from handlers.export.model import Curve, Film, Key, Picture, Placement, Style, Text
-from handlers.export.place import plain
-from handlers.export.shots import Composition, Overlay, Shot, compose
 
 
 def picture(name: str, first: int, end: int) -> Picture:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph import composed
-from handlers.export.inputs import Source
+from handlers.export.graph.compiler import composed
+from handlers.export.graph.inputs import Source
 from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound
-from handlers.export.render import render
-from handlers.export.slices import divide
+from handlers.export.render.renderer import render
+from handlers.export.render.segments import divide
 from listener.kit import media
 
 from .test_graph import image, video

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from handlers.export.intake.sources import BUCKET, collect
 from handlers.export.model import FilmError
 from handlers.export.opencut import MediaItem
-from handlers.export.sources import BUCKET, collect
 from listener.kit import storage
 from listener.kit.fetch import FetchError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.inputs import Source
+from handlers.export.graph.inputs import Source
 from handlers.export.model import Curve, Film, Key, Picture, Sound
-from handlers.export.render import Rendered, render
+from handlers.export.render.renderer import Rendered, render
 from listener.kit import media
 
 from .media_maker import tone

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from handlers.export import typeface
-from handlers.export.text import ink as ink_of
-from handlers.export.text.ink import Area
+from handlers.export.text import glyphs as ink_of
+from handlers.export.text import typeface
+from handlers.export.text.glyphs import Area
 from handlers.export.text.layout import Glyph
 
 from .calligraphy import LARGE, PLAIN, alike, drawn, ink, inked, plainly, raster, title, width

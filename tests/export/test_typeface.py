@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import uharfbuzz as hb
 
-from handlers.export import families, typeface
+from handlers.export.text import families, typeface
 
 from .calligraphy import FONTS, PLAIN, raster, replace, title
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from handlers.export.intake.animated_webp import unfold
 from handlers.export.model import FilmError
-from handlers.export.unfold import unfold
 from listener.kit import media
 
 

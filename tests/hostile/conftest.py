@@ -12,8 +12,9 @@ import pytest
 
 from handlers.export import handler, settings
 from listener import Fail, Job
-from listener.kit import confinement, media, storage
-from listener.model import Delivery
+from listener.database.model import Delivery
+from listener.kit import media, storage
+from listener.kit.sandbox import policy as confinement
 
 from . import corpus
 from .observer import Observer, observe

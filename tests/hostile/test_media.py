@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from listener.kit import ffmpeg, media
-from listener.kit.confinement import Confinement
 from listener.kit.ffmpeg import FfmpegError
 from listener.kit.media import MediaError
+from listener.kit.sandbox.policy import Confinement
 
 from . import corpus
 from .conftest import USER, Export

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from listener.kit.confinement import PYTHON, SYSTEM
+from listener.kit.sandbox.policy import PYTHON, SYSTEM
 
 from . import corpus
 from .conftest import JOB, USER

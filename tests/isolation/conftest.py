@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from store.table import Table
 
-from listener.store import Store
+from listener.database.store import Store
+from tests.support.table import Table
 
 
 @pytest.fixture

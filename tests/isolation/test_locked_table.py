@@ -7,8 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from conftest import Connect
-from store.table import WORDS, Table, named
+
+from tests.conftest import Connect
+from tests.support.table import WORDS, Table, named
 
 MOST = 2.0  # seconds that a call may take: much less than its timeout, however many jobs the table has
 

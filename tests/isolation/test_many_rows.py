@@ -7,10 +7,10 @@ import json
 import time
 
 import pytest
-from conftest import Connect
-from store.table import Table, named, waits_or_ends
 
 from listener.errors import DatabaseError
+from tests.conftest import Connect
+from tests.support.table import Table, named, waits_or_ends
 
 from .verbs import BUDGET
 

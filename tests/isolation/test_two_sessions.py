@@ -11,8 +11,9 @@ from string import Template
 
 import asyncpg
 import pytest
-from conftest import Connect
-from store.table import Table, waits_or_ends
+
+from tests.conftest import Connect
+from tests.support.table import Table, waits_or_ends
 
 from .verbs import (
     ACTIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Template
 
-from store.table import Table
+from tests.support.table import Table
 
 End = tuple[
     str | None, str | None

@@ -17,16 +17,16 @@ import httpx
 import pytest
 import uvicorn
 from moto.server import ThreadedMotoServer
-from standin.stack import Stack, running
-from standin.storage import SCHEMA
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
 from listener.kit import ffmpeg
-from listener.kit.s3_storage import S3Storage
 from listener.kit.storage import LocalStorage, Storage
-from listener.kit.storage_http import routes
-from listener.kit.supabase_storage import SupabaseStorage
+from listener.kit.storage.http import routes
+from listener.kit.storage.s3 import S3Storage
+from listener.kit.storage.supabase import SupabaseStorage
+from tests.support.standin.stack import Stack, running
+from tests.support.standin.storage import SCHEMA
 
 SOURCES = {
     "film.mp4": "-f lavfi -i testsrc2=s=320x240:r=30:d=3 -f lavfi -i sine=d=3 -pix_fmt yuv420p"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from listener.kit.blocking import Blocking
+from listener.kit.sync import Blocking
 
 
 async def add(a: int, *, b: int = 1) -> int:

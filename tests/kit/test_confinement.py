@@ -12,9 +12,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from listener.kit import escape, ffmpeg
-from listener.kit.confinement import Confinement
+from listener.kit import ffmpeg
 from listener.kit.ffmpeg import FfmpegError
+from listener.kit.sandbox import _selftest_main as escape
+from listener.kit.sandbox.policy import Confinement
 
 from .conftest import copy, names
 

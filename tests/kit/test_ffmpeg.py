@@ -141,7 +141,7 @@ async def test_cancellation_leaves_no_process() -> None:
 
 
 async def test_a_stopped_ffmpeg_can_be_cancelled_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("listener.kit.process.GRACE", 0.2)
+    monkeypatch.setattr("listener.kit.sandbox.process.GRACE", 0.2)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ffmpeg.run, ENDLESS)
         child = await started()
@@ -170,7 +170,7 @@ async def test_a_playable_but_truncated_film_does_not_count(tmp_path: Path, numb
 
 
 async def test_a_run_that_needs_too_much_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ffmpeg, "_memory", ffmpeg.MEMORY)
+    monkeypatch.setattr("listener.kit.ffmpeg.api._memory", ffmpeg.MEMORY)
     ffmpeg.limit_memory(256 * 1024**2)
     huge = ["-f", "lavfi", "-i", "color=s=640x360:d=3", "-vf", "scale=16000:8000", "-f", "null", "-"]
     with pytest.raises(FfmpegError, match=r"more memory than the 256 MB .* \(FFMPEG_MEMORY_MB\)") as caught:
@@ -188,7 +188,7 @@ async def test_a_file_that_grows_too_large_is_given_up(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_takes_too_much_processor_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ffmpeg, "CPU_SECONDS", 1)
+    monkeypatch.setattr("listener.kit.ffmpeg.api.CPU_SECONDS", 1)
     endless = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25", "-f", "null", "-"]
     with pytest.raises(FfmpegError, match="more processor time than allowed") as caught:
         await ffmpeg.run(endless)

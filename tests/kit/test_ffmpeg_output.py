@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from listener.kit.ffmpeg_output import Progress, ProgressReader, scrub, telling
+from listener.kit.ffmpeg.output import Progress, ProgressReader, scrub, telling
 
 FIRST_OF_9 = (
     b"frame=0\nfps=0.00\nout_time_us=N/A\nout_time_ms=N/A\nout_time=N/A\nspeed=N/A\nprogress=continue\n"

@@ -15,8 +15,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from listener.kit import media, reader
+from listener.kit import media
 from listener.kit.media import Audio, Media, MediaError, Video
+from listener.kit.media import probe_process as reader
 
 from .conftest import copy, make, until
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from listener.kit.s3_storage import S3Storage
 from listener.kit.storage import Refused, StorageError
+from listener.kit.storage.s3 import S3Storage
 
 from .conftest import names
 

@@ -168,7 +168,7 @@ async def test_big_objects_stream(files: Storage, folder: Path) -> None:
 async def test_handlers_use_the_chosen_storage(
     files: Storage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_current", None)
+    monkeypatch.setattr("listener.kit.storage.api._current", None)
     with pytest.raises(StorageError, match="No storage is configured"):
         storage.current()
     storage.use(files)
@@ -201,7 +201,7 @@ def film(folder: Path) -> Path:
 
 @pytest.fixture
 async def chosen(files: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    monkeypatch.setattr(storage, "_current", files)
+    monkeypatch.setattr("listener.kit.storage.api._current", files)
     return files
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
-from standin.stack import Stack
-from standin.storage_shelf import Shelf
 
 from listener.errors import ConfigError
-from listener.kit import storage, supabase_storage
+from listener.kit import storage
 from listener.kit.storage import BadKey, ObjectNotFound, Refused, StorageError, TooLarge
-from listener.kit.supabase_storage import SupabaseStorage
+from listener.kit.storage import supabase as supabase_storage
+from listener.kit.storage.supabase import SupabaseStorage
+from tests.support.standin.stack import Stack
+from tests.support.standin.storage_shelf import Shelf
 
 from .conftest import names, until
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from standin.stack import running
 
 from listener.kit import tables
-from listener.kit.blocking import Blocking
+from listener.kit.sync import Blocking
 from listener.kit.tables import Tables, TablesError, TablesUnavailable
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables.postgres import PostgresTables
+from listener.kit.tables.rest import RestTables
+from tests.support.standin.stack import running
 
 ANNE, BOB = (str(uuid.UUID(int=n)) for n in (1, 2))
 
@@ -275,7 +275,7 @@ async def test_they_serve_every_event_loop(both: Tables) -> None:
 
 
 async def test_none_are_there_until_they_are_chosen(both: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "_current", None)
+    monkeypatch.setattr("listener.kit.tables.api._current", None)
     with pytest.raises(TablesError, match="set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_KEY"):
         tables.current()
     tables.use(both)

@@ -13,16 +13,16 @@ import anyio
 import asyncpg
 import httpx
 import pytest
-from engine.harness import until
 from fastapi import HTTPException
 
 from handlers import operations
 from handlers.operations import AsyncOperationStore, handler
-from handlers.operations.news import PostgresNews
+from handlers.operations.notifier import PostgresNews
 from listener import App, Caller, Fail, Job, Snooze
 from listener.kit import tables
-from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables.postgres import PostgresTables
 from listener.testing import Stage, stage
+from tests.support.harness import until
 
 DRAWING = """
 select listener.attach(

@@ -10,11 +10,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import structlog.testing
-from engine.harness import until
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from standin import realtime
-from standin.stack import running
 
 from handlers.operations import (
     AsyncOperationStore,
@@ -24,11 +21,14 @@ from handlers.operations import (
     OperationStore,
 )
 from handlers.operations.memory import Memory
-from handlers.operations.news import PostgresNews, RealtimeNews
-from listener import migrate
+from handlers.operations.notifier import PostgresNews, RealtimeNews
+from listener.database import migrate
 from listener.embedded import Postgres
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables.postgres import PostgresTables
+from listener.kit.tables.rest import RestTables
+from tests.support.harness import until
+from tests.support.standin import realtime
+from tests.support.standin.stack import running
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from pathlib import Path
 import anyio
 import asyncpg
 import pytest
-from standin.stack import running
 
 from handlers.projects import AsyncProjects
-from listener import migrate
+from listener.database import migrate
 from listener.kit import ffmpeg
 from listener.kit.storage import LocalStorage
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables.postgres import PostgresTables
+from listener.kit.tables.rest import RestTables
+from tests.support.standin.stack import running
 
 
 @pytest.fixture(scope="session")

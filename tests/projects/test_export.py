@@ -12,12 +12,12 @@ import anyio
 import asyncpg
 import httpx
 import pytest
-from engine.harness import until
 
 from handlers.projects import AsyncProjects, handler
 from listener.kit import ffmpeg, storage, tables
 from listener.kit import media as kit_media
 from listener.testing import Stage, stage
+from tests.support.harness import until
 
 
 @dataclass

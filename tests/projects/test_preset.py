@@ -7,9 +7,9 @@ from pathlib import Path
 import asyncpg
 
 from handlers.projects import AsyncProjects
-from listener import migrate
+from listener.database import migrate
 from listener.kit.storage import LocalStorage
-from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables.postgres import PostgresTables
 
 OLDER = """
 create table projects (

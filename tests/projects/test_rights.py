@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from standin import storage
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
+from tests.support.standin import storage
 
 Acting = Callable[[str | None], AbstractAsyncContextManager[asyncpg.Connection]]
 

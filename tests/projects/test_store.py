@@ -13,7 +13,7 @@ import handlers.projects
 from handlers.projects import AsyncProjects, ProjectError, ProjectNotFound
 from listener.kit.storage import LocalStorage
 from listener.kit.tables import TablesError
-from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables.postgres import PostgresTables
 
 
 async def test_a_project_is_loaded_as_it_was_saved(projects: AsyncProjects) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import asyncpg
 import pytest
 import structlog.testing
-from engine.harness import until
 
 from handlers.projects import AsyncProjects, ProjectSync
 from listener.kit.tables import TablesError
-from listener.kit.tables_postgres import PostgresTables
+from listener.kit.tables.postgres import PostgresTables
+from tests.support.harness import until
 
 
 class Clock:

@@ -23,12 +23,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from standin.stack import Stack
-from store.table import Table, named
 
-from listener.model import Delivery
-from listener.store import Store
-from listener.transport import PostgresTransport, RestTransport, Transport
+from listener.database.model import Delivery
+from listener.database.store import Store
+from listener.database.transport import Transport
+from listener.database.transport_postgres import PostgresTransport
+from listener.database.transport_rest import RestTransport
+from tests.support.standin.stack import Stack
+from tests.support.table import Table, named
 
 MAX_ATTEMPTS = 3
 FINAL = {"completed", "failed", "cancelled"}

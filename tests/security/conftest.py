@@ -11,12 +11,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
 
 from .project import Project
 
-STANDIN = Path(__file__).parents[1] / "standin"
+STANDIN = Path(__file__).parents[1] / "support/standin"
 
 # What plays Supabase's role `postgres`, and its own programs. On Supabase, supautils lets `postgres` make policies on
 # the tables of storage, which it does not own.

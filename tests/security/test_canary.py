@@ -16,9 +16,9 @@ import asyncpg
 import httpx
 import psutil
 import pytest
-from engine.harness import Table, until
 
 from listener.embedded import Postgres
+from tests.support.harness import Table, until
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["fail", "retry", "long", "raise", "film"]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from listener import migrate
 from listener.cli import main
+from listener.database import migrate
 
 from .project import Project
 

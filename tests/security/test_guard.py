@@ -9,9 +9,9 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from standin.stack import running
 
-from listener import migrate
+from listener.database import migrate
+from tests.support.standin.stack import running
 
 from .project import Project
 

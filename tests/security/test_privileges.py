@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from listener import migrate
+from listener.database import migrate
 
 from .project import Project
 

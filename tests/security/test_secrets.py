@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from listener.config import Settings
+from listener.jsonable import bounded
 from listener.log import redact
-from listener.text import bounded
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from listener import migrate
 from listener.config import Settings
+from listener.database import migrate
 from listener.web import webhook
 
 from .project import Project

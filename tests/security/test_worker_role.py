@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from engine.harness import Table, app_of, serving, until
 
-from listener import Job, Retry, migrate
+from listener import Job, Retry
+from listener.database import migrate
+from listener.database.store import Store
 from listener.metrics import FencedOp
-from listener.store import Store
+from tests.support.harness import Table, app_of, serving, until
 
 from .project import Project
 

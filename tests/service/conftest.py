@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import pytest
-from standin import realtime
-from standin.stack import Stack, running
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
+from tests.support.standin import realtime
+from tests.support.standin.stack import Stack, running
 
-STANDIN = Path(__file__).parents[1] / "standin"
+STANDIN = Path(__file__).parents[1] / "support/standin"
 PRESETS = ("export_jobs", "export_jobs_guard", "realtime_progress")
 
 # `app` plays Supabase's role `postgres`, which supautils lets make policies on the tables of storage.

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from standin.stack import Stack
+from tests.support.standin.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 

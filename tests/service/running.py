@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from engine.harness import QUICK, Service
 
 from listener import App
 from listener.config import Settings
-from listener.engine import Engine
+from listener.engine.engine import Engine
+from tests.support.harness import QUICK, Service
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ import json
 import asyncpg
 import pytest
 from click.testing import CliRunner
-from engine.harness import Table
-from standin.stack import Stack
 
 from listener.cli import main
+from tests.support.harness import Table
+from tests.support.standin.stack import Stack
 
 
 async def test_commands_work_over_the_rest_api(

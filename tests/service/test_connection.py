@@ -9,18 +9,18 @@ from typing import Any
 
 import asyncpg
 import pytest
-from engine.harness import Table, app_of, until
-from engine.proxy import between
-from standin.pooler import pooling
-from standin.stack import Stack
 from structlog.testing import capture_logs
 
 from listener import Job
 from listener.config import Settings
-from listener.connection import Connection
-from listener.engine import Engine
+from listener.engine.backend import Connection
+from listener.engine.engine import Engine
 from listener.errors import ConfigError, DatabaseUnavailable
 from listener.metrics import Metrics
+from tests.support.harness import Table, app_of, until
+from tests.support.proxy import between
+from tests.support.standin.pooler import pooling
+from tests.support.standin.stack import Stack
 
 from .running import serving
 
@@ -28,7 +28,7 @@ from .running import serving
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A notification is given up soon."""
-    monkeypatch.setattr("listener.connection.PATIENCE", 0.3)
+    monkeypatch.setattr("listener.engine.backend.PATIENCE", 0.3)
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ async def test_behind_a_transaction_pooler_alone_jobs_are_swept(project_url: str
 
 
 async def test_supabases_own_pooler_is_known_by_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("listener.connection.notification_time")
+    monkeypatch.delattr("listener.engine.backend.notification_time")
     url = "postgresql://postgres.abc:x@aws-0-eu-central-1.pooler.supabase.com:6543/postgres"
     async with opened(database_url=url) as (connection, _):
         assert connection.pooled

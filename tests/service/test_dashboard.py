@@ -10,8 +10,6 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
-from browser import chromium_at
-from engine.harness import Table, app_of
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -19,6 +17,8 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from listener import Fail, Job
+from tests.support.browser import chromium_at
+from tests.support.harness import Table, app_of
 
 from .running import serving
 

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 from click.testing import CliRunner
-from standin.pooler import pooling
-from standin.stack import Stack
 
 from listener.cli import main
+from tests.support.standin.pooler import pooling
+from tests.support.standin.stack import Stack
 
 # check -> (level, text, mend)
 Report = dict[str, tuple[str, str, str | None]]

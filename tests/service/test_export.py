@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from engine.harness import until
-from export.builder import media, timeline, track
 from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
-from standin.stack import Stack
 
 from listener.kit import ffmpeg
 from listener.kit import media as probe
+from tests.export.builder import media, timeline, track
+from tests.support.harness import until
+from tests.support.standin.stack import Stack
 
 from .process import Process
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from browser import chromium_at
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
-from standin.stack import Stack
+
+from tests.support.browser import chromium_at
+from tests.support.standin.stack import Stack
 
 from .process import ROOT, Process
 

@@ -16,16 +16,17 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
-from engine.harness import Service, Table, app_of, until
-from engine.proxy import Proxy, between
-from standin.pooler import pooling
-from standin.stack import Stack, running
 
 from listener import Job
 from listener.backoff import delays
+from listener.database.transport_postgres import PostgresTransport
+from listener.database.transport_rest import RestTransport
 from listener.embedded import Postgres
-from listener.source import realtime, realtime_connection
-from listener.transport import PostgresTransport, RestTransport
+from listener.events import realtime, realtime_connection
+from tests.support.harness import Service, Table, app_of, until
+from tests.support.proxy import Proxy, between
+from tests.support.standin.pooler import pooling
+from tests.support.standin.stack import Stack, running
 
 from .conftest import copied
 from .running import serving
@@ -188,18 +189,18 @@ async def endure(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever waits for an answer gives it up soon."""
-    monkeypatch.setattr("listener.connection.PATIENCE", 0.3)
-    monkeypatch.setattr("listener.dispatcher.MISSED_AFTER", 0.3)
-    monkeypatch.setattr("listener.dispatcher.delays", lambda: delays(0.05, most=0.2))
-    for source in ("listener.source.postgres", "listener.source.realtime"):
+    monkeypatch.setattr("listener.engine.backend.PATIENCE", 0.3)
+    monkeypatch.setattr("listener.engine.dispatcher.MISSED_AFTER", 0.3)
+    monkeypatch.setattr("listener.engine.dispatcher.delays", lambda: delays(0.05, most=0.2))
+    for source in ("listener.events.postgres", "listener.events.realtime"):
         monkeypatch.setattr(f"{source}.delays", lambda: delays(0.05, most=0.2))
     for name, seconds in (("PROBE_EVERY", 0.2), ("PROBE_TIMEOUT", 0.4), ("CONNECT_TIMEOUT", 0.6)):
-        monkeypatch.setattr(f"listener.source.postgres.{name}", seconds)
+        monkeypatch.setattr(f"listener.events.postgres.{name}", seconds)
     monkeypatch.setattr(realtime_connection, "PROBE_EVERY", 0.2)
     monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", 0.5)
     monkeypatch.setattr(realtime, "LOOK_AGAIN", 0.5)
     for transport in (PostgresTransport, RestTransport):
-        monkeypatch.setattr(f"listener.connection.{transport.__name__}", partial(transport, timeout=0.8))
+        monkeypatch.setattr(f"listener.engine.backend.{transport.__name__}", partial(transport, timeout=0.8))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from conftest import Connect
-from store.table import Table
 
-from listener import migrate
+from listener.database import migrate
+from listener.database.store import Store
+from listener.database.transport_postgres import PostgresTransport
 from listener.errors import SchemaError
-from listener.store import Store
-from listener.transport import PostgresTransport
+from tests.conftest import Connect
+from tests.support.table import Table
 
 
 async def migrate_once(url: str) -> list[str]:

@@ -10,11 +10,11 @@ import json
 
 import asyncpg
 import pytest
-from conftest import Connect
-from store.table import Table, named
 
-from listener.model import Delivery
-from listener.store import Store
+from listener.database.model import Delivery
+from listener.database.store import Store
+from tests.conftest import Connect
+from tests.support.table import Table, named
 
 MANY = 50_000
 BATCH = 20

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from store.table import Table
+
+from tests.support.table import Table
 
 
 async def test_nobody_but_the_owner_may_call_a_function(db: asyncpg.Connection, jobs: Table) -> None:

@@ -5,13 +5,14 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from standin.stack import running
 
+from listener.database.store import Store
+from listener.database.transport import Transport
+from listener.database.transport_postgres import PostgresTransport
+from listener.database.transport_rest import RestTransport
 from listener.embedded import Postgres
-from listener.store import Store
-from listener.transport import PostgresTransport, RestTransport, Transport
-
-from .table import Table
+from tests.support.standin.stack import running
+from tests.support.table import Table
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

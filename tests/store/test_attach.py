@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from conftest import Connect
 
+from listener.database.store import Store
 from listener.errors import DatabaseError
-from listener.store import Store
-
-from .table import COLUMNS, WORDS, Table, waits_or_ends
+from tests.conftest import Connect
+from tests.support.table import COLUMNS, WORDS, Table, waits_or_ends
 
 SHAPE = """
 with t as (select 'jobs'::regclass as oid)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from listener.database.store import Store
 from listener.errors import DatabaseError
-from listener.store import Store
-
-from .table import Table, named, settle
+from tests.support.table import Table, named, settle
 
 VERBS: dict[str, dict[str, object]] = {
     "complete": {"columns": {"url": "stale"}},

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from listener.store import Store
-
-from .table import Table, settle
+from listener.database.store import Store
+from tests.support.table import Table, settle
 
 STAGED = {"stages": ["processing", "enriching"]}
 

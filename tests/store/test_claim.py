@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from conftest import Connect
 
-from listener.store import Store
-
-from .table import WORDS, Table, waits_or_ends
+from listener.database.store import Store
+from tests.conftest import Connect
+from tests.support.table import WORDS, Table, waits_or_ends
 
 
 async def test_high_priorities_come_first_then_the_oldest(jobs: Table) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from .table import Table
+from tests.support.table import Table
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import asyncio
 
 import asyncpg
 
-from .table import Table
+from tests.support.table import Table
 
 
 async def age_claims(db: asyncpg.Connection, seconds: int) -> None:

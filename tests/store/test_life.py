@@ -10,9 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from listener.store import Store
-
-from .table import KEYS, Table
+from listener.database.store import Store
+from tests.support.table import KEYS, Table
 
 SHAPES = list(product(KEYS, ["timestamptz", "bigint"]))
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
+from listener.database.store import Store
 from listener.errors import DatabaseError
-from listener.store import Store
-
-from .table import KEYS, Table, settle
+from tests.support.table import KEYS, Table, settle
 
 
 def keys(jobs: list[dict[str, Any]]) -> list[str]:

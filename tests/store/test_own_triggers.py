@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from .table import WORDS, Table
+from tests.support.table import WORDS, Table
 
 
 async def let(db: asyncpg.Connection, when: str, does: str) -> None:

@@ -6,12 +6,11 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from conftest import Connect
 
+from listener.database.store import Store
 from listener.errors import DatabaseError
-from listener.store import Store
-
-from .table import COLUMNS, WORDS, Table, settle
+from tests.conftest import Connect
+from tests.support.table import COLUMNS, WORDS, Table, settle
 
 
 async def test_adoption_resumes_at_the_stage_that_the_row_shows(db: asyncpg.Connection, store: Store) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from listener.store import Store
-
-from .table import Table, named, settle
+from listener.database.store import Store
+from tests.support.table import Table, named, settle
 
 # The user's trigger lets nobody touch the poisoned row, unless the session says so.
 POISON = """

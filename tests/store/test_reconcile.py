@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from listener.store import Store
-
-from .table import WORDS, Table
+from listener.database.store import Store
+from tests.support.table import WORDS, Table
 
 
 async def found(store: Store) -> list[tuple[dict[str, int], str | None]]:

@@ -7,10 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from listener.database.store import Store
 from listener.errors import DatabaseError
-from listener.store import Store
-
-from .table import WORDS
+from tests.support.table import WORDS
 
 PLAIN = "create table t (id int primary key, status text)"
 

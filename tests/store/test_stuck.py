@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from listener.store import Store
-
-from .table import Table
+from listener.database.store import Store
+from tests.support.table import Table
 
 SOON = timedelta(minutes=10)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from handlers.studio.audio import Sound, listen
 from handlers.studio.settings import StudioSettings, settings
-from handlers.studio.sound import Sound, listen
 from listener.kit import ffmpeg
 
 Configure = Callable[..., StudioSettings]

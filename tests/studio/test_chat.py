@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from standin.provider import CHAT, Provider, Refuse, Word, providing
 
 from handlers.studio.chapters import Chapter
-from handlers.studio.chat import ChatRefiner, divided, halved, messages
 from handlers.studio.enrichment import Enrichment
-from handlers.studio.refiner import Notes
-from handlers.studio.rules import tidied
+from handlers.studio.refiners.base import Notes
+from handlers.studio.refiners.chat import ChatRefiner, divided, halved, messages
+from handlers.studio.refiners.rules import tidied
 from handlers.studio.sentences import Paragraph
 from handlers.studio.settings import StudioSettings
 from listener import Fail, Retry
+from tests.support.standin.provider import CHAT, Provider, Refuse, Word, providing
 
 SENTENCE = "The garden needs some water in summer. "
 

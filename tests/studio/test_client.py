@@ -8,7 +8,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from standin.stack import running
 
 from handlers.studio import (
     AsyncStudioJobsClient,
@@ -18,11 +17,13 @@ from handlers.studio import (
     StudioJobsClient,
 )
 from handlers.studio.handler import app
-from listener import ConfigError, migrate
+from listener import ConfigError
+from listener.database import migrate
 from listener.kit.tables import TablesError
-from listener.kit.tables_postgres import PostgresTables
-from listener.kit.tables_rest import RestTables
+from listener.kit.tables.postgres import PostgresTables
+from listener.kit.tables.rest import RestTables
 from listener.testing import stage
+from tests.support.standin.stack import running
 
 USER, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
 

@@ -13,10 +13,10 @@ from shutil import copyfile
 import asyncpg
 import pytest
 from anyio import to_thread
-from engine.harness import until
-from standin.provider import CHAT, SPEECH, providing
 
-from listener import migrate
+from listener.database import migrate
+from tests.support.harness import until
+from tests.support.standin.provider import CHAT, SPEECH, providing
 
 ROOT = Path(__file__).parents[2]
 USER = str(uuid.uuid4())

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.studio import captions, language, speech
+from handlers.studio import captions, language
+from handlers.studio import transcript as speech
 from handlers.studio.demo import SPOKEN
 from handlers.studio.enrichment import Enrichment, enrich
 from handlers.studio.sentences import sentences
-from handlers.studio.speech import Segment, Transcript, Word
+from handlers.studio.transcript import Segment, Transcript, Word
 
 
 def said(*texts: str, gap: float = 0.8, pace: float = 0.4) -> Transcript:

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from handlers.studio import choice, local_whisper, transcriber
+from handlers.studio import backends as choice
+from handlers.studio.audio import Sound
 from handlers.studio.settings import StudioSettings
-from handlers.studio.sound import Sound
+from handlers.studio.transcribers import base as transcriber
+from handlers.studio.transcribers import faster_whisper as local_whisper
 from listener import ConfigError
 
 

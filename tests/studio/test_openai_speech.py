@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin.provider import SPEECH, Provider, Refuse, Word, providing
 
-from handlers.studio.openai_speech import OpenAISpeech
+from handlers.studio.audio import Sound, listen
 from handlers.studio.settings import StudioSettings
-from handlers.studio.sound import Sound, listen
-from handlers.studio.speech import Transcript
-from handlers.studio.transcriber import Memory, transcribe
+from handlers.studio.transcribers.base import Memory, transcribe
+from handlers.studio.transcribers.openai import OpenAISpeech
+from handlers.studio.transcript import Transcript
 from listener import Fail, Retry
 from listener.kit import ffmpeg, media
+from tests.support.standin.provider import SPEECH, Provider, Refuse, Word, providing
 
 
 class Diary:

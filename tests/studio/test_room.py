@@ -14,16 +14,16 @@ import asyncpg
 import httpx
 import pytest
 from click.testing import CliRunner
-from engine.harness import until
-from standin import realtime
-from standin.provider import CHAT, SPEECH, Provider, Refuse, providing
-from standin.stack import Stack, running
 
 from handlers.studio.handler import app
 from listener.cli import main
 from listener.embedded import Postgres
 from listener.kit import ffmpeg
 from listener.testing import Stage, stage
+from tests.support.harness import until
+from tests.support.standin import realtime
+from tests.support.standin.provider import CHAT, SPEECH, Provider, Refuse, providing
+from tests.support.standin.stack import Stack, running
 
 from .conftest import Configure
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.studio import choice
+from handlers.studio import backends as choice
 from handlers.studio.settings import StudioSettings
 from listener import ConfigError
 

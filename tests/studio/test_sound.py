@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.studio.sound import Piece, RecordingError, cut, listen, plan
+from handlers.studio.audio import Piece, RecordingError, cut, listen, plan
 from listener.kit import ffmpeg, media
 
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from standin.stack import Stack, running
-from store.table import Table
 
-from listener.store import Store
-from listener.transport import RestTransport
+from listener.database.store import Store
+from listener.database.transport_rest import RestTransport
+from tests.support.standin.stack import Stack, running
+from tests.support.table import Table
 
 
 @pytest.fixture

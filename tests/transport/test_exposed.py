@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from listener import migrate
+from listener.database import migrate
 from listener.embedded import Postgres
 
 CALLABLE = """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from standin.pooler import pooling
-from store.table import Table
 
+from listener.database.store import Store
+from listener.database.transport_postgres import PostgresTransport
 from listener.errors import DatabaseError, DatabaseUnavailable
-from listener.store import Store
-from listener.transport import PostgresTransport
+from tests.support.standin.pooler import pooling
+from tests.support.table import Table
 
 
 async def test_jobs_run_through_a_pooler(jobs: Table, database: str) -> None:

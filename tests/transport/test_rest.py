@@ -10,12 +10,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from standin.stack import Stack, running
-from store.table import Table
 
+from listener.database.store import Store
+from listener.database.transport_rest import RestTransport
 from listener.errors import DatabaseError, DatabaseUnavailable, SchemaError
-from listener.store import Store
-from listener.transport import RestTransport
+from tests.support.standin.stack import Stack, running
+from tests.support.table import Table
 
 CLAIM = "POST /rest/v1/rpc/listener_claim"
 STATS = "POST /rest/v1/rpc/listener_stats"

@@ -14,12 +14,12 @@ import anyio
 import asyncpg
 import httpx
 import pytest
-from engine.harness import Service, Switch, Table, serving, until
 
 from listener.config import Settings
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.metrics import Metrics
 from listener.web import Status, create_app, dashboard, readings
+from tests.support.harness import Service, Switch, Table, serving, until
 
 from .webtools import Clock
 

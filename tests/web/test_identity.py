@@ -19,8 +19,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import APIRouter, Depends
-from standin.auth import JWKS
-from standin.stack import Stack, running
 
 from listener import Caller, caller
 from listener.config import Settings
@@ -28,6 +26,8 @@ from listener.metrics import Metrics
 from listener.web import Status
 from listener.web.app import create_app
 from listener.web.tokens import PAUSE, KeysUnavailable, TokenRefused, UserTokens
+from tests.support.standin.auth import JWKS
+from tests.support.standin.stack import Stack, running
 
 from .webtools import Clock
 

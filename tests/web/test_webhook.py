@@ -11,13 +11,13 @@ import anyio
 import asyncpg
 import httpx
 import pytest
-from engine.harness import Switch, Table, serving, until
 from fastapi import APIRouter, FastAPI
 
 from listener import App
 from listener.config import Settings
 from listener.web import errors
 from listener.web.webhook import Doorbell, routes
+from tests.support.harness import Switch, Table, serving, until
 
 SECRET = "a-secret-of-some-length"
 KNOWN = {"X-Webhook-Secret": SECRET}

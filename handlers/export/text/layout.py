@@ -10,10 +10,9 @@ from functools import lru_cache
 
 import uharfbuzz as hb
 
-from handlers.export import typeface
 from handlers.export.model import Style
-from handlers.export.text import bidi, emoji
-from handlers.export.typeface import Face
+from handlers.export.text import bidi, emoji, typeface
+from handlers.export.text.typeface import Face
 
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _CONTEXT = 5  # characters that HarfBuzz looks at on each side of a run

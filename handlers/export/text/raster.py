@@ -10,10 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from handlers.export import typeface
 from handlers.export.model import Film, FilmError, Style, Text
-from handlers.export.text import ink, visibility
-from handlers.export.text.ink import Area, Placed
+from handlers.export.text import glyphs as ink
+from handlers.export.text import typeface, visibility
+from handlers.export.text.glyphs import Area, Placed
 from handlers.export.text.layout import Composer, Line
 
 _LONGEST = 20_000  # characters

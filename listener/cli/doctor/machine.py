@@ -13,7 +13,8 @@ import anyio
 
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
 from listener.config import Settings
-from listener.kit import escape, ffmpeg
+from listener.kit import ffmpeg
+from listener.kit.sandbox import _selftest_main as escape
 
 ENCODERS = ("libx264", "aac")
 FONTS = {".ttf", ".otf", ".ttc"}

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from importlib.resources import files
 from typing import Any
 
-from listener import migrate
 from listener.cli.common import connected, session
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
 from listener.cli.show import count
+from listener.database import migrate
 from listener.errors import DatabaseError, SchemaError
 
 LARGE = 10_000  # rows that are read as a whole without anybody noticing

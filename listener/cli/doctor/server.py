@@ -12,9 +12,9 @@ import asyncpg
 
 from listener.cli.common import session
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
+from listener.database.postgres import POOLER_PORT
 from listener.errors import DatabaseError, DatabaseUnavailable
-from listener.postgres import POOLER_PORT
-from listener.source.postgres import notification_time
+from listener.events.postgres import notification_time
 
 OLDEST, NEWEST = 15, 18
 PATIENCE = 5.0  # seconds to wait for a notification

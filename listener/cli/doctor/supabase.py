@@ -19,14 +19,14 @@ import httpx
 
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
 from listener.cli.doctor.schema import check_queue
+from listener.database.rest import KeyRefused
+from listener.database.store import Store
+from listener.database.transport_rest import RestTransport
 from listener.errors import DatabaseError, DatabaseUnavailable, SchemaError
+from listener.events.realtime_connection import Connection
 from listener.kit.storage import StorageError
-from listener.kit.supabase_storage import SupabaseStorage
+from listener.kit.storage.supabase import SupabaseStorage
 from listener.log import redact, text_of
-from listener.rest import KeyRefused
-from listener.source.realtime_connection import Connection
-from listener.store import Store
-from listener.transport import RestTransport
 
 PATIENCE = 10.0  # seconds
 SMALL = 100_000_000  # bytes; a film of some minutes is larger

@@ -1,0 +1,118 @@
+"""Still pictures: resize, crop, fit and convert them.
+
+They are read by Pillow in a process of its own with limits on time, memory and size, without a network, and with no
+other file in its sight: a hostile picture may crash that process, but never the service.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import anyio
+
+from handlers.briefs.model import BriefError
+from listener.kit.ffmpeg import MAX_PIXELS
+from listener.kit.sandbox import process
+from listener.kit.sandbox.policy import PYTHON, Confinement
+
+RETOUCHER = Path(__file__).with_name("_image_edit_main.py")
+PATIENCE = 60.0  # seconds
+MEMORY = 3 * 1024**3
+LARGEST = 8192  # pixels of a side
+_LIMITS = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": 60, "RLIMIT_FSIZE": 512 * 1024**2, "RLIMIT_CORE": 0}
+_FITS = ("cover", "contain", "background", "inside")
+
+
+@dataclass(frozen=True, slots=True)
+class Retouch:
+    """What a picture shall become.
+
+    Attributes:
+        width, height: pixels.
+        fit: `cover` fills them and crops what stands out, `contain` shows all of it on `background`, `background` shows
+            all of it on a blurred copy of itself, `inside` makes it no larger than they are.
+        format: jpg, png or webp.
+        quality: 1 to 100, where the format has such a thing.
+        crop: left, top, width and height as shares of the picture, cut out first.
+
+    Raises:
+        BriefError: something of it makes no sense.
+    """
+
+    width: int
+    height: int
+    fit: Literal["cover", "contain", "background", "inside"] = "background"
+    format: Literal["jpg", "png", "webp"] = "jpg"
+    quality: int = 90
+    background: str = "#000000"
+    crop: tuple[float, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for side in (self.width, self.height):
+            if not isinstance(side, int) or not 1 <= side <= LARGEST:
+                raise BriefError(f"A picture's width and height are whole numbers from 1 to {LARGEST}.")
+        if self.fit not in _FITS:
+            raise BriefError(f"A picture's fit is one of {', '.join(_FITS)}.")
+        if self.format not in {"jpg", "png", "webp"}:
+            raise BriefError("A picture's format is jpg, png or webp.")
+        if not isinstance(self.quality, int) or not 1 <= self.quality <= 100:
+            raise BriefError("A picture's quality is a whole number from 1 to 100.")
+        if not isinstance(self.background, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", self.background):
+            raise BriefError("A picture's background is a colour such as #1a2b3c.")
+        if self.crop is not None and not _is_box(self.crop):
+            raise BriefError(
+                "A picture's crop is [left, top, width, height], in shares of it that lie within 0 to 1."
+            )
+
+    @classmethod
+    def of(cls, said: dict[str, Any], size: tuple[int, int]) -> Self:
+        """What metadata ask for; `size` where they say nothing of it.
+
+        Raises:
+            BriefError: they speak of something else, or it makes no sense.
+        """
+        if unknown := said.keys() - set(cls.__slots__):
+            raise BriefError(f"A picture has no {min(unknown)}; it has {', '.join(cls.__slots__)}.")
+        return cls(**{"width": size[0], "height": size[1], **said})
+
+
+async def retouch(source: Path, target: Path, wanted: Retouch) -> tuple[int, int]:
+    """Make a picture of another; answers its width and height.
+
+    Args:
+        source: a local file, by its absolute path; its name means nothing.
+        target: where to, in a folder that holds nothing that the reading process must not change.
+
+    Raises:
+        BriefError: it can't be read; the text ends `source can't …`, without its name.
+    """
+    request = json.dumps({**asdict(wanted), "max_pixels": MAX_PIXELS})
+    command = [sys.executable, "-I", str(RETOUCHER), request, str(source), str(target)]
+    confined = Confinement(reads=(*map(Path, PYTHON), RETOUCHER, source), writes=(target.parent,))
+    said = b""
+    with anyio.move_on_after(PATIENCE):
+        async with process.spawn(command, limits=_LIMITS, confined=confined) as child:
+            async for chunk in child.stdout:
+                said += chunk
+            await child.wait()
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        raise BriefError("can't be read: the reader crashed on it, or took too long") from None
+    if "error" in answer:
+        raise BriefError(answer["error"])
+    return answer["width"], answer["height"]
+
+
+def _is_box(crop: Any) -> bool:
+    if not isinstance(crop, list | tuple) or len(crop) != 4:
+        return False
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in crop):
+        return False
+    left, top, width, height = crop
+    return bool(width > 0 and height > 0 and left + width <= 1 and top + height <= 1)

@@ -1,0 +1,116 @@
+"""The sound of a film: each sound at its place, its speed and its level, and all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import ffmpeg
+
+from handlers.export.graph.expressions import Clock, number
+from handlers.export.graph.inputs import Inputs, Source, Stream
+from handlers.export.model import SAMPLE_RATE, STRAIGHT, Film, Sound
+
+_STEREO = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
+
+
+def heard(sound: Sound, sources: Mapping[str, Source]) -> bool:
+    """Whether there is anything to hear."""
+    media = sources[sound.source].media
+    reached = media.duration is None or sound.offset < media.duration
+    return media.audio is not None and reached and sound.rate > 0 and sound.gain.constant != 0
+
+
+def whole(film: Film, inputs: Inputs, streams: Sequence[Stream]) -> Stream:
+    """The streams mixed, as long as the film."""
+    # Every film has a sound track: some players and platforms refuse films without.
+    silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
+    stream = together(streams) if streams else inputs.lavfi(silence).audio
+    if len(streams) > 1 or any(sound.gain.largest > 1 or sound.sides != STRAIGHT for sound in film.sounds):
+        stream = stream.filter("alimiter", level=0, latency=1)
+    samples = film.samples
+    return stream.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
+
+
+def together(streams: Sequence[Stream]) -> Stream:
+    """The sum of the streams; samples may go beyond full scale."""
+    if len(streams) == 1:
+        return streams[0]
+    options = {"duration": "longest", "dropout_transition": 0, "normalize": 0}
+    return ffmpeg.filter(streams, "amix", inputs=len(streams), **options)
+
+
+def placed(sound: Sound, film: Film, inputs: Inputs, *, origin: int = 0) -> Stream:
+    """One sound in stereo, after silence up to its place.
+
+    Args:
+        origin: the sample of the film at which the stream begins.
+    """
+    first, end = film.sample(sound.start), film.sample(sound.end)
+    stream = _stereo(sound, inputs, end - first).filter("asetpts", "N/SR/TB")
+    level = sound.gain.constant
+    if level is None:  # sample by sample: steps would be heard as a crackle
+        gain = Clock(Fraction(SAMPLE_RATE), sound.start, first, end).expression(sound.gain, f"(n+{first})")
+        stream = stream.filter("aeval", f"val(0)*{gain}|val(1)*{gain}", channel_layout="same")
+    elif level != 1:
+        stream = stream.filter("volume", level, precision="float")
+    return delayed(stream, first - origin)
+
+
+def delayed(stream: Stream, samples: int) -> Stream:
+    """After so much silence."""
+    return stream.filter("adelay", f"{samples}S", all=1) if samples else stream
+
+
+def _stereo(sound: Sound, inputs: Inputs, samples: int) -> Stream:
+    """So many samples, from the sound's first one on."""
+    length = sound.length * sound.rate
+    span = (sound.source, sound.start, sound.offset, length)
+    cut = inputs.spare.pop(span, None) or inputs.cut(sound.source, sound.offset, length, vn=None)
+    begin = round(cut.lead * SAMPLE_RATE)
+    audio = inputs.sources[sound.source].media.audio
+    stream = cut.input.audio.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+    if audio is not None and audio.channels == 1:
+        stream = stream.filter("pan", "stereo|c0<c0|c1<c0")  # plain upmixing is 3 dB quieter
+    stream = stream.filter("aformat", **_STEREO)
+    if sound.sides != STRAIGHT:
+        mono = audio is not None and audio.channels == 1
+        loudest = max(1.0, *map(sum, sound.sides)) if mono else 1.0
+        left, right = (
+            "+".join(f"{number(s / loudest)}*c{n}" for n, s in enumerate(side)) for side in sound.sides
+        )
+        stream = stream.filter("pan", args=f"stereo|c0={left}|c1={right}")
+    if sound.rate == 1:
+        return stream.filter("atrim", start_sample=begin, end_sample=begin + samples)
+    return _paced(stream, sound, begin, samples)
+
+
+def _paced(stream: Stream, sound: Sound, begin: int, samples: int) -> Stream:
+    """So many samples at another speed, from the one that is `begin` now."""
+    early = round(_earliness(sound) * sound.rate * SAMPLE_RATE) if sound.keep_pitch else 0
+    first, end = max(0, begin - early), begin + round(samples * sound.rate)
+    stream = stream.filter("atrim", start_sample=first, end_sample=end).filter("asetpts", "N/SR/TB")
+    if sound.keep_pitch:
+        for step in _steps(sound):
+            stream = stream.filter("atempo", f"{step:.9f}")
+    else:
+        stream = stream.filter("asetrate", round(SAMPLE_RATE * sound.rate)).filter("aresample", SAMPLE_RATE)
+    stream = delayed(stream, round((early - begin + first) / sound.rate))
+    return stream.filter("atrim", end_sample=samples)
+
+
+def _steps(sound: Sound) -> list[float]:
+    """The speed in factors from 0.5 to 2; beyond them the filter drops samples instead of blending them."""
+    steps, left = [], float(sound.rate)
+    while not 0.5 <= left <= 2:
+        steps.append(2.0 if left > 1 else 0.5)
+        left /= steps[-1]
+    return [*steps, left]
+
+
+def _earliness(sound: Sound) -> float:
+    """How many seconds early `atempo` is, which builds its output from overlapping windows; measured."""
+    early = 0.0
+    for step in _steps(sound):
+        early = (early + 0.009) / step
+    return early

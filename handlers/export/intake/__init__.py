@@ -1,0 +1,1 @@
+"""What an export reads: its document, and the media that it names."""

@@ -1,0 +1,125 @@
+"""Bring the media of a timeline to the local disk and look into each: FFmpeg is given nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+
+from handlers.export.graph.inputs import Source
+from handlers.export.intake.animated_webp import unfold
+from handlers.export.model import FilmError
+from handlers.export.opencut import MediaItem
+from handlers.export.settings import limits, over
+from listener.kit import media, storage
+from listener.kit.data_url import decode_data_url
+from listener.kit.fetch import FetchError, TooLarge, fetch
+from listener.kit.media.probe_process import Reader
+
+BUCKET = "export_data"
+_AT_ONCE = 4
+_MB = 1024**2
+
+
+async def collect(
+    items: Mapping[str, MediaItem | Path],
+    folder: Path,
+    *,
+    owner: str,
+    inline: Mapping[str, Path] | None = None,
+    allow: Collection[str] | None = None,
+    by: Reader | None = None,
+) -> dict[str, Source]:
+    """Fetches the media, a few at once, and then probes them.
+
+    Args:
+        items: by id: a file that is here, or a `url` that is a name in `inline`, an https or data URL, or a key in
+            the bucket `export_data`.
+        folder: where the files go, under names of our own.
+        owner: user id; a storage key must lie in the folder of that name.
+        inline: files that are here already, as `document.load` names them.
+        allow: as for `fetch`.
+        by: as for `probe`.
+
+    Raises:
+        FilmError: the media is of another user, too large, or not media at all.
+        FetchError, StorageError: it could not be fetched.
+    """
+    if len(items) > limits().max_media:
+        problem = f"The film is made of {len(items)} media files"
+        raise over(problem, str(limits().max_media), "max_media")
+    shelf = _Shelf(folder, owner, inline or {}, allow)
+    try:
+        async with anyio.create_task_group() as tasks:
+            for media_id, item in items.items():
+                tasks.start_soon(shelf.bring, media_id, item)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
+    paths = [shelf.files[media_id] for media_id in items]
+    found = await media.probe_all(paths, by=by, timeout=60)  # some have to be read to their end
+    sources = {}
+    for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
+        if isinstance(result, media.MediaError):
+            reason = str(result).replace(path.name, "it", 1)
+            raise FilmError(f"The media “{item.name}” can't be used: {reason}") from result
+        sources[media_id] = Source(path, result)
+    return sources
+
+
+class _Shelf:
+    """The files by the ids of their media, and how much room there is for more."""
+
+    def __init__(
+        self, folder: Path, owner: str, inline: Mapping[str, Path], allow: Collection[str] | None
+    ) -> None:
+        self.folder = folder
+        self.owner = owner
+        self.inline = inline
+        self.allow = allow
+        self.files: dict[str, Path] = {}
+        self.room = limits().max_media_mb * _MB
+        self._slots = anyio.CapacityLimiter(_AT_ONCE)
+        self._begun = 0
+
+    async def bring(self, media_id: str, item: MediaItem | Path) -> None:
+        async with self._slots:
+            target = self.folder / f"in{self._begun}.bin"
+            self._begun += 1
+            most = min(limits().max_file_mb * _MB, self.room)
+            try:
+                path = await self._bring(item, target, most)
+                path = await unfold(path, target.with_suffix(".apng"), item.name)
+                size = (await to_thread.run_sync(path.stat)).st_size
+            except (TooLarge, storage.TooLarge):
+                size = most + 1
+            except FetchError as error:
+                message = f"The media “{item.name}” could not be fetched: {error}"
+                raise FetchError(message, permanent=error.permanent) from error
+            if size > limits().max_file_mb * _MB:
+                limit = f"{limits().max_file_mb} MB"
+                raise over(f"The media “{item.name}” is too large", limit, "max_file_mb")
+            self.room -= size
+            if self.room < 0:
+                limit = f"{limits().max_media_mb} MB"
+                raise over("The media of the film are too large together", limit, "max_media_mb")
+            self.files[media_id] = path
+
+    async def _bring(self, item: MediaItem | Path, target: Path, most: int) -> Path:
+        if isinstance(item, Path):
+            return item
+        if item.url in self.inline:
+            return self.inline[item.url]
+        scheme = item.url.partition(":")[0].lower()
+        if scheme == "data":
+            return await to_thread.run_sync(lambda: decode_data_url(item.url, target, max_bytes=most))
+        if scheme in {"http", "https"}:
+            return await fetch(item.url, target, max_bytes=most, allow=self.allow)
+        if item.url.split("/")[0] != self.owner:
+            raise FilmError(f"The media “{item.name}” does not lie in this user's folder of the storage.")
+        try:
+            found = await storage.download(BUCKET, item.url, self.folder, max_bytes=most)
+        except (storage.ObjectNotFound, storage.BadKey) as error:
+            raise FilmError(f"The media “{item.name}” is not in the storage: {error}") from error
+        return await to_thread.run_sync(found.rename, target)

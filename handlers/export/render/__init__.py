@@ -1,0 +1,1 @@
+"""Run FFmpeg over a compiled film, segment by segment."""

@@ -1,0 +1,222 @@
+"""Find faces by family, weight and slant among those installed; the last resort travels with us.
+
+A face is a path, and what HarfBuzz reads of it once: opened files are mapped, not loaded, and shared by all
+texts of a process. Fonts that are installed later are seen after a restart.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import chain
+from pathlib import Path
+
+import uharfbuzz as hb
+
+from handlers.export.text import families
+
+_BUNDLED = Path(__file__).parent / "fonts"
+_OUTLINES = {"glyf", "CFF ", "CFF2", "CBDT", "sbix"}
+_STYLE = (hb.StyleTag.WEIGHT, hb.StyleTag.WIDTH, hb.StyleTag.ITALIC, hb.StyleTag.SLANT_ANGLE)
+_BOLD_FROM = 600
+_EMBOLDEN = 0.028  # of the size, to each side; about what Chrome and FreeType add
+_SHEAR = 0.2
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a font file.
+
+    Attributes:
+        index: which face, in a collection.
+        family: as its makers call it, without the style.
+        alias: the same with what old programs took for a family of its own (`DejaVu Sans Condensed`).
+        weight: 100..900, 400 is normal.
+        width: percent, 100 is normal.
+        bundled: it travels with us.
+    """
+
+    path: Path
+    index: int
+    family: str
+    alias: str
+    weight: float
+    width: float
+    italic: bool
+    bundled: bool = False
+
+    @cached_property
+    def shared(self) -> hb.Face:
+        return hb.Face(hb.Blob.from_file_path(self.path), self.index)
+
+    @cached_property
+    def characters(self) -> hb.Set:
+        """The code points that it has."""
+        return self.shared.unicodes
+
+    def those(self, chars: set[str]) -> set[str]:
+        """Those of `chars` that it has."""
+        return _common(chars, self.characters)
+
+    @cached_property
+    def axes(self) -> dict[str, tuple[float, float]]:
+        """The axes along which a variable font can be moved, with their ends."""
+        return {axis.tag: (axis.min_value, axis.max_value) for axis in self.shared.axis_infos}
+
+    @cached_property
+    def coloured(self) -> bool:
+        face = self.shared
+        return bool(face.has_color_paint or face.has_color_layers or face.has_color_png)
+
+    def at(self, size: float, *, bold: bool, italic: bool) -> hb.Font:
+        """The face at `size` pixels, in 64ths of a pixel; bold and slanted as wished, if need be by force."""
+        font = hb.Font(self.shared)
+        font.scale = (round(size * 64), round(size * 64))
+        moved: dict[str, float] = {}
+        if "wght" in self.axes:
+            low, high = self.axes["wght"]
+            moved["wght"] = min(high, max(low, 700 if bold else 400))
+        if italic and self.axes.get("ital", (0, 0))[1] >= 1:
+            moved["ital"] = 1
+        elif italic and self.axes.get("slnt", (0, 0))[0] < 0:
+            moved["slnt"] = self.axes["slnt"][0]
+        if moved:
+            font.set_variations(moved)
+        if not self.coloured:
+            if bold and max(self.weight, moved.get("wght", 0)) < _BOLD_FROM:
+                font.synthetic_bold = _EMBOLDEN
+            if italic and not self.italic and not moved.keys() & {"ital", "slnt"}:
+                font.synthetic_slant = _SHEAR
+        return font
+
+    def distance(self, *, bold: bool, italic: bool) -> tuple[float, ...]:
+        """How far it is from what is wished; weight counts before slant, slant before width."""
+        low, high = self.axes.get("wght", (self.weight, self.weight))
+        weight = 700 if bold else 400
+        away = max(low - weight, weight - high, 0.0)
+        return away, self.italic != italic, abs(self.width - 100), abs(self.weight - weight)
+
+
+def find(family: str, *, bold: bool = False, italic: bool = False) -> Face:
+    """The nearest face: the family itself, one that looks like it, then the bundled one.
+
+    Args:
+        family: a name, or a list as CSS has it (`Inter, "Segoe UI", sans-serif`).
+    """
+    installed = _installed()
+    wanted = names(family)
+    for name in (*wanted, *chain.from_iterable(map(families.relatives, wanted))):
+        if found := installed.get(name):
+            return min(found, key=lambda face: face.distance(bold=bold, italic=italic))
+    return min(
+        (face for face in _bundled() if face.family == "DejaVu Sans"),
+        key=lambda face: face.distance(bold=bold, italic=italic),
+    )
+
+
+def names(family: str) -> list[str]:
+    """The names of a CSS list, in lower case, without quotes."""
+    return [name.strip(" '\"").casefold() for name in family.split(",")]
+
+
+def as_wished(face: Face, family: str) -> bool:
+    """Whether nobody would see that `face` isn't the family that was asked for."""
+    name = names(family)[0]
+    found = {face.family.casefold(), face.alias.casefold()}
+    return families.is_generic(name) or bool(found & {name, *families.TWINS.get(name, ())})
+
+
+@cache
+def substitutes(*, bold: bool, italic: bool) -> tuple[Face, ...]:
+    """All faces, in the order in which they stand in for characters that another one lacks."""
+    plain = [face for face in _all() if not face.coloured]
+    return tuple(sorted(plain, key=lambda face: _rank(face, bold, italic)))
+
+
+def known(chars: set[str]) -> set[str]:
+    """Those of `chars` that at least one face has."""
+    return _common(chars, _known())
+
+
+@cache
+def _known() -> hb.Set:
+    every = hb.Set()
+    for face in _all():
+        every |= face.characters
+    return every
+
+
+def _common(chars: set[str], others: hb.Set) -> set[str]:
+    found = hb.Set(map(ord, chars))
+    found &= others
+    return set(map(chr, found))
+
+
+@cache
+def emoji() -> tuple[Face, ...]:
+    """The coloured faces: those installed, then the bundled one."""
+    return tuple(face for face in _all() if face.coloured)
+
+
+def _rank(face: Face, bold: bool, italic: bool) -> tuple[object, ...]:
+    neutral = face.family.startswith(("Noto Sans", "DejaVu Sans")) and "Mono" not in face.family
+    kind = 0 if neutral else 1 if face.bundled else 2
+    return (
+        kind,
+        face.family.startswith("Noto Sans CJK"),
+        face.distance(bold=bold, italic=italic),
+        str(face.path),
+    )
+
+
+@cache
+def _all() -> tuple[Face, ...]:
+    installed = (face for found in _installed().values() for face in found)
+    return tuple(dict.fromkeys((*installed, *_bundled())))
+
+
+@cache
+def _bundled() -> tuple[Face, ...]:
+    return tuple(read(_BUNDLED, bundled=True))
+
+
+@cache
+def _installed() -> dict[str, list[Face]]:
+    """By their names in lower case."""
+    found: dict[str, list[Face]] = {}
+    for face in (face for folder in _folders() for face in read(folder)):
+        for name in {face.family.casefold(), face.alias.casefold()}:
+            found.setdefault(name, []).append(face)
+    return found
+
+
+def _folders() -> Iterator[Path]:
+    if sys.platform == "darwin":
+        yield from (Path("/System/Library/Fonts"), Path("/Library/Fonts"))
+    else:
+        yield from (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
+    if home := os.environ.get("HOME"):
+        yield from (Path(home, part) for part in ("Library/Fonts", ".fonts", ".local/share/fonts"))
+
+
+def read(folder: Path, *, bundled: bool = False) -> Iterator[Face]:
+    """The faces below a folder; files that are no fonts are passed over."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in {".ttf", ".otf", ".ttc", ".otc"}:
+            continue
+        try:
+            blob = hb.Blob.from_file_path(path)
+        except (OSError, hb.HarfBuzzError):
+            continue  # a broken font of the system is not this job's business
+        for index in range(hb.Face(blob).count):
+            face = hb.Face(blob, index)
+            family = face.get_name(16) or face.get_name(1)
+            if not family or not face.glyph_count or _OUTLINES.isdisjoint(face.table_tags):
+                continue
+            font = hb.Font(face)
+            weight, width, italic, angle = (font.get_style_value(tag) for tag in _STYLE)
+            slanted = italic > 0 or angle != 0
+            yield Face(path, index, family, face.get_name(1) or family, weight, width, slanted, bundled)

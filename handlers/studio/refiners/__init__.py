@@ -1,0 +1,1 @@
+"""One module for each backend that refines a transcript."""

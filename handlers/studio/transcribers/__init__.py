@@ -1,0 +1,1 @@
+"""One module for each backend that makes a transcript of a recording."""

@@ -1,0 +1,62 @@
+"""faster-whisper: Whisper's models on this machine (https://github.com/SYSTRAN/faster-whisper)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from anyio import from_thread, to_thread
+
+from handlers.studio.audio import Piece, Sound, cut
+from handlers.studio.settings import StudioSettings
+from handlers.studio.transcribers.base import Heard, Progress
+from handlers.studio.transcript import Segment, Word
+
+# Two jobs that come at the same time load one model.
+_loading = Lock()
+
+
+class LocalWhisper:
+    """See `Transcriber`."""
+
+    remark = None
+
+    def __init__(self, settings: StudioSettings) -> None:
+        self.longest = settings.piece_minutes * 60
+        self._language = settings.language
+        self._model = (settings.whisper_model, settings.whisper_device, settings.whisper_compute)
+
+    async def hear(self, sound: Sound, piece: Piece, before: str, folder: Path, progress: Progress) -> Heard:
+        """See `Transcriber.hear`."""
+        path = await cut(sound, piece, folder / "piece.wav")
+        return await to_thread.run_sync(self._hear, path, before, progress)
+
+    def _hear(self, path: Path, before: str, progress: Progress) -> Heard:
+        """Runs in a thread. The model works while its answer is gone through, one segment at a time: that is where
+        the job is told how far it is, and where it can be stopped."""
+        with _loading:
+            model = _loaded(*self._model)
+        found, info = model.transcribe(
+            str(path),
+            language=self._language,
+            vad_filter=True,
+            word_timestamps=True,
+            initial_prompt=before or None,
+        )
+        segments = []
+        for one in found:
+            from_thread.check_cancelled()
+            words = tuple(Word(word.start, word.end, word.word.strip()) for word in one.words or ())
+            segments.append(Segment(one.start, one.end, one.text.strip(), words))
+            progress(one.end / info.duration)
+        return Heard(tuple(segment for segment in segments if segment.text), info.language)
+
+
+@cache
+def _loaded(model: str, device: str, compute: str) -> Any:
+    """The model, which takes seconds to load and gigabytes to keep: once for each process."""
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(model, device=device, compute_type=compute)

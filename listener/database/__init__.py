@@ -1,0 +1,1 @@
+"""The database: the verbs of the schema `listener`, and the two transports that call them."""

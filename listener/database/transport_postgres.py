@@ -1,0 +1,40 @@
+"""The transport over a Postgres connection of any kind, also behind a transaction-mode pooler."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from listener.database.postgres import Connections
+
+
+class PostgresTransport:
+    """A small pool of connections.
+
+    Args:
+        dsn: a `postgresql://` URL.
+        connections: the most connections to hold, opened when needed. Claim, settlement, progress, heartbeat and
+            maintenance use one each, the dashboard two, so that none waits behind another.
+        timeout: seconds after which a call without an answer is given up and its connection dropped.
+        pooled: whether a transaction-mode pooler stands between.
+    """
+
+    def __init__(
+        self, dsn: str, *, connections: int = 7, timeout: float = 10.0, pooled: bool = False
+    ) -> None:
+        self._connections = Connections(dsn, most=connections, timeout=timeout, pooled=pooled)
+        self.fetchval = self._connections.fetchval
+
+    async def call(self, function: str, /, **arguments: Any) -> Any:
+        """See `Transport.call`."""
+        return await self.fetchval(_statement(function, *arguments), *arguments.values())
+
+    async def close(self) -> None:
+        """See `Transport.close`."""
+        await self._connections.close()
+
+
+@cache
+def _statement(function: str, *names: str) -> str:
+    named = ", ".join(f'"{name}" => ${number}' for number, name in enumerate(names, 1))
+    return f"select listener.{function}({named})"

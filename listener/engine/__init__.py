@@ -1,0 +1,1 @@
+"""The engine: claims jobs, runs their handlers, and writes their outcomes."""

@@ -1,0 +1,152 @@
+"""Events by LISTEN, on a connection of its own that is probed, and made anew when it fails."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import asyncpg
+import structlog
+
+from listener.backoff import delays
+from listener.errors import DatabaseUnavailable
+from listener.events.base import Wakes
+from listener.log import reason_of
+from listener.metrics import Metrics, ReconnectReason
+
+log = structlog.get_logger(__name__)
+
+# Seconds between probes, and until a probe is given up: a silent drop is noticed within the sum.
+PROBE_EVERY = 20.0
+PROBE_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 10.0
+# What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
+_BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class PostgresSource:
+    """LISTEN on `listener_wake` and `listener_stop`.
+
+    The connection never opens a transaction: one that idles in a transaction fills Postgres's queue of
+    notifications until users' commits fail. The probe reads that queue's usage, and the same call heals a full one.
+    """
+
+    def __init__(self, dsn: str, wakes: Wakes, metrics: Metrics) -> None:
+        self._dsn = dsn
+        self._wakes = wakes
+        self._metrics = metrics.source("notify")
+        self._metrics.connected.set(0)
+        self._connected = False
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connected
+
+    def watch(self, changes: Mapping[str, Sequence[str]]) -> None:
+        """See `Source.watch`: here every table notifies."""
+
+    async def run(self) -> None:
+        backoff = delays()
+        reason: ReconnectReason
+        while True:
+            try:
+                connection = await asyncpg.connect(
+                    self._dsn,
+                    timeout=CONNECT_TIMEOUT,
+                    server_settings={"application_name": "listener events"},
+                )
+            except _BROKEN as error:
+                reason = "refused"
+                log.warning("can't listen for events; sweeps go on", error=reason_of(error))
+            else:
+                try:
+                    reason = await self._listen(connection)
+                    backoff = delays()
+                finally:
+                    self._show(connected=False)
+                    connection.terminate()
+            self._metrics.reconnects[reason].inc()
+            await anyio.sleep(next(backoff))
+
+    async def _listen(self, connection: asyncpg.Connection) -> ReconnectReason:
+        """Until the connection is no longer good; answers why."""
+        closed = anyio.Event()
+        connection.add_termination_listener(lambda _: closed.set())
+        _keep_alive(connection)
+        try:
+            with anyio.fail_after(PROBE_TIMEOUT):
+                await connection.add_listener("listener_wake", self._heard)
+                await connection.add_listener("listener_stop", self._heard)
+            self._show(connected=True)
+            self._wakes.connected()
+            while True:
+                with anyio.move_on_after(PROBE_EVERY):
+                    await closed.wait()
+                if closed.is_set():
+                    log.warning("the connection for events was closed; it is made anew")
+                    return "closed"
+                await connection.fetchval("select pg_notification_queue_usage()", timeout=PROBE_TIMEOUT)
+        except TimeoutError:
+            log.warning("the connection for events is silent; it is made anew")
+            return "silent"
+        except _BROKEN as error:
+            log.warning("the connection for events failed; it is made anew", error=reason_of(error))
+            return "closed"
+
+    def _heard(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:
+        if channel == "listener_wake":
+            self._wakes.wake(str(queue), "notify")
+        else:
+            self._wakes.stop(str(queue))
+
+    def _show(self, *, connected: bool) -> None:
+        self._connected = connected
+        self._metrics.connected.set(connected)
+
+
+async def notification_time(dsn: str, patience: float) -> float | None:
+    """Seconds that a notification took from one session to another, None if it did not arrive in time: a pooler in
+    transaction mode lets a session listen, but not hear.
+
+    Raises:
+        DatabaseUnavailable: there is no connection.
+    """
+    channel = f"listener_probe_{secrets.token_hex(8)}"
+    heard = anyio.Event()
+    try:
+        async with _session(dsn) as hearer, _session(dsn) as speaker:
+            await hearer.add_listener(channel, lambda *_: heard.set())
+            began = time.perf_counter()
+            await speaker.execute(f"notify {channel}")
+            with anyio.move_on_after(patience):
+                await heard.wait()
+            return time.perf_counter() - began if heard.is_set() else None
+    except _BROKEN as error:
+        raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
+
+
+@asynccontextmanager
+async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    session = await asyncpg.connect(
+        dsn, timeout=CONNECT_TIMEOUT, server_settings={"application_name": "listener probe"}
+    )
+    try:
+        yield session
+    finally:
+        session.terminate()
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Let the kernel notice a dead peer too, where asyncpg lets us at the socket."""
+    transport = getattr(connection, "_transport", None)
+    raw = transport.get_extra_info("socket") if transport is not None else None
+    if raw is not None and raw.family in {socket.AF_INET, socket.AF_INET6}:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)

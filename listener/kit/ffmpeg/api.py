@@ -1,0 +1,230 @@
+"""Run FFmpeg as a good child: watched, bounded, told apart in how it failed, and dead when its job is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGKILL, SIGXCPU, SIGXFSZ, Signals
+from typing import Literal
+
+import anyio
+from anyio import to_thread
+
+from listener.errors import ListenerError
+from listener.kit.ffmpeg.output import Progress, ProgressReader, scrub, telling
+from listener.kit.sandbox import process
+from listener.kit.sandbox.policy import Confinement
+
+Reason = Literal["missing", "exit", "killed", "stalled", "incomplete", "memory", "size", "cpu"]
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,aac,flac,aiff,gif,apng,image2,"
+    "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+)
+"""Demuxers that untrusted media may use. None of them opens a second file or a network address, as playlists
+(hls, concat, dash) and documents (svg) would."""
+
+MAX_PIXELS = 40_000_000
+"""Width times height of the largest picture to decode; a 1 MB file can unfold to gigabytes."""
+
+MEMORY = 4 * 1024**3  # bytes that a run may use, unless `limit_memory` says otherwise
+MAX_BYTES = 64 * 1024**3
+CPU_SECONDS = 24 * 3600  # of all threads together
+PROCESSES = 8192  # and threads, of all that this user runs, for the kernel counts no other way
+STACK = 4 * 1024**2  # bytes for each thread; the usual 8 MiB would use up the memory of a many-core machine
+
+INTERRUPTED = 255  # exit code after SIGTERM or SIGINT; also that of some failures, which say so on stderr
+
+_SHORT_OF_MEMORY = re.compile(
+    r"cannot allocate memory|malloc of size|out of memory|bad_alloc|pthread_create failed", re.IGNORECASE
+)
+QUIET = ["-hide_banner", "-nostdin", "-y", "-loglevel", "level+warning"]
+PROGRESS = ["-progress", "pipe:1", "-stats_period", "0.5"]
+
+
+class FfmpegError(ListenerError):
+    """A run that doesn't count, or no FFmpeg to run.
+
+    Attributes:
+        reason: `missing` (no program), `exit` (it failed by itself), `killed` (by a signal), `stalled` (no
+            progress for too long), `incomplete` (it ended well without finishing its output), `memory`, `size`
+            and `cpu` (it reached the limit of memory, of a file's size, of processor time).
+        stderr: what FFmpeg said last, at most 16 KiB, without folders.
+    """
+
+    def __init__(self, message: str, reason: Reason, stderr: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.stderr = stderr
+
+
+_memory = MEMORY
+
+
+def limit_memory(size: int) -> None:
+    """Let each run use so many bytes of memory."""
+    global _memory  # noqa: PLW0603 - one service has one limit, chosen once at start
+    _memory = size
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that counts.
+
+    Attributes:
+        frames: video frames written.
+        duration: seconds of output written.
+        elapsed: seconds that it took.
+        stderr: warnings, at most 16 KiB, without folders.
+    """
+
+    frames: int
+    duration: float
+    elapsed: float
+    stderr: str
+
+
+def binary() -> Path:
+    """The FFmpeg to use: `LISTENER_FFMPEG`, else `ffmpeg` on the PATH, else the one of imageio-ffmpeg.
+
+    Raises:
+        FfmpegError: there is none; the text says how to get one.
+    """
+    if chosen := os.environ.get("LISTENER_FFMPEG"):
+        if path := shutil.which(chosen):
+            return Path(path).absolute()
+        raise FfmpegError(
+            f"LISTENER_FFMPEG names {chosen!r}, which is no program; correct or unset it.", "missing"
+        )
+    if path := shutil.which("ffmpeg"):
+        return Path(path).absolute()
+    try:
+        import imageio_ffmpeg
+
+        return Path(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError):
+        raise FfmpegError(
+            "There is no ffmpeg on the PATH; install one, or `pip install imageio-ffmpeg`.", "missing"
+        ) from None
+
+
+def input_options(max_pixels: int = MAX_PIXELS) -> list[str]:
+    """Arguments to put before each `-i` of a file that somebody else made.
+
+    They keep FFmpeg to local files, to known formats, and to pictures of at most `max_pixels`.
+    """
+    return ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-max_pixels", str(max_pixels)]
+
+
+async def run(
+    args: Sequence[str | os.PathLike[str]],
+    *,
+    frames: int | None = None,
+    duration: float | None = None,
+    on_progress: Callable[[float, str | None], None] | None = None,
+    stall: float = 60.0,
+    max_bytes: int = MAX_BYTES,
+    cwd: Path | None = None,
+) -> Finished:
+    """Run FFmpeg with `args` until its output is complete.
+
+    It has no network, and sees only what `args` name: the inputs, to read, and the folders of all other paths
+    and `cwd`, to write. Paths are absolute, or lie below `cwd`. See `confinement` for what the kernel must do.
+
+    Cancellation ends FFmpeg and everything it started before it returns; see `process.spawn`, also for why
+    the event loop must not run in a short-lived thread. An existing output file is overwritten, so write to a
+    temporary name: a run that fails may leave a playable, short film.
+
+    Args:
+        args: arguments after the program's name; write nothing to `pipe:1`, which carries the progress.
+        frames: video frames the output will have; preferred for the percentage.
+        duration: seconds the output will have; used when `frames` is not known.
+        on_progress: called with percent (0 to 100) and a message such as `2.1x, 0:45 left`; with neither
+            `frames` nor `duration` only once, at the end.
+        stall: seconds without a new frame or a later output time after which the run is killed.
+        max_bytes: size of a file above which the run is killed.
+        cwd: working directory.
+
+    Raises:
+        FfmpegError: any end but exit code 0 after `progress=end`.
+    """
+    arguments = [os.fspath(arg) for arg in args]
+    program = await to_thread.run_sync(binary)
+    command = [str(program), *QUIET, *PROGRESS, *arguments]
+    limits = {
+        "RLIMIT_DATA": _memory,
+        "RLIMIT_FSIZE": max_bytes,
+        "RLIMIT_CPU": CPU_SECONDS,
+        "RLIMIT_NPROC": PROCESSES,
+        "RLIMIT_STACK": STACK,
+        "RLIMIT_CORE": 0,
+    }
+    confined = await to_thread.run_sync(_confinement, program, arguments, cwd)
+    started = time.monotonic()
+    reader, latest = ProgressReader(), Progress()
+    async with process.spawn(command, cwd=cwd, limits=limits, confined=confined) as child:
+        with anyio.move_on_after(stall) as patience:
+            async for chunk in child.stdout:
+                for block in reader.feed(chunk):
+                    if block.beyond(latest):
+                        patience.deadline = anyio.current_time() + stall
+                    latest = block
+                    percent = block.percent(frames, duration)
+                    if on_progress is not None and percent is not None:
+                        on_progress(percent, block.message(percent, time.monotonic() - started))
+            await child.wait()
+        if patience.cancelled_caught:
+            child.signal(SIGKILL)
+    stderr = scrub(child.stderr, _folders(arguments, cwd))
+    if patience.cancelled_caught:
+        raise FfmpegError(f"ffmpeg made no progress for {stall:g} s; it was stopped.", "stalled", stderr)
+    elapsed = time.monotonic() - started
+    _verify(child.returncode or 0, latest, stderr, elapsed)
+    return Finished(latest.frames, latest.seconds, elapsed, stderr)
+
+
+def _verify(code: int, latest: Progress, stderr: str, elapsed: float) -> None:
+    complaint = telling(stderr)
+    if code == -SIGXFSZ:
+        raise FfmpegError("ffmpeg was stopped, for its output grew larger than allowed.", "size", stderr)
+    # On SIGXCPU it ends as on SIGTERM; but only the first can have come where the limit could be reached.
+    if code in {-SIGXCPU, INTERRUPTED} and elapsed * (os.cpu_count() or 1) >= CPU_SECONDS:
+        raise FfmpegError("ffmpeg was stopped, for it used more processor time than allowed.", "cpu", stderr)
+    if code != 0 and _SHORT_OF_MEMORY.search(stderr):
+        raise FfmpegError(
+            f"ffmpeg needs more memory than the {_memory // 1024**2} MB that it may use (FFMPEG_MEMORY_MB).",
+            "memory",
+            stderr,
+        )
+    if code < 0:
+        hint = "; perhaps the machine is short of memory" if code == -SIGKILL else ""
+        raise FfmpegError(f"ffmpeg was killed by {Signals(-code).name}{hint}.", "killed", stderr)
+    if code == INTERRUPTED and not complaint:
+        raise FfmpegError("ffmpeg was asked to stop before it was done.", "killed", stderr)
+    if code != 0:
+        raise FfmpegError(f"ffmpeg failed with exit code {code}: {complaint}.", "exit", stderr)
+    if not latest.ended:
+        raise FfmpegError("ffmpeg ended before its output was complete.", "incomplete", stderr)
+
+
+def _confinement(program: Path, arguments: Sequence[str], cwd: Path | None) -> Confinement:
+    reads, writes = [program.parent, program.resolve().parent], [cwd] if cwd else []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        path = Path(argument.removeprefix("file:"))
+        if not path.is_absolute():
+            continue
+        # What is not there yet is an output, or a pattern such as %03d.png.
+        place = path if path.exists() and (before == "-i" or not path.is_file()) else path.parent
+        (reads if before == "-i" else writes).append(place)
+    return Confinement(tuple(reads), tuple(writes))
+
+
+def _folders(arguments: Sequence[str], cwd: Path | None) -> list[str]:
+    """Folders that FFmpeg may name when it complains."""
+    paths = [Path(argument.removeprefix("file:")) for argument in arguments]
+    return [str(path.parent) for path in paths if path.is_absolute()] + [str(cwd or "")]

@@ -1,0 +1,207 @@
+"""What a media file holds, found by its content and never by its name.
+
+The file is read by PyAV in a process of its own (`reader`) with limits on time and memory, without a network, and
+with no other file in its sight: a hostile file may hang or crash that process, but never the service.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from listener.errors import ListenerError
+from listener.kit.ffmpeg import FORMATS, MAX_PIXELS
+from listener.kit.media.probe_process import Reader, reader
+
+
+class MediaError(ListenerError):
+    """A file is not media that can be read; trying again won't help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """The first picture stream.
+
+    Attributes:
+        width, height: pixels as shown, that is after `rotation`.
+        rotation: degrees clockwise (0, 90, 180, 270) that a player turns the stored picture by.
+        pixel_aspect: width of a shown pixel divided by its height; 1 unless the video is anamorphic.
+        fps: average frames per second; None for a still.
+        frames: number of frames; exact with `count_frames`, else what the file claims, None if it doesn't.
+        pix_fmt: FFmpeg's name of the pixel format.
+        has_alpha: pixels may be transparent.
+        is_image: a still picture.
+        codec: FFmpeg's name of the codec.
+        matrix: FFmpeg's name of the YUV matrix (`bt709`, `smpte170m`, ...), None when not tagged.
+        full_range: True for full (pc) range, False for limited (tv), None when not tagged.
+        transfer: FFmpeg's name of the transfer characteristics, where they are those of SDR (`bt709`,
+            `iec61966-2-1`) or of HDR (`smpte2084`, `arib-std-b67`); else None.
+        is_interlaced: its first frame holds two fields, which were taken one after the other.
+        first: seconds at which the first frame begins; the sound may begin earlier.
+        last: seconds at which the last frame begins; None for a still, and with `count_frames`.
+        pauses: when frames begin and end that stay for more than 0.1 s, in seconds, without the last frame.
+    """
+
+    width: int
+    height: int
+    rotation: int
+    pixel_aspect: Fraction
+    fps: Fraction | None
+    frames: int | None
+    pix_fmt: str
+    has_alpha: bool
+    is_image: bool
+    codec: str
+    matrix: str | None
+    full_range: bool | None
+    transfer: str | None = None
+    is_interlaced: bool = False
+    first: Fraction = Fraction(0)
+    last: Fraction | None = None
+    pauses: tuple[tuple[Fraction, Fraction], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The first sound stream.
+
+    Attributes:
+        codec: FFmpeg's name of the codec.
+        rate: samples per second.
+        channels: number of channels.
+        duration: seconds, measured with `count_frames`, else None.
+    """
+
+    codec: str
+    rate: int
+    channels: int
+    duration: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A media file.
+
+    Attributes:
+        format: FFmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2` or `png_pipe`.
+        duration: seconds; with `count_frames` the measured span of the video (of the sound if there is no
+            video), else what the file claims, or measured where it claims nothing; None for a still.
+        video: the first picture stream, or None. Cover art of a sound file doesn't count.
+        audio: the first sound stream, or None.
+    """
+
+    format: str
+    duration: Fraction | None
+    video: Video | None
+    audio: Audio | None
+
+
+async def probe(
+    path: Path,
+    *,
+    count_frames: bool = False,
+    timeout: float = 15.0,  # noqa: ASYNC109 - a verdict on the file, not only on the wait
+    max_pixels: int = MAX_PIXELS,
+    by: Reader | None = None,
+) -> Media:
+    """Read what `path` holds.
+
+    Args:
+        path: a local file; its name and extension mean nothing.
+        count_frames: read the whole file, without decoding it, for the real number of frames and duration.
+            Verifies a finished film: a truncated file has fewer frames than its header claims.
+        timeout: seconds after which the file counts as unreadable.
+        max_pixels: width times height of the largest picture to accept.
+        by: a reader that the caller has; None takes one for this call.
+
+    Raises:
+        MediaError: missing, empty or not a file; no media, or of a format that is not on the list
+            (playlists and documents are refused); too large a picture; crashed or hung the reader.
+    """
+    (found,) = await probe_all(
+        [path], count_frames=count_frames, timeout=timeout, max_pixels=max_pixels, by=by
+    )
+    if isinstance(found, MediaError):
+        raise found
+    return found
+
+
+async def probe_all(
+    paths: Sequence[Path],
+    *,
+    count_frames: bool = False,
+    timeout: float = 15.0,  # noqa: ASYNC109 - as for `probe`
+    max_pixels: int = MAX_PIXELS,
+    by: Reader | None = None,
+) -> list[Media | MediaError]:
+    """Read several files with one reading process; what one file does to it is charged to that file alone.
+
+    Args:
+        paths, count_frames, max_pixels, by: as for `probe`.
+        timeout: seconds for each file.
+
+    Returns:
+        For each path what `probe` would return or raise.
+    """
+    request = {"formats": FORMATS, "max_pixels": max_pixels, "count_frames": count_frames}
+    results: list[Media | MediaError] = []
+
+    async def read(by: Reader) -> None:
+        while by.is_alive and len(results) < len(paths):
+            path = paths[len(results)]
+            try:
+                with _opened(path) as file:
+                    found = await by.ask(file, request, timeout)
+                results.append(_media(found, path.name))
+            except MediaError as error:
+                results.append(error)
+
+    if by:
+        await read(by)
+    while len(results) < len(paths):
+        async with reader() as fresh:
+            await read(fresh)
+    return results
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The descriptor of a file that is worth reading."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # or a named pipe would keep us waiting
+    except OSError as error:
+        raise MediaError(f"{path.name} can't be opened: {error.strerror}.") from None
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError(f"{path.name} is not a regular file.")
+        if not status.st_size:
+            raise MediaError(f"{path.name} is empty, not a media file.")
+        yield file
+    finally:
+        os.close(file)
+
+
+def _media(found: dict[str, Any], name: str) -> Media:
+    if error := found.get("error"):
+        raise MediaError(f"{name} {error}.")
+    video, audio = found["video"], found["audio"]
+    if video:
+        video |= {name: _fraction(video[name]) for name in ("fps", "pixel_aspect", "first", "last")}
+        video["pauses"] = tuple((Fraction(begin), Fraction(end)) for begin, end in video["pauses"])
+    return Media(
+        format=found["format"],
+        duration=_fraction(found["duration"]),
+        video=Video(**video) if video else None,
+        audio=Audio(**audio | {"duration": _fraction(audio["duration"])}) if audio else None,
+    )
+
+
+def _fraction(text: str | None) -> Fraction | None:
+    return None if text is None else Fraction(text)

@@ -1,0 +1,30 @@
+"""Files in buckets: a folder, Supabase Storage or S3."""
+
+from listener.kit.storage.api import current, download, fenced, publish, upload, use
+from listener.kit.storage.base import (
+    BadKey,
+    BadSignature,
+    ObjectNotFound,
+    Refused,
+    Storage,
+    StorageError,
+    TooLarge,
+)
+from listener.kit.storage.local import LocalStorage
+
+__all__ = [
+    "BadKey",
+    "BadSignature",
+    "LocalStorage",
+    "ObjectNotFound",
+    "Refused",
+    "Storage",
+    "StorageError",
+    "TooLarge",
+    "current",
+    "download",
+    "fenced",
+    "publish",
+    "upload",
+    "use",
+]

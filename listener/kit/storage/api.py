@@ -1,0 +1,158 @@
+"""Where files live: buckets of objects, named by keys like `user/job/film.mp4`.
+
+One `Storage` is chosen at start with `use`; handlers call the functions of this module. There is a `LocalStorage`,
+and beside it those of `storage.supabase` and `storage.s3`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from anyio import from_thread, to_thread
+
+from listener.kit.storage.base import (
+    CHUNK,
+    Storage,
+    StorageError,
+)
+
+_current: Storage | None = None
+
+
+def use(storage: Storage) -> None:
+    """Choose the storage that the functions of this module work with."""
+    global _current  # noqa: PLW0603 - one service has one storage, chosen once at start
+    _current = storage
+
+
+def current() -> Storage:
+    """The storage chosen with `use`.
+
+    Raises:
+        StorageError: none was chosen.
+    """
+    if _current is None:
+        raise StorageError(
+            "No storage is configured; set STORAGE_DIR, S3_ENDPOINT, or SUPABASE_URL with SUPABASE_SERVICE_KEY."
+        )
+    return _current
+
+
+async def download(bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
+    """Copy an object into `folder`; see `Storage.download`."""
+    return await current().download(bucket, key, folder, max_bytes=max_bytes)
+
+
+async def upload(bucket: str, path: Path, key: str | None = None) -> str:
+    """Store a file and return an address to read it, valid for seven days; see `Storage.upload`.
+
+    Args:
+        bucket: where to.
+        path: a local file.
+        key: name in the bucket; None takes the names of the file's folder and the file, `folder/file.jpg`,
+            which for a file in a job's scratch folder is different for each job.
+    """
+    key = f"{path.parent.name}/{path.name}" if key is None else key
+    await current().upload(bucket, path, key)
+    return await current().url(bucket, key)
+
+
+async def publish(
+    bucket: str,
+    path: Path,
+    key: str,
+    *,
+    fence: int,
+    saved: Any = None,
+    remember: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
+) -> str:
+    """Store what an attempt made, as an object of its own, and return an address to read it, valid for seven days.
+
+    With the fence 17, `user/job/film.mp4` is stored as `user/job/film-17.mp4`. No storage can check a fence, and a
+    worker that was thought dead may still be uploading; so attempts share no name, and which of them counts is
+    decided where fences are checked, in the transaction that completes the row with this address. Nothing is moved
+    to a plain name afterwards: a move has no fence either, and caches would go on serving what was there before.
+
+    Afterwards what attempts with lower fences left beside it is removed, so that no attempt removes what a later one
+    made. A job that is done once more thereby loses its former file a moment before its row shows the new one.
+
+    Args:
+        bucket: where to.
+        path: a local file.
+        key: its name without the fence, in a folder of the job's own.
+        fence: the attempt's, higher than that of any earlier attempt.
+        saved: what an earlier attempt gave to `remember`. If the file is the same, to the byte, its upload goes on.
+        remember: keeps a JSON object for the next attempt, and raises where this one has lost its lease.
+
+    Raises:
+        BadKey, Refused, StorageError: as `Storage.upload`.
+    """
+    own = fenced(key, fence)
+    memo: dict[str, Any] = {"bucket": bucket, "key": own, "upload": None}
+    if remember:
+        memo["digest"] = await to_thread.run_sync(_digest, path)
+        if _is_same(saved, memo, key):
+            memo = dict(saved)
+        # Also where nothing can be resumed: an attempt that has lost its lease gets no further than this.
+        await remember(memo)
+
+    async def begun(word: str) -> None:
+        if remember:
+            await remember({**memo, "upload": word})
+
+    stored = memo["key"]
+    await current().upload(bucket, path, stored, resume=memo["upload"], remember=begun)
+    url = await current().url(bucket, stored)
+    await _remove_older(bucket, key, stored, fence)
+    return url
+
+
+def fenced(key: str, fence: int | str) -> str:
+    """The name under which `publish` stores what an attempt made, unless the upload of an earlier one went on."""
+    stem, dot, suffix = key.rpartition(".")
+    return f"{stem}-{fence}.{suffix}" if dot and "/" not in suffix else f"{key}-{fence}"
+
+
+def _fence_of(stored: str, key: str) -> int | None:
+    """The fence in a name that `fenced` made of `key`."""
+    found = re.search(r"-(\d{1,19})(?:\.[^./]*)?$", stored)
+    return int(found[1]) if found and fenced(key, found[1]) == stored else None
+
+
+def _is_same(saved: Any, memo: Mapping[str, Any], key: str) -> bool:
+    return (
+        isinstance(saved, dict)
+        and saved.keys() == memo.keys()
+        and (saved["bucket"], saved["digest"]) == (memo["bucket"], memo["digest"])
+        and _fence_of(str(saved["key"]), key) is not None
+    )
+
+
+async def _remove_older(bucket: str, key: str, stored: str, fence: int) -> None:
+    try:
+        for other in await current().keys(bucket, key.rpartition("/")[0]):
+            older = _fence_of(other, key)
+            if older is not None and older < fence and other != stored:
+                await current().remove(bucket, other)
+    except StorageError as error:  # what is left over takes room, and no more
+        structlog.get_logger("listener.kit.storage").warning(
+            "leftovers stay in the storage", error=str(error)
+        )
+
+
+def _digest(path: Path) -> str:
+    """A fingerprint of a file's content; runs in a worker thread."""
+    digest = hashlib.blake2b(digest_size=32)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                from_thread.check_cancelled()
+                digest.update(chunk)
+    except OSError as error:
+        raise StorageError(f"{path.name} could not be read: {error.strerror}.") from error
+    return digest.hexdigest()

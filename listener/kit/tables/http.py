@@ -1,0 +1,28 @@
+"""For routes that read and write tables: what goes wrong there becomes an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import HTTPException
+
+from listener.kit.tables.api import TablesError, TablesUnavailable
+
+
+@contextmanager
+def answered(cannot: str) -> Iterator[None]:
+    """Turn the errors of tables within the block into status 503.
+
+    Args:
+        cannot: what can't be done where the database refuses, such as "Operations can't be read".
+    """
+    try:
+        yield
+    except TablesUnavailable:
+        # Not 404: the row may well be there, and a frontend would give it up.
+        raise HTTPException(
+            503, "The database did not answer; ask again.", headers={"Retry-After": "2"}
+        ) from None
+    except TablesError as error:
+        raise HTTPException(503, f"{cannot}: {error}.") from None

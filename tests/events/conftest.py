@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from urllib.parse import urlsplit
+
+import anyio
+import asyncpg
+import pytest
+
+from listener.backoff import delays
+from listener.embedded import Postgres
+from listener.events import RealtimeSource, realtime_connection
+from listener.events import realtime as source
+from listener.metrics import Metrics
+from tests.support.harness import Table, until
+from tests.support.standin import realtime
+from tests.support.standin.stack import Stack, running
+
+
+class Worker:
+    """Whom a source tells: claims jobs when it is told to, and never otherwise.
+
+    Attributes:
+        found: the jobs claimed so far.
+        woken, stopped: the queues of which it was told so.
+        times_connected: how often the source began to hear.
+        trips: so many wakes raise.
+    """
+
+    def __init__(self, db: asyncpg.Connection) -> None:
+        self.found: set[str] = set()
+        self.woken: list[str] = []
+        self.stopped: list[str] = []
+        self.times_connected = 0
+        self.trips = 0
+        self._looked_into = 0
+        self._db = db
+        self._news = anyio.Event()
+
+    def wake(self, queue: str, source: str) -> None:
+        self.woken.append(queue)
+        self._news.set()
+        if self.trips:
+            self.trips -= 1
+            raise RuntimeError("stumbled")
+
+    def stop(self, queue: str) -> None:
+        self.stopped.append(queue)
+
+    def connected(self) -> None:
+        self.times_connected += 1
+        self._news.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news = anyio.Event()
+            told = len(self.woken) + self.times_connected
+            claim = json.loads(await self._db.fetchval("select listener.claim('me', '{jobs}', '{100}')"))
+            self.found |= {job["key"] for job in claim["jobs"]}
+            self._looked_into = told
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has looked into all that it was told."""
+        return self._looked_into == len(self.woken) + self.times_connected
+
+
+class Listening:
+    """A source that runs, and whom it tells."""
+
+    def __init__(self, source: RealtimeSource, worker: Worker, metrics: Metrics) -> None:
+        self.source = source
+        self.worker = worker
+        self._metrics = metrics
+
+    def reconnects(self, reason: str) -> float:
+        return self.metric("reconnects_total", reason=reason)
+
+    def metric(self, name: str, **labels: str) -> float:
+        labels = {"source": "realtime", **labels}
+        return self._metrics.registry.get_sample_value(f"listener_{name}", labels) or 0.0
+
+    async def hears(self, times: int = 1) -> None:
+        """Wait until it is joined and the server hears the database, so often from the beginning."""
+        await until(lambda: self.worker.times_connected >= 2 * times and self.worker.rests)
+
+    async def finds(self, *keys: str) -> None:
+        await until(lambda: self.worker.found >= set(keys))
+
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+Listen = Callable[..., AbstractAsyncContextManager[Listening]]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source probes soon, and gives up soon."""
+    monkeypatch.setattr(realtime_connection, "PROBE_EVERY", 0.2)
+    monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(source, "LOOK_AGAIN", 60.0)
+    monkeypatch.setattr(source, "delays", lambda: delays(0.1, most=0.2))
+
+
+@pytest.fixture
+async def superuser(postgres: Postgres, database: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(postgres.database_url(urlsplit(database).path.removeprefix("/")))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def has_realtime(superuser: asyncpg.Connection) -> None:
+    """The test's database has what Realtime keeps in it."""
+    await superuser.execute(realtime.SQL)
+
+
+@pytest.fixture
+async def project(database: str, has_realtime: None) -> AsyncIterator[Stack]:
+    async with running(database) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def jobs(db: asyncpg.Connection, has_realtime: None) -> Table:
+    """A user's table, attached as the queue `jobs`."""
+    return await Table(db).create()
+
+
+@pytest.fixture
+def listen(project: Stack, connect: Connect) -> Listen:
+    """Runs a source for the queue `jobs` until the block ends."""
+
+    @asynccontextmanager
+    async def listen(
+        *, url: str | None = None, key: str | None = None, queue: str = "jobs", lifetime: float = 3600.0
+    ) -> AsyncIterator[Listening]:
+        worker, metrics = Worker(await connect()), Metrics()
+        running = RealtimeSource(
+            url or project.url, key or project.secret_key, [queue], worker, metrics, lifetime=lifetime
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.run)
+            group.start_soon(running.run)
+            yield Listening(running, worker, metrics)
+            group.cancel_scope.cancel()
+
+    return listen
