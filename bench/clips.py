@@ -15,8 +15,8 @@ import anyio
 import psutil
 
 from bench.report import Figure, at_most, paired
-from handlers.export.graph.compiler import arguments
 from handlers.export.graph.inputs import Source
+from handlers.export.graph.picture import arguments
 from handlers.export.model import Film, Picture, Sound
 from handlers.export.render.renderer import render
 from listener.kit import ffmpeg, media

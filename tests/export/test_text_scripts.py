@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from handlers.export.text import font_lookup
 from handlers.export.text import glyphs as ink_of
-from handlers.export.text import typeface
 from handlers.export.text.glyphs import Area
 from handlers.export.text.layout import Glyph
 
@@ -97,7 +97,7 @@ def test_emoji_have_their_own_colours(tmp_path: Path) -> None:
 
 
 def test_emoji_may_be_stored_as_bitmaps(tmp_path: Path) -> None:
-    (face,) = (face for face in typeface.read(Path(__file__).parent / "fonts") if face.coloured)
+    (face,) = (face for face in font_lookup.read(Path(__file__).parent / "fonts") if face.coloured)
     font = face.at(60, bold=False, italic=False)
     placed = (Glyph(face, font, font.get_nominal_glyph(ord("🎉")), 0, 0), 10.0, 70.0)
     area = ink_of.extent(placed)

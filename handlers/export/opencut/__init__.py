@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from handlers.export.model import FilmError
-from handlers.export.opencut.reader import MediaItem, Timeline, Wanted
+from handlers.export.opencut.builder import MediaItem, Timeline, Wanted
 from handlers.export.opencut.scenes import ScenesReader
 from handlers.export.opencut.schema import meant, members
 from handlers.export.opencut.ticks import TicksReader, in_ticks

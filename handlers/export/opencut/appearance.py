@@ -23,10 +23,10 @@ from handlers.export.model import (
 )
 from handlers.export.opencut import animation, schema
 from handlers.export.opencut.animation import Animation
+from handlers.export.opencut.builder import BOLD, Reader
 from handlers.export.opencut.curves import amplitude, clamped, combined, mapped
 from handlers.export.opencut.elements import Element, Look, TextLook, Track, flat, undrawn
 from handlers.export.opencut.panning import one_after_the_other, panned
-from handlers.export.opencut.reader import BOLD, Reader
 from handlers.export.opencut.schema import check
 
 _BLENDS: dict[str, Blend] = {

@@ -12,9 +12,9 @@ from pydantic import Field
 from handlers.export.model import Curve, FilmError, Picture, Placement
 from handlers.export.opencut import schema, transitions
 from handlers.export.opencut.appearance import ElementsReader, Item, visible
+from handlers.export.opencut.builder import Timeline, Wanted, media_of
 from handlers.export.opencut.curves import mapped
 from handlers.export.opencut.elements import TextLook, Track
-from handlers.export.opencut.reader import Timeline, Wanted, media_of
 from handlers.export.opencut.schema import Model, check
 
 _DRAWN = {"video", "image", "audio", "media", "text"}

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from handlers.export.model import Curve, FilmError, Picture, Placement, Sound, Style, Text
 from handlers.export.opencut import schema
-from handlers.export.opencut.reader import BOLD, Reader, Timeline, Wanted, media_of
+from handlers.export.opencut.builder import BOLD, Reader, Timeline, Wanted, media_of
 from handlers.export.opencut.schema import Length, Model, Seconds, Share, check, exact
 
 _PADDING = (8.0, 4.0)  # of the editor's text box, in pixels of its canvas

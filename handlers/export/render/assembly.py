@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from handlers.export.graph.compiler import first_sample, joined, mixture, pictures
 from handlers.export.graph.composition import Composition
 from handlers.export.graph.encoding import Output
 from handlers.export.graph.inputs import Source, seconds
+from handlers.export.graph.picture import first_sample, joined, mixture, pictures
 from handlers.export.model import Film, Sound, Text
 from handlers.export.render import segments as slices
 from handlers.export.settings import limits

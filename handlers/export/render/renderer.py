@@ -11,10 +11,10 @@ from anyio import to_thread
 
 from handlers.export import text
 from handlers.export.graph import hdr, mix
-from handlers.export.graph.compiler import arguments, composed, pictures, text_scale
 from handlers.export.graph.composition import Composition
 from handlers.export.graph.encoding import Output
 from handlers.export.graph.inputs import Source
+from handlers.export.graph.picture import arguments, composed, pictures, text_scale
 from handlers.export.model import Film, Picture, Text
 from handlers.export.render import assembly as parts
 from handlers.export.render import segments as slices

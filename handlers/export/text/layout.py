@@ -11,8 +11,8 @@ from functools import lru_cache
 import uharfbuzz as hb
 
 from handlers.export.model import Style
-from handlers.export.text import bidi, emoji, typeface
-from handlers.export.text.typeface import Face
+from handlers.export.text import bidi, emoji, font_lookup
+from handlers.export.text.font_lookup import Face
 
 _BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _CONTEXT = 5  # characters that HarfBuzz looks at on each side of a run
@@ -70,7 +70,7 @@ class Composer:
 
     def __post_init__(self) -> None:
         style = self.style
-        self.face = typeface.find(style.family, bold=style.bold, italic=style.italic)
+        self.face = font_lookup.find(style.family, bold=style.bold, italic=style.italic)
 
     @property
     def metrics(self) -> tuple[float, float]:
@@ -132,7 +132,7 @@ class Composer:
         for cluster in sorted(clusters - self._chosen.keys()):
             plain = "".join(char for char in cluster if ord(char) not in emoji.TONES)
             tries = (cluster, plain) if emoji.is_picture(cluster) else ()
-            pictures = ((face, shown) for shown in tries for face in typeface.emoji() if _has(face, shown))
+            pictures = ((face, shown) for shown in tries for face in font_lookup.emoji() if _has(face, shown))
             if picture := next(pictures, None):
                 self._chosen[cluster] = picture
             elif _has(self.face, cluster):
@@ -144,9 +144,9 @@ class Composer:
 
     def _substitute(self, clusters: list[str]) -> None:
         style = self.style
-        known = typeface.known({cluster[0] for cluster in clusters})
+        known = font_lookup.known({cluster[0] for cluster in clusters})
         left = [cluster for cluster in clusters if cluster[0] in known]
-        faces = (self.face, *typeface.substitutes(bold=style.bold, italic=style.italic))
+        faces = (self.face, *font_lookup.substitutes(bold=style.bold, italic=style.italic))
         for part in (None, 1):  # all of a cluster, or its letter without the marks
             for face in faces:
                 if found := face.those({cluster[0] for cluster in left}):

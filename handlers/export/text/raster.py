@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from handlers.export.model import Film, FilmError, Style, Text
+from handlers.export.text import font_lookup, visibility
 from handlers.export.text import glyphs as ink
-from handlers.export.text import typeface, visibility
 from handlers.export.text.glyphs import Area, Placed
 from handlers.export.text.layout import Composer, Line
 
@@ -180,7 +180,7 @@ def _bars(row: _Row, style: Style, scale: float) -> Iterator[Area]:
 
 def _notes(text: Text, composer: Composer) -> Iterator[str]:
     family = text.style.family
-    if not typeface.as_wished(composer.face, family):
+    if not font_lookup.as_wished(composer.face, family):
         yield f"“{text.name}” is drawn in {composer.face.family}: {family[:60]} is not installed."
     if composer.lacking:
         named = [

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph.compiler import composed
 from handlers.export.graph.inputs import Source
+from handlers.export.graph.picture import composed
 from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound
 from handlers.export.render.renderer import render
 from handlers.export.render.segments import divide
 from listener.kit import media
 
-from .test_graph import image, video
+from .test_commands import image, video
 from .viewer import colour, listen, look, loudness, near, number
 
 CLIPS = 72

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph.compiler import arguments, composed, joined, mixture, pictures
 from handlers.export.graph.encoding import Format, Output
 from handlers.export.graph.inputs import Source
+from handlers.export.graph.picture import arguments, composed, joined, mixture, pictures
 from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Style, Text
 from handlers.export.text import Raster
 from listener.kit.ffmpeg import input_options

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import uharfbuzz as hb
 
-from handlers.export.text import families, typeface
+from handlers.export.text import font_families, font_lookup
 
 from .calligraphy import FONTS, PLAIN, raster, replace, title
 
 
 def test_an_unknown_family_falls_back_to_a_face_of_the_same_weight() -> None:
-    assert typeface.find("No Such Font", bold=True).weight == 700
-    assert typeface.find("No Such Font").weight == 400
-    assert typeface.find('"No Such Font", DejaVu Sans').family == "DejaVu Sans"
+    assert font_lookup.find("No Such Font", bold=True).weight == 700
+    assert font_lookup.find("No Such Font").weight == 400
+    assert font_lookup.find('"No Such Font", DejaVu Sans').family == "DejaVu Sans"
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_an_unknown_family_falls_back_to_a_face_of_the_same_weight() -> None:
     ],
 )
 def test_families_are_known_by_what_they_look_like(name: str, like: str) -> None:
-    assert like in families.relatives(name.casefold())
-    assert families.relatives(name.casefold())[-1]
+    assert like in font_families.relatives(name.casefold())
+    assert font_families.relatives(name.casefold())[-1]
 
 
 def test_another_family_is_told_unless_nobody_could_see_it(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_another_family_is_told_unless_nobody_could_see_it(tmp_path: Path) -> No
         assert made
         return made.notes
 
-    used = typeface.find("Nowhere Grotesk").family
+    used = font_lookup.find("Nowhere Grotesk").family
     assert notes("Nowhere Grotesk") == (f"“title” is drawn in {used}: Nowhere Grotesk is not installed.",)
     assert notes("sans-serif") == notes("DejaVu Sans") == notes("DejaVu Sans, Inter") == ()
 
@@ -55,7 +55,7 @@ def test_a_folder_of_fonts_is_read(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no font either")
     files = [FONTS / "NotoSansThai.ttf", FONTS / "NotoSansTamil.ttf"]
     (tmp_path / "both.ttc").write_bytes(collection([file.read_bytes() for file in files]))
-    found = list(typeface.read(tmp_path))
+    found = list(font_lookup.read(tmp_path))
 
     assert [(face.path.name, face.index, face.family) for face in found] == [
         ("both.ttc", 0, "Noto Sans Thai"),
@@ -65,7 +65,7 @@ def test_a_folder_of_fonts_is_read(tmp_path: Path) -> None:
 
 
 def test_a_variable_font_is_as_heavy_as_wished() -> None:
-    (face,) = (face for face in typeface.read(Path(__file__).parent / "fonts") if face.axes)
+    (face,) = (face for face in font_lookup.read(Path(__file__).parent / "fonts") if face.axes)
     plain, bold = (face.at(100, bold=wish, italic=False) for wish in (False, True))
 
     assert (plain.get_style_value(hb.StyleTag.WEIGHT), bold.get_style_value(hb.StyleTag.WEIGHT)) == (400, 700)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uharfbuzz as hb
 
-from handlers.export.text import families
+from handlers.export.text import font_families
 
 _BUNDLED = Path(__file__).parent / "fonts"
 _OUTLINES = {"glyf", "CFF ", "CFF2", "CBDT", "sbix"}
@@ -108,7 +108,7 @@ def find(family: str, *, bold: bool = False, italic: bool = False) -> Face:
     """
     installed = _installed()
     wanted = names(family)
-    for name in (*wanted, *chain.from_iterable(map(families.relatives, wanted))):
+    for name in (*wanted, *chain.from_iterable(map(font_families.relatives, wanted))):
         if found := installed.get(name):
             return min(found, key=lambda face: face.distance(bold=bold, italic=italic))
     return min(
@@ -126,7 +126,7 @@ def as_wished(face: Face, family: str) -> bool:
     """Whether nobody would see that `face` isn't the family that was asked for."""
     name = names(family)[0]
     found = {face.family.casefold(), face.alias.casefold()}
-    return families.is_generic(name) or bool(found & {name, *families.TWINS.get(name, ())})
+    return font_families.is_generic(name) or bool(found & {name, *font_families.TWINS.get(name, ())})
 
 
 @cache
