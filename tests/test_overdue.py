@@ -10,7 +10,7 @@ import pytest
 
 from listener.web.overdue import explain
 
-SQL = Path(__file__).parents[1] / "sql/functions/stuck.sql"
+SQL = Path(__file__).parents[1] / "sql/verbs/stuck.sql"
 REASONS = re.findall(r"^--   (\w+) ", SQL.read_text(encoding="utf-8"), re.MULTILINE)
 OPERATIONS = Path(__file__).parents[1] / "docs/operations.md"
 

@@ -79,9 +79,9 @@ async def migrate_database(given: str | None) -> list[str]:
 
 
 def _summary(applied: list[str]) -> str:
-    functions = [name for name in applied if name.startswith("functions/")]
-    others = [name for name in applied if name not in functions]
-    return ", ".join([*others, *([count(len(functions), "function file")] if functions else [])])
+    migrated = [name for name in applied if name.startswith("migrations/")]
+    functions = len(applied) - len(migrated)
+    return ", ".join([*migrated, *([count(functions, "function file")] if functions else [])])
 
 
 @click.command()

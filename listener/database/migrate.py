@@ -1,7 +1,7 @@
 """Brings the schema `listener` of a database to the state of this program, and prints the script that does so.
 
-`sql/migrations/` holds what happens once, in the order of the numbers, and is never edited afterwards;
-`sql/functions/` holds each function's current text, applied again whenever it has changed.
+`sql/migrations/` holds what happens once, in the order of the numbers, and is never edited afterwards.
+`sql/internals/` and `sql/verbs/` hold each function's current text, applied again whenever it has changed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def migrations() -> list[SqlFile]:
 
 def functions() -> list[SqlFile]:
     """All function files; each first makes room for its functions."""
-    return [SqlFile(file.name, f"{_making_room(file)}\n{file.text}") for file in _files("functions")]
+    files = _files("internals") + _files("verbs")
+    return [SqlFile(file.name, f"{_making_room(file)}\n{file.text}") for file in files]
 
 
 def _making_room(file: SqlFile) -> str:

@@ -1,4 +1,4 @@
-"""The verbs of the schema `listener`, typed. Their meaning stands in `sql/functions/`, one verb a file."""
+"""The verbs of the schema `listener`, typed. `sql/verbs/` defines them, one verb a file."""
 
 from __future__ import annotations
 

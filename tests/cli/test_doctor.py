@@ -66,7 +66,7 @@ def test_there_is_no_schema(examine: Any, bare_database: str) -> None:
 
 
 def test_a_function_is_of_another_version(examine: Any, sql: Sql) -> None:
-    sql("update listener.migration set checksum = 'x' where name = 'functions/claim.sql'")
+    sql("update listener.migration set checksum = 'x' where name = 'verbs/claim.sql'")
     code, unwell = examine()
     assert code == 0
     assert unwell["schema"] == ("warning", "1 function file of another version", "Run: listener migrate")

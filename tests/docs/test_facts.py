@@ -41,7 +41,7 @@ def test_the_readme_gives_a_reason_for_every_dependency() -> None:
 
 
 def test_the_usual_names_of_columns_are_listed() -> None:
-    describe = (ROOT / "sql/functions/describe.sql").read_text(encoding="utf-8")
+    describe = (ROOT / "sql/internals/describe.sql").read_text(encoding="utf-8")
     usual = re.search(r"usual constant jsonb := '(\{.*?\})';\s*suited", describe, re.DOTALL)
     page = (ROOT / "docs/attach.md").read_text(encoding="utf-8")
 

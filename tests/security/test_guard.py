@@ -214,7 +214,7 @@ def test_it_follows_what_is_attached_anew_and_columns_that_come_later(guarded: P
     assert update(guarded, user, job, "thumbnail_url = 'evil'") == REFUSED
     # An upgrade writes the trigger anew.
     guarded.script(
-        "update listener.migration set checksum = '' where name = 'functions/guard.sql';"
+        "update listener.migration set checksum = '' where name = 'verbs/guard.sql';"
         "create or replace function listener.guard_1() returns trigger language plpgsql as 'begin return new; end'"
     )
     guarded.script(migrate.script())

@@ -93,7 +93,7 @@ async def test_a_failed_migration_leaves_nothing(
     bare_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(migrate.sql_folder(), tmp_path, dirs_exist_ok=True)
-    (tmp_path / "functions" / "zzz.sql").write_text("select 1/0")
+    (tmp_path / "verbs" / "zzz.sql").write_text("select 1/0")
     monkeypatch.setattr(migrate, "sql_folder", lambda: tmp_path)
     with pytest.raises(asyncpg.DivisionByZeroError):
         await migrate_once(bare_database)
@@ -107,11 +107,11 @@ async def test_an_upgrade_renews_the_functions_of_attached_tables(
 ) -> None:
     await db.execute(
         "create or replace function listener.capture_insert_1() returns trigger language plpgsql as"
-        " 'begin return null; end'; update listener.migration set checksum = '' where name = 'functions/generate.sql'"
+        " 'begin return null; end'; update listener.migration set checksum = '' where name = 'internals/triggers.sql'"
     )
     await jobs.add(1)
     assert await jobs.delivery(1) is None
-    assert await migrate.migrate(db) == ["functions/generate.sql"]
+    assert await migrate.migrate(db) == ["internals/triggers.sql"]
     await jobs.add(2)
     assert await jobs.state(2) == "waiting"
 
@@ -124,8 +124,8 @@ async def test_an_upgrade_survives_what_became_of_a_table(
 ) -> None:
     await db.execute(fate)
     for _ in range(2):
-        await db.execute("update listener.migration set checksum = '' where name = 'functions/generate.sql'")
-        assert await migrate.migrate(db) == ["functions/generate.sql"]
+        await db.execute("update listener.migration set checksum = '' where name = 'internals/triggers.sql'")
+        assert await migrate.migrate(db) == ["internals/triggers.sql"]
 
 
 async def test_an_upgrade_finds_a_table_that_was_made_anew(jobs: Table, db: asyncpg.Connection) -> None:
@@ -133,7 +133,7 @@ async def test_an_upgrade_finds_a_table_that_was_made_anew(jobs: Table, db: asyn
         "create table fresh (like jobs including all); drop table jobs; alter table fresh rename to jobs"
     )
     for _ in range(2):
-        await db.execute("update listener.migration set checksum = '' where name = 'functions/generate.sql'")
+        await db.execute("update listener.migration set checksum = '' where name = 'internals/triggers.sql'")
         await migrate.migrate(db)
     await jobs.add(1)
     assert (await jobs.claim_one()).origin == "insert"
@@ -155,9 +155,9 @@ async def test_a_function_whose_arguments_changed_takes_the_place_of_the_old_one
         "drop function listener.backlog;"
         "create function listener.backlog(name text) returns int language sql as 'select 1';"
         "create function listener.backlog(name text, kind text) returns int language sql as 'select 2';"
-        "update listener.migration set checksum = 'of an older text' where name = 'functions/backlog.sql'"
+        "update listener.migration set checksum = 'of an older text' where name = 'verbs/backlog.sql'"
     )
-    assert await migrate.migrate(db) == ["functions/backlog.sql"]
+    assert await migrate.migrate(db) == ["verbs/backlog.sql"]
     assert await db.fetchval("select listener.backlog(queue => 'jobs')") == 0
     assert (
         await db.fetchval(

@@ -69,9 +69,9 @@ async def test_they_follow_the_verbs_and_leave_others_alone(db: asyncpg.Connecti
         "create function public.listener_of_mine() returns int language sql as 'select 1';"
         "drop function listener.backlog;"
         "create function listener.backlog(name text) returns int language sql as 'select 1';"
-        "update listener.migration set checksum = 'of an older text' where name = 'functions/backlog.sql'"
+        "update listener.migration set checksum = 'of an older text' where name = 'verbs/backlog.sql'"
     )
-    assert await migrate.migrate(db) == ["functions/backlog.sql"]
+    assert await migrate.migrate(db) == ["verbs/backlog.sql"]
     assert await db.fetchval("select public.listener_backlog(queue => 'jobs')") == 0
     assert await db.fetchval("select public.listener_of_mine()") == 1
 
