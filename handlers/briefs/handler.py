@@ -69,7 +69,7 @@ def _outcomes(*, is_last: bool) -> Iterator[None]:
         except FetchError as error:
             raise (Fail if error.permanent else Retry)(str(error)) from error
         except FfmpegError as error:
-            outcome = Fail if error.reason in {"exit", "cpu", "size"} else Retry
+            outcome = Fail if error.permanent else Retry
             raise outcome(f"A file could not be worked on: {error}") from error
         except storage.StorageError as error:
             raise Retry(str(error)) from error

@@ -14,7 +14,8 @@ from handlers.briefs.settings import settings
 from listener import Job
 from listener.kit import media, storage
 from listener.kit.data_url import decode_data_url
-from listener.kit.fetch import TooLarge, fetch
+from listener.kit.errors import TooLarge
+from listener.kit.fetch import fetch
 from listener.kit.media import Media
 
 T = TypeVar("T")

@@ -24,7 +24,8 @@ from handlers.clips.model import (
 )
 from handlers.clips.settings import ClipsSettings
 from listener.jsonable import bounded
-from listener.kit.fetch import FetchError, fetch
+from listener.kit.errors import KitError
+from listener.kit.fetch import fetch
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 # No answer of the queue is longer, unless something is wrong.
@@ -98,7 +99,7 @@ class Fal:
         progress(10, "fetching the clip")
         try:
             await fetch(state.output, target, max_bytes=self._settings.max_mb * 1024**2)
-        except FetchError as error:
+        except KitError as error:
             if error.permanent:
                 raise ClipError(f"The clip was made, but can't be fetched: {error}") from error
             raise Passing(str(error)) from error

@@ -29,12 +29,12 @@ def outcomes() -> Iterator[None]:
     except storage.Refused as error:
         raise Fail(str(error)) from error
     except FfmpegError as error:
-        if "No space left on device" in error.stderr:
+        if error.reason == "disk":
             raise Retry("The disk of the renderer is full.") from error
         if error.reason == "size":
             limit = f"{limits().max_output_mb} MB"
             raise Fail(str(over("The film would be too large", limit, "max_output_mb"))) from error
-        outcome = Fail if error.reason in {"exit", "cpu"} else Retry
+        outcome = Fail if error.permanent else Retry
         raise outcome(f"The film could not be rendered: {error}") from error
     except (RenderError, storage.StorageError) as error:
         raise Retry(str(error)) from error

@@ -26,7 +26,7 @@ from handlers.studio.transcribers.base import Memory, transcribe
 from handlers.studio.transcript import Segment, Transcript
 from listener import App, ConfigError, Fail, Job, Retry, Snooze
 from listener.kit import storage
-from listener.kit.fetch import FetchError
+from listener.kit.errors import KitError
 from listener.kit.ffmpeg import FfmpegError
 
 app = App()
@@ -169,16 +169,13 @@ def outcomes() -> Iterator[None]:
         yield
     except RecordingError as error:
         raise Fail(str(error)) from error
-    except FetchError as error:
-        raise (Fail if error.permanent else Retry)(f"The recording could not be fetched: {error}") from error
-    except storage.Refused as error:
-        raise Fail(str(error)) from error
     except FfmpegError as error:
-        full = "No space left on device" in error.stderr
-        if error.reason == "exit" and not full:
+        if error.permanent:
             raise Fail(f"The recording can't be read: {error}") from error
-        raise Retry("The studio's disk is full." if full else str(error)) from error
-    except (ConfigError, storage.StorageError) as error:
+        raise Retry("The studio's disk is full." if error.reason == "disk" else str(error)) from error
+    except KitError as error:
+        raise (Fail if error.permanent else Retry)(str(error)) from error
+    except ConfigError as error:
         raise Retry(str(error)) from error
     except OSError as error:
         if error.errno in _FULL:

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from listener.kit.fetch import FetchError, TooLarge
+from listener.kit.errors import TooLarge
+from listener.kit.fetch import FetchError
 
 CHUNK = 1024 * 1024
 
@@ -24,7 +25,8 @@ def decode_data_url(url: str, target: Path, *, max_bytes: int) -> Path:
         `target`.
 
     Raises:
-        FetchError: not base64, damaged, or too large (`TooLarge`); permanent, unless it can't be stored.
+        TooLarge: the content is larger than `max_bytes`.
+        FetchError: the address is not base64 or is damaged, which is permanent, or the disk refuses the file.
     """
     comma = url.find(",", 0, 1024)
     if comma < 0 or not url[:5].lower() == "data:" or not url[:comma].lower().endswith(";base64"):
@@ -41,7 +43,7 @@ def decode_base64(parts: Iterable[bytes], target: Path, *, max_bytes: int) -> in
         The size of the file in bytes.
 
     Raises:
-        FetchError: as for `decode_data_url`.
+        TooLarge, FetchError: as for `decode_data_url`.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}")
     size, rest = 0, b""

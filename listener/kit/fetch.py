@@ -19,7 +19,7 @@ from pathlib import Path
 import anyio
 import httpx
 
-from listener.errors import ListenerError
+from listener.kit.errors import KitError, TooLarge
 from listener.log import reason_of
 
 REDIRECTS = 3
@@ -36,23 +36,12 @@ INNER = [
 ]
 
 
-class FetchError(ListenerError):
-    """A download that failed. The text never holds a query string, where tokens live.
-
-    Attributes:
-        permanent: trying again won't help.
-    """
+class FetchError(KitError):
+    """A download that failed. The text never holds a query string, because tokens live there."""
 
     def __init__(self, message: str, *, permanent: bool) -> None:
         super().__init__(message)
         self.permanent = permanent
-
-
-class TooLarge(FetchError):
-    """The content is larger than allowed; always permanent."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, permanent=True)
 
 
 _trusted_hosts: Collection[str] = ()
@@ -97,8 +86,9 @@ async def fetch(
         `target`.
 
     Raises:
-        FetchError: `permanent` for a refused address, a missing file (any status 4xx but 408, 425 and 429)
-            or one that is too large (`TooLarge`); not for timeouts, broken connections and server errors.
+        TooLarge: the file is larger than `max_bytes`.
+        FetchError: `permanent` for a refused address or a missing file (any status 4xx but 408, 425 and 429);
+            not for timeouts, broken connections and server errors.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}")
     try:

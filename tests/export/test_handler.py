@@ -250,7 +250,7 @@ async def test_a_bad_row_fails_with_a_sentence(
     [
         (OSError(errno.ENOSPC, "No space left on device"), Retry, "The disk of the renderer is full."),
         (
-            FfmpegError("x.", reason="exit", stderr="No space left on device"),
+            FfmpegError("x.", reason="disk"),
             Retry,
             "The disk of the renderer",
         ),

@@ -16,7 +16,8 @@ from anyio.abc import SocketStream
 
 from listener.kit import fetch as fetch_module
 from listener.kit.data_url import decode_data_url
-from listener.kit.fetch import FetchError, fetch
+from listener.kit.errors import KitError
+from listener.kit.fetch import fetch
 
 from .conftest import names
 
@@ -124,9 +125,9 @@ def redirect(location: str) -> bytes:
     return f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
 
 
-async def refused(url: str, target: Path, **options: Any) -> FetchError:
+async def refused(url: str, target: Path, **options: Any) -> KitError:
     """The error of a download that must fail, and must leave nothing behind."""
-    with pytest.raises(FetchError) as caught:
+    with pytest.raises(KitError) as caught:
         await fetch(url, target, **({"max_bytes": 1000} | options))
     assert names(target.parent) == []
     assert "token" not in str(caught.value)
@@ -383,7 +384,7 @@ def test_a_data_url_without_padding_is_fine(tmp_path: Path) -> None:
     ],
 )
 def test_data_urls_that_are_refused(url: str, sentence: str, tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=sentence) as caught:
+    with pytest.raises(KitError, match=sentence) as caught:
         decode_data_url(url, tmp_path / "in0", max_bytes=30)
     assert caught.value.permanent
     assert list(tmp_path.iterdir()) == []

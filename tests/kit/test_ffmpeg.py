@@ -75,7 +75,7 @@ async def test_a_failure_is_one_sentence_without_folders(tmp_path: Path) -> None
     broken.write_text("not a film")
     with pytest.raises(FfmpegError) as caught:
         await ffmpeg.run(["-i", broken, tmp_path / "out.mp4"])
-    assert caught.value.reason == "exit"
+    assert (caught.value.reason, caught.value.permanent) == ("exit", True)
     assert "Invalid data found when processing input" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "in0.bin" in caught.value.stderr
@@ -175,7 +175,13 @@ async def test_a_run_that_needs_too_much_memory_says_so(monkeypatch: pytest.Monk
     huge = ["-f", "lavfi", "-i", "color=s=640x360:d=3", "-vf", "scale=16000:8000", "-f", "null", "-"]
     with pytest.raises(FfmpegError, match=r"more memory than the 256 MB .* \(FFMPEG_MEMORY_MB\)") as caught:
         await ffmpeg.run(huge)
-    assert caught.value.reason == "memory"
+    assert (caught.value.reason, caught.value.permanent) == ("memory", False)
+
+
+async def test_a_full_disk_is_not_the_fault_of_the_run() -> None:
+    with pytest.raises(FfmpegError, match="the disk is full") as caught:
+        await ffmpeg.run(["-f", "lavfi", "-i", "testsrc2=s=320x240:d=1", "-f", "rawvideo", "/dev/full"])
+    assert (caught.value.reason, caught.value.permanent) == ("disk", False)
 
 
 async def test_a_file_that_grows_too_large_is_given_up(tmp_path: Path) -> None:
@@ -183,7 +189,7 @@ async def test_a_file_that_grows_too_large_is_given_up(tmp_path: Path) -> None:
         await ffmpeg.run(
             ["-f", "lavfi", "-i", "sine=d=60", "-f", "wav", tmp_path / "out.wav"], max_bytes=100_000
         )
-    assert caught.value.reason == "size"
+    assert (caught.value.reason, caught.value.permanent) == ("size", True)
     assert (tmp_path / "out.wav").stat().st_size <= 100_000
 
 
@@ -192,7 +198,7 @@ async def test_a_run_that_takes_too_much_processor_time_is_given_up(monkeypatch:
     endless = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25", "-f", "null", "-"]
     with pytest.raises(FfmpegError, match="more processor time than allowed") as caught:
         await ffmpeg.run(endless)
-    assert caught.value.reason == "cpu"
+    assert (caught.value.reason, caught.value.permanent) == ("cpu", True)
 
 
 async def test_a_good_exit_code_alone_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 from handlers.export.model import FilmError
 from handlers.export.settings import limits, over
 from listener.kit.data_url import CHUNK, decode_base64
-from listener.kit.fetch import FetchError, TooLarge
+from listener.kit.errors import TooLarge
+from listener.kit.fetch import FetchError
 
 LONG = 64 * 1024  # bytes of base64; less stays in the text
 MAX_VALUES = 1_000_000  # objects, lists and their members: each costs a hundred bytes, however short it is

@@ -15,7 +15,8 @@ from handlers.export.opencut import MediaItem
 from handlers.export.settings import limits, over
 from listener.kit import media, storage
 from listener.kit.data_url import decode_data_url
-from listener.kit.fetch import FetchError, TooLarge, fetch
+from listener.kit.errors import TooLarge
+from listener.kit.fetch import FetchError, fetch
 from listener.kit.media.probe_process import Reader
 
 BUCKET = "export_data"
@@ -92,7 +93,7 @@ class _Shelf:
                 path = await self._bring(item, target, most)
                 path = await unfold(path, target.with_suffix(".apng"), item.name)
                 size = (await to_thread.run_sync(path.stat)).st_size
-            except (TooLarge, storage.TooLarge):
+            except TooLarge:
                 size = most + 1
             except FetchError as error:
                 message = f"The media “{item.name}” could not be fetched: {error}"

@@ -15,12 +15,12 @@ from typing import Literal
 import anyio
 from anyio import to_thread
 
-from listener.errors import ListenerError
+from listener.kit.errors import KitError
 from listener.kit.ffmpeg.output import Progress, ProgressReader, scrub, telling
 from listener.kit.sandbox import process
 from listener.kit.sandbox.policy import Confinement
 
-Reason = Literal["missing", "exit", "killed", "stalled", "incomplete", "memory", "size", "cpu"]
+Reason = Literal["missing", "exit", "killed", "stalled", "incomplete", "memory", "disk", "size", "cpu"]
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,aac,flac,aiff,gif,apng,image2,"
@@ -40,6 +40,8 @@ STACK = 4 * 1024**2  # bytes for each thread; the usual 8 MiB would use up the m
 
 INTERRUPTED = 255  # exit code after SIGTERM or SIGINT; also that of some failures, which say so on stderr
 
+PERMANENT: frozenset[Reason] = frozenset({"exit", "size", "cpu"})
+_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _SHORT_OF_MEMORY = re.compile(
     r"cannot allocate memory|malloc of size|out of memory|bad_alloc|pthread_create failed", re.IGNORECASE
 )
@@ -47,19 +49,22 @@ QUIET = ["-hide_banner", "-nostdin", "-y", "-loglevel", "level+warning"]
 PROGRESS = ["-progress", "pipe:1", "-stats_period", "0.5"]
 
 
-class FfmpegError(ListenerError):
-    """A run that doesn't count, or no FFmpeg to run.
+class FfmpegError(KitError):
+    """A run failed, or there is no FFmpeg to run.
 
     Attributes:
-        reason: `missing` (no program), `exit` (it failed by itself), `killed` (by a signal), `stalled` (no
-            progress for too long), `incomplete` (it ended well without finishing its output), `memory`, `size`
-            and `cpu` (it reached the limit of memory, of a file's size, of processor time).
-        stderr: what FFmpeg said last, at most 16 KiB, without folders.
+        reason: `missing` (no program), `exit` (FFmpeg reported an error), `killed` (by a signal), `stalled` (no
+            progress for too long), `incomplete` (exit code 0 without a finished output), `disk` (the disk is
+            full), or `memory`, `size`, `cpu` (the run reached its limit of memory, of a file's size, of
+            processor time).
+        permanent: the same run would fail again: reasons `exit`, `size` and `cpu`.
+        stderr: the last 16 KiB of FFmpeg's stderr, without folders.
     """
 
     def __init__(self, message: str, reason: Reason, stderr: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.permanent = reason in PERMANENT
         self.stderr = stderr
 
 
@@ -201,6 +206,8 @@ def _verify(code: int, latest: Progress, stderr: str, elapsed: float) -> None:
             "memory",
             stderr,
         )
+    if code != 0 and _DISK_FULL.search(stderr):
+        raise FfmpegError("ffmpeg could not write its output because the disk is full.", "disk", stderr)
     if code < 0:
         hint = "; perhaps the machine is short of memory" if code == -SIGKILL else ""
         raise FfmpegError(f"ffmpeg was killed by {Signals(-code).name}{hint}.", "killed", stderr)

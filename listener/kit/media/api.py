@@ -15,13 +15,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from listener.errors import ListenerError
+from listener.kit.errors import KitError
 from listener.kit.ffmpeg import FORMATS, MAX_PIXELS
 from listener.kit.media.probe_process import Reader, reader
 
 
-class MediaError(ListenerError):
-    """A file is not media that can be read; trying again won't help."""
+class MediaError(KitError):
+    """A file is not media that can be read."""
+
+    permanent = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Files in buckets: a folder, Supabase Storage or S3."""
 
+from listener.kit.errors import TooLarge
 from listener.kit.storage.api import current, download, fenced, publish, upload, use
 from listener.kit.storage.base import (
     BadKey,
@@ -8,7 +9,6 @@ from listener.kit.storage.base import (
     Refused,
     Storage,
     StorageError,
-    TooLarge,
 )
 from listener.kit.storage.local import LocalStorage
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from listener.errors import ListenerError
+from listener.kit.errors import KitError, TooLarge
 
 WEEK = timedelta(days=7)
 CHUNK = 1024 * 1024
@@ -24,7 +24,7 @@ Remember = Callable[[str], Awaitable[None]]
 """Keeps a word by which a later process can go on with an upload."""
 
 
-class StorageError(ListenerError):
+class StorageError(KitError):
     """The storage could not do it; trying again may help."""
 
 
@@ -33,19 +33,19 @@ class ObjectNotFound(StorageError):
 
 
 class Refused(StorageError):
-    """The storage doesn't allow it, or doesn't take such a file; trying again won't help."""
+    """The storage doesn't allow it, or doesn't take such a file."""
+
+    permanent = True
 
 
 class BadKey(Refused):
-    """A bucket or key that is never valid; trying again won't help."""
-
-
-class TooLarge(Refused):
-    """The file is larger than the storage takes, or than was to be read."""
+    """A bucket or key that is never valid."""
 
 
 class BadSignature(StorageError):
     """A signed address was altered, or has expired."""
+
+    permanent = True
 
 
 class Storage(Protocol):
@@ -153,7 +153,7 @@ def check_size(size: int, max_bytes: int | None) -> None:
         TooLarge: it is.
     """
     if max_bytes is not None and size > max_bytes:
-        raise TooLarge(f"The object is larger than {max_bytes} bytes, which is the most that is read of it.")
+        raise TooLarge(f"The object is larger than the {max_bytes} bytes that are accepted.")
 
 
 @contextmanager

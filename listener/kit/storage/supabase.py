@@ -17,13 +17,12 @@ from listener.kit.storage.base import (
     ObjectNotFound,
     Refused,
     Remember,
-    TooLarge,
     check,
     local_name,
     media_type,
     storing,
 )
-from listener.kit.storage.supabase_api import Api, place
+from listener.kit.storage.supabase_api import Api, PayloadTooLarge, place
 from listener.kit.storage.supabase_download import download
 
 CACHE_SECONDS = 3600  # how long browsers may keep an object, as in Supabase's own clients
@@ -88,7 +87,7 @@ class SupabaseStorage:
                     about = {"bucketName": bucket, "objectName": key, "contentType": kind}
                     about["cacheControl"] = str(CACHE_SECONDS)
                     await tus.upload(self._api, http, path, about, resume=resume, remember=remember)
-        except TooLarge as error:
+        except PayloadTooLarge as error:
             raise await self._too_large(bucket, path.name, size) from error
         except ObjectNotFound as error:
             raise Refused(f"There is no bucket {bucket!r}; make it in the project's dashboard.") from error

@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from listener.backoff import delays
-from listener.kit.storage.base import BadKey, ObjectNotFound, Refused, StorageError, TooLarge
+from listener.kit.storage.base import BadKey, ObjectNotFound, Refused, StorageError
 from listener.service_key import ServiceKey
 
 # 4xx answers that may be different later: 409 and 423 where two uploads meet.
@@ -35,6 +35,10 @@ class Busy(StorageError):
     def __init__(self, message: str, rest: float = 0.0) -> None:
         super().__init__(message)
         self.rest = rest
+
+
+class PayloadTooLarge(Refused):
+    """The file is larger than the bucket or the project accepts."""
 
 
 class Patience:
@@ -147,7 +151,7 @@ def refusal(answer: httpx.Response) -> StorageError:
     ):
         return StorageError(f"Supabase Storage does not know the key; check SUPABASE_SERVICE_KEY. {said}")
     kinds: dict[int, type[StorageError]] = {
-        403: Refused, 404: ObjectNotFound, 410: ObjectNotFound, 413: TooLarge, 415: Refused
+        403: Refused, 404: ObjectNotFound, 410: ObjectNotFound, 413: PayloadTooLarge, 415: Refused
     }  # fmt: skip
     kind = BadKey if code == "InvalidKey" else kinds.get(status, StorageError)
     return kind(said)

@@ -12,18 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from listener.errors import ListenerError
+from listener.kit.errors import KitError
 
 Row = dict[str, Any]
 Where = Mapping[str, Any]
 
 
-class TablesError(ListenerError):
+class TablesError(KitError):
     """The database refused it, and nothing was changed.
 
     Attributes:
         sqlstate: the five-character code of the refusal, where there is one.
     """
+
+    permanent = True
 
     def __init__(self, message: str, *, sqlstate: str = "") -> None:
         super().__init__(message)
@@ -31,7 +33,9 @@ class TablesError(ListenerError):
 
 
 class TablesUnavailable(TablesError):
-    """There was no answer; it may or may not have been done, and trying again may help."""
+    """The database did not answer; the change may or may not have been made."""
+
+    permanent = False
 
 
 class Tables(Protocol):
