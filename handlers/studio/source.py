@@ -1,24 +1,22 @@
-"""Where a recording comes from: an https address, or the folder of its user in the storage."""
+"""Bring a recording to the local disk, and keep users to their own folders of the storage."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from anyio import to_thread
-
 from handlers.studio.audio import RecordingError
 from handlers.studio.settings import settings
-from listener.kit import storage
-from listener.kit.fetch import TooLarge, fetch
+from listener.kit import intake
+from listener.kit.errors import TooLarge
 
 _MB = 1024**2
 
 
 def own_key(name: str, user: str) -> str:
-    """The key of a user's recording in the bucket; a plain file name lies in the user's folder.
+    """Return the key of a user's recording in the bucket; a plain file name lies in the user's folder.
 
     Raises:
-        RecordingError: it lies in somebody else's folder.
+        RecordingError: the key lies in another user's folder.
     """
     key = name if "/" in name else f"{user}/{name}"
     if key.split("/")[0] != user:
@@ -32,26 +30,26 @@ async def bring(address: str, user: str, folder: Path) -> Path:
     """Bring a recording to the local disk.
 
     Args:
-        address: an https address, or a key in the bucket STUDIO_BUCKET.
-        user: whose it is.
-        folder: where the file goes.
+        address: an https address, a `data:` URL, or a key in the bucket STUDIO_BUCKET.
+        user: its owner.
+        folder: where the file is written.
 
     Raises:
         RecordingError: it is another user's, or too large.
-        FetchError, StorageError: it could not be fetched; ObjectNotFound, where it may still come.
+        FetchError, StorageError: it could not be fetched; ObjectNotFound if it may still be uploaded.
     """
-    most = settings().max_file_mb * _MB
-    if address.partition(":")[0].lower() in {"http", "https"}:
-        try:
-            return await fetch(address, folder / "recording.bin", max_bytes=most)
-        except TooLarge as error:
-            raise _too_large() from error
-    path = await storage.download(settings().bucket, own_key(address, user), folder)
-    if (await to_thread.run_sync(path.stat)).st_size > most:
-        raise _too_large()
-    return path
-
-
-def _too_large() -> RecordingError:
-    limit = f"{settings().max_file_mb} MB"
-    return RecordingError(f"The recording is larger than {limit}, the limit (STUDIO_MAX_FILE_MB).")
+    limit = settings().max_file_mb
+    is_key = address.partition(":")[0].lower() not in {"http", "https", "data"}
+    try:
+        return await intake.bring(
+            own_key(address, user) if is_key else address,
+            folder / "recording.bin",
+            bucket=settings().bucket,
+            owner=user,
+            max_bytes=limit * _MB,
+            what="The recording",
+        )
+    except TooLarge as error:
+        raise RecordingError(
+            f"The recording is larger than {limit} MB, the limit (STUDIO_MAX_FILE_MB)."
+        ) from error
