@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import asyncpg
 import pytest
@@ -184,8 +185,9 @@ async def test_two_workers_never_get_the_same_job(briefs: Briefs, connect: Conne
         "insert into jobs (type, priority) select 'analysis', n % 3 from generate_series(1, 60) n"
     )
 
-    async def work(name: str) -> list[object]:
-        session, done = await connect(), []
+    async def work(name: str) -> list[tuple[int, Any]]:
+        session = await connect()
+        done: list[tuple[int, Any]] = []
         while job := await session.fetchrow(
             "select id, priority from claim_job($1, '{analysis,render}')", name
         ):

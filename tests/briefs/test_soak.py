@@ -55,7 +55,7 @@ async def test_every_brief_is_complete_and_every_step_done_once(
     for id, media_type in zip(ids, PIPELINES * BRIEFS, strict=False):  # noqa: A001
         await check(briefs, id, media_type)
     ended = "select count(*), count(distinct job_key) from listener.attempt where outcome = 'completed'"
-    by_service, jobs = await briefs.db.fetchrow(ended)
+    by_service, jobs = await briefs.db.fetchrow(ended) or (0, 0)
     by_old = await briefs.db.fetchval("select count(*) from jobs where worker_id = 'old'")
     steps = await briefs.db.fetchval("select count(*) from jobs")
     assert by_service == jobs, "a step was completed twice"

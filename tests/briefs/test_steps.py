@@ -18,6 +18,7 @@ from handlers.briefs.step import BUCKET
 from listener.kit import ffmpeg, media
 from listener.testing import Stage, stage
 from tests.support.harness import until
+from tests.support.media import pixel, seconds, video_of
 
 from .conftest import USER
 
@@ -75,7 +76,8 @@ class Scene:
     async def download(self, file: dict[str, Any]) -> Path:
         answer = await self.client.get(file["url"])
         assert answer.status_code == 200
-        path = self.folder / file["key"].replace("/", "-")
+        name = str(file["key"]).replace("/", "-")
+        path = self.folder / name
         path.write_bytes(answer.content)
         return path
 
@@ -157,7 +159,7 @@ async def test_a_video_brief_with_a_storyboard(scenery: Scenery) -> None:
 
         (prepared,) = told["asset_prep"]["assets"]
         normal, proxy = await made.download(prepared), await made.download(prepared["proxy"])
-        assert (await media.probe(normal)).video.fps == 30
+        assert (await video_of(normal)).fps == 30
         assert (await media.probe(proxy)).audio is not None
         assert len(prepared["thumbnails"]) == 3
         with Image.open(await made.download(prepared["waveform"])) as picture:
@@ -168,13 +170,14 @@ async def test_a_video_brief_with_a_storyboard(scenery: Scenery) -> None:
             (1.0, 2.0),
         ]
         with Image.open(await made.download(told["storyboard"]["scenes"][0]["picture"])) as picture:
-            red, green, blue = picture.getpixel((100, 100))
+            red, green, blue = pixel(picture, 100, 100)
             assert red > 200 > 60 > max(green, blue), "the first scene is red"
 
         assert [clip["prompt"] for clip in told["video_generation"]["clips"]] == ["bees"]
         film = await media.probe(await made.download(told["render"]), count_frames=True)
+        assert film.video is not None
         assert (film.video.width, film.video.height) == (720, 1280)
-        assert abs(float(film.duration) - 3) < 0.1, "the upload, and a second of bees"
+        assert abs(seconds(film) - 3) < 0.1, "the upload, and a second of bees"
 
 
 async def test_an_image_brief_becomes_a_slideshow_with_music(scenery: Scenery) -> None:
@@ -201,13 +204,13 @@ async def test_an_image_brief_becomes_a_slideshow_with_music(scenery: Scenery) -
         path = await made.download(picture)
         with Image.open(path) as image:
             assert (image.format, image.size) == ("PNG", (300, 300))
-            pixels = image.convert("RGB")
-            assert pixels.getpixel((5, 150)) == (255, 0, 0), "it was upright before it was fitted"
-            assert pixels.getpixel((150, 5))[1] > 100
+            assert pixel(image, 5, 150) == (255, 0, 0), "it was upright before it was fitted"
+            assert pixel(image, 150, 5)[1] > 100
         assert b"Secret Camera" not in path.read_bytes()
         film = await media.probe(await made.download(told["render"]))
-        assert (film.video.width, film.video.height, film.duration) == (720, 720, 3)
-        assert (await media.probe(await made.download(told["render"]["poster"]))).video.is_image
+        assert film.video is not None
+        assert (film.video.width, film.video.height, seconds(film)) == (720, 720, 3)
+        assert (await video_of(await made.download(told["render"]["poster"]))).is_image
 
 
 async def test_an_audio_brief_becomes_a_film_with_its_sound(scenery: Scenery) -> None:
@@ -220,7 +223,7 @@ async def test_an_audio_brief_becomes_a_film_with_its_sound(scenery: Scenery) ->
         assert again["result"]["assets"][0]["loudness"] > -22, "made as loud as is usual"
         film = await media.probe(await made.download(told["render"]))
         assert film.audio is not None
-        assert abs(float(film.duration) - 4) < 0.1
+        assert abs(seconds(film) - 4) < 0.1
 
 
 TEXT = (
@@ -237,8 +240,8 @@ async def test_a_text_brief_is_analysed_and_shown_as_cards(scenery: Scenery) -> 
         assert len(seen["summary"]) == 3
         assert "Das Wetter war gestern schön." not in seen["summary"]
         assert seen["readability"]["sentences"] == 5
-        film = await media.probe(await made.download(told["render"]))
-        assert (film.video.width, film.video.height) == (1280, 720)
+        film = await video_of(await made.download(told["render"]))
+        assert (film.width, film.height) == (1280, 720)
         board = await made.job("storyboard", payload={"user_id": USER, "title": "Bienen", "query": TEXT})
         scenes = board["result"]["scenes"]
         assert [scene["text"] for scene in scenes][:2] == ["Bienen", "Die Bienen fliegen von Blüte zu Blüte."]

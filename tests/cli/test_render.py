@@ -13,6 +13,7 @@ from PIL import Image
 
 from listener.kit import media
 from tests.cli.conftest import Listener, on_a_terminal
+from tests.support.media import Colour, pixel
 
 
 @pytest.fixture
@@ -45,9 +46,9 @@ def probe(path: Path) -> media.Media:
     return anyio.run(counted)
 
 
-def middle(path: Path) -> tuple[int, ...]:
+def middle(path: Path) -> Colour:
     with Image.open(path) as picture:
-        return picture.convert("RGB").getpixel((picture.width // 2, picture.height // 2))
+        return pixel(picture, picture.width // 2, picture.height // 2)
 
 
 def test_a_film_of_the_projects_size_and_its_poster(

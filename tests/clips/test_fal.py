@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -201,7 +202,7 @@ async def test_while_it_is_made_its_row_says_so_and_who_ends_the_row_ends_the_or
         jobs = {prompt: await studio.ask(prompt) for prompt in prompts}
         for prompt in prompts[:2]:
             says = "select true from clip_jobs where prompt = $1 and message = $1 and status = 'running'"
-            await until(lambda says=says, prompt=prompt: studio.db.fetchval(says, prompt))
+            await until(partial(studio.db.fetchval, says, prompt))
         await until(lambda: len(fal.submitted) == len(prompts))
         await until(lambda: studio.db.fetchval("select bool_and(state = 'scheduled') from listener.delivery"))
         await studio.db.execute("select listener.cancel('clips', $1)", [jobs["being made"]])

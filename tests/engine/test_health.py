@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from urllib.request import urlopen
 
 import anyio
@@ -67,8 +68,8 @@ async def test_of_an_optional_part_a_queue_without_a_table_is_none_but_one_there
         await until(lambda: not service.engine.status.problems)
 
 
-async def healed(problems: object) -> bool:
-    return await problems() == []  # type: ignore[operator]
+async def healed(problems: Callable[[], Awaitable[list[str]]]) -> bool:
+    return await problems() == []
 
 
 async def test_a_queue_attached_with_rows_waiting_is_served_as_it_was_described(

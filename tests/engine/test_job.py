@@ -110,7 +110,8 @@ async def test_the_next_attempt_resumes_at_the_stage_reached(jobs: Table, databa
         seen.append((job.attempt, job.reached, job.row["url"]))
         if job.reached is None:
             await job.stage("enriching", url="draft")
-            assert (job.reached, job.row["url"]) == ("enriching", "draft")
+            reached: str | None = job.reached
+            assert (reached, job.row["url"]) == ("enriching", "draft")
             raise RuntimeError("crash")
         if job.attempt == 2:
             await job.stage("refining", url="final")

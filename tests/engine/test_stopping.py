@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import anyio
 import pytest
@@ -148,7 +149,7 @@ async def test_a_row_set_to_ready_again_is_restarted(jobs: Table, database: str)
             await switch.has_started()
             await jobs.set(key, "queued")
             await switch.has_started(2)
-            await until(lambda key=key: key in switch.stopped)
+            await until(partial(switch.stopped.__contains__, key))
             switch.go.set()
             await jobs.becomes(key, "completed")
             switch.go = anyio.Event()

@@ -189,7 +189,7 @@ async def test_a_key_that_was_changed_is_followed(project: Stack, workdir: Path)
     async with telling(project) as broadcast:
         project.rotate(workdir)
         broadcast.tell(delivery("a"), "progress", {})
-        await until(lambda: project.realtime.posted)  # type: ignore[attr-defined]
+        await until(lambda: project.realtime.posted)
 
 
 @pytest.mark.parametrize("tenant", [None, "", "a:b", "x" * 101, {"a": 1}])
@@ -197,6 +197,6 @@ async def test_a_job_of_nobody_is_told_to_nobody(project: Stack, tenant: Any) ->
     async with telling(project) as broadcast:
         broadcast.tell(delivery("a", tenant), "progress", {})
         broadcast.tell(delivery("b"), "progress", {})
-        posted = project.realtime.posted  # type: ignore[attr-defined]
+        posted = project.realtime.posted
         await until(lambda: posted)
         assert [message["payload"]["key"] for message in posted] == ["b"]

@@ -23,8 +23,7 @@ from .conftest import Listen
 
 @pytest.fixture
 def realtime(project: Stack) -> Realtime:
-    stand_in: Realtime = project.realtime  # type: ignore[attr-defined]
-    return stand_in
+    return project.realtime
 
 
 async def test_a_transaction_is_heard_of_once(jobs: Table, listen: Listen) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
@@ -19,7 +20,17 @@ LARGE = replace(PLAIN, size=40)
 Box = tuple[int, int, int, int]
 
 
-def title(content: str, style: Style = PLAIN, *, anchor: float = 0.5, **placement: Curve) -> Text:
+class Curves(TypedDict, total=False):
+    """What of a placement a test may move."""
+
+    x: Curve
+    y: Curve
+    scale_x: Curve
+    scale_y: Curve
+    rotation: Curve
+
+
+def title(content: str, style: Style = PLAIN, *, anchor: float = 0.5, **placement: Unpack[Curves]) -> Text:
     return Text("title", Fraction(0), Fraction(1), content, style, Placement(**placement), anchor)
 
 

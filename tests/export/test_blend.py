@@ -15,11 +15,12 @@ from handlers.export.graph.inputs import Source
 from handlers.export.model import Blend, Film, Picture, Placement
 from handlers.export.render.renderer import render
 from listener.kit import media
+from tests.support.media import Colour
 
 from . import media_maker
 from .media_maker import BARS, QUARTERS
 from .test_placement import BACKGROUND, FPS, HEIGHT, MOVING, STATIC, WIDTH, expected, fixed
-from .viewer import Colour, colour, look, near, number
+from .viewer import colour, look, near, number
 
 # Saturated, dark, bright and grey ones, and both sides of the middle, where `overlay` changes its formula.
 COLOURS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import uharfbuzz as hb
 
 from handlers.export.text import font_families, font_lookup
 
-from .calligraphy import FONTS, PLAIN, raster, replace, title
+from .calligraphy import FONTS, PLAIN, raster, title
 
 
 def test_an_unknown_family_falls_back_to_a_face_of_the_same_weight() -> None:

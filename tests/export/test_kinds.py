@@ -73,7 +73,7 @@ async def test_colours_are_the_same_from_every_kind_of_video(kind: str, tmp_path
     if pix_fmt == "gbrp":
         convert = f"scale={size},format=gbrp"
     source = tmp_path / f"source.{suffix}"
-    loop = ["-loop", "1", "-framerate", "30", "-t", "0.4", "-i", still]
+    loop: list[str | Path] = ["-loop", "1", "-framerate", "30", "-t", "0.4", "-i", still]
     await ffmpeg.run([*loop, "-vf", convert, *options.split(), source])
 
     picture = (await shown(source, tmp_path, [5]))[5]

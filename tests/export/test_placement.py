@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from handlers.export.graph.inputs import Source
 from handlers.export.model import Curve, Film, Key, Picture, Placement
 from handlers.export.render.renderer import Rendered, render
 from listener.kit import media
+from tests.support.media import Colour, pixel
 
 from . import media_maker
 from .media_maker import QUARTERS
-from .viewer import Colour, colour, look, near
+from .viewer import colour, look, near
 
 WIDTH, HEIGHT, FPS = 320, 180, Fraction(30)
 BACKGROUND = (20, 30, 40)
@@ -58,8 +60,25 @@ def show(quarters: dict[str, Source], tmp_path: Path) -> Show:
     return show
 
 
-def fixed(**values: float) -> Placement:
-    return Placement(**{name: Curve.fixed(value) for name, value in values.items()})
+def fixed(
+    *,
+    x: float = 0,
+    y: float = 0,
+    scale_x: float = 1,
+    scale_y: float = 1,
+    rotation: float = 0,
+    opacity: float = 1,
+    reveal: float = 1,
+) -> Placement:
+    return Placement(
+        x=Curve.fixed(x),
+        y=Curve.fixed(y),
+        scale_x=Curve.fixed(scale_x),
+        scale_y=Curve.fixed(scale_y),
+        rotation=Curve.fixed(rotation),
+        opacity=Curve.fixed(opacity),
+        reveal=Curve.fixed(reveal),
+    )
 
 
 def line(*keys: tuple[float, float]) -> Curve:
@@ -89,16 +108,16 @@ def expected(placement: Placement, frame: int, x: int, y: int, margin: float) ->
 
 def assert_drawn(picture: Image.Image, placement: Placement, frame: int, name: str = "") -> None:
     """Light is sharp to the pixel; colour, of which a film has half as many samples, spreads a little."""
-    light = picture.convert("L")
+    light = picture.convert("L").convert("RGB")
     wrong: list[tuple[object, ...]] = []
     for y in range(1, HEIGHT, 5):
         for x in range(1, WIDTH, 5):
             if wanted := expected(placement, frame, x, y, 2):
-                seen = light.getpixel((x, y))
-                if abs(seen - Image.new("RGB", (1, 1), wanted).convert("L").getpixel((0, 0))) > 24:
+                seen = pixel(light, x, y)
+                if not near(seen, pixel(Image.new("RGB", (1, 1), wanted).convert("L"), 0, 0), 24):
                     wrong.append((x, y, seen, wanted))
             if wanted := expected(placement, frame, x, y, 6):
-                seen = picture.getpixel((x, y))
+                seen = pixel(picture, x, y)
                 if not near(seen, wanted, 18):
                     wrong.append((x, y, seen, wanted))
     assert not wrong, f"{name}, frame {frame}: {len(wrong)} points, the first is {wrong[0]}"
@@ -192,8 +211,8 @@ async def test_a_picture_that_grows_fills_the_film_from_its_first_frame_on(
     (frame,) = (await show([base], [0])).values()
 
     edges = [(0, 90), (1, 90), (WIDTH - 1, 90), (160, 0), (160, 1), (160, HEIGHT - 1)]
-    seen = [frame.getpixel((x, y)) for x, y in edges]
-    assert all(near(pixel, (180, 90, 40), 12) for pixel in seen), seen
+    colours = [pixel(frame, x, y) for x, y in edges]
+    assert all(near(one, (180, 90, 40), 12) for one in colours), colours
 
 
 async def test_motion_counts_from_the_clips_own_start(show: Show) -> None:
@@ -221,16 +240,16 @@ async def test_opacity_follows_its_curve_frame_by_frame(source: str, turned: int
 
 @pytest.mark.parametrize("source", ["still", "video", "alpha"])
 async def test_a_wipe_reveals_the_film_from_one_side(source: str, show: Show) -> None:
-    half = {"scale_x": Curve.fixed(0.5), "scale_y": Curve.fixed(0.5)}
+    half = fixed(scale_x=0.5, scale_y=0.5)
     reveal = line((0, 0), (0.4, 1))
     places = [
         Placement(reveal=reveal),
-        Placement(reveal=reveal, side="right", x=Curve.fixed(-40), **half),
-        Placement(reveal=reveal, side="top", y=Curve.fixed(21), **half),
+        replace(half, reveal=reveal, side="right", x=Curve.fixed(-40)),
+        replace(half, reveal=reveal, side="top", y=Curve.fixed(21)),
         Placement(reveal=reveal, side="bottom", scale_x=Curve.fixed(-1)),
-        Placement(reveal=reveal, side="bottom", x=line((0, -60), (1, 60)), **half),
-        Placement(reveal=reveal, side="right", y=line((0, -40), (1, 40)), **half),
-        Placement(reveal=reveal, side="top", rotation=Curve.fixed(30), **half),
+        replace(half, reveal=reveal, side="bottom", x=line((0, -60), (1, 60))),
+        replace(half, reveal=reveal, side="right", y=line((0, -40), (1, 40))),
+        replace(half, reveal=reveal, side="top", rotation=Curve.fixed(30)),
     ]
     length, inside = Fraction(1, 2), [0, 1, 5, 9, 14]
     frames = [15 * number + frame for number in range(len(places)) for frame in inside]

@@ -104,10 +104,8 @@ async def test_where_there_is_storage_there_are_buckets_and_their_policies(
     for _ in range(2):
         await database.execute(migrate.preset("export_jobs"))
 
-    assert await database.fetch("select id, public from storage.buckets order by id") == [
-        ("export_data", False),
-        ("exports", False),
-    ]
+    buckets = await database.fetch("select id, public from storage.buckets order by id")
+    assert [tuple(bucket) for bucket in buckets] == [("export_data", False), ("exports", False)]
     policies = await database.fetch(
         "select policyname from pg_policies where tablename = 'objects' order by 1"
     )

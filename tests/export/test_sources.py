@@ -64,7 +64,8 @@ async def test_media_from_the_storage_from_data_and_from_the_web(
     assert set(found) == set(items)
     assert sorted(path.name for path in folder.iterdir()) == ["in0.bin", "in1.bin", "in2.bin"]
     assert found["stored"].media.audio is None
-    assert [found[key].media.video.has_alpha for key in ("inline", "remote")] == [True, False]  # type: ignore[union-attr]
+    pictures = [found[key].media.video for key in ("inline", "remote")]
+    assert [picture and picture.has_alpha for picture in pictures] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def made(shelf: dict[str, Path], tmp_path: Path) -> Made:
     """A film of these clips and sounds, of media on the shelf or named by their paths."""
 
     async def made(clips: Sequence[Picture] = (), sounds: Sequence[Sound] = (), *, fps: int = 30) -> Rendered:
-        names = {clip.source for clip in (*clips, *sounds)}
+        names = {clip.source for clip in clips} | {sound.source for sound in sounds}
         paths = {name: shelf.get(name, Path(name)) for name in names}
         sources = {name: Source(path, await media.probe(path)) for name, path in paths.items()}
         end = max(clip.end for clip in (*clips, *sounds))

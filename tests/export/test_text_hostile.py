@@ -16,6 +16,7 @@ from .calligraphy import PLAIN, drawn, ramp, raster, title
 LONGEST = 20_000
 CHANCE = random.Random(7)
 ANYTHING = "".join(chr(CHANCE.randrange(0x20, 0x110000)) for _ in range(LONGEST))
+LARGE = replace(PLAIN, size=1000)
 HUGE = replace(PLAIN, size=4000)
 
 
@@ -56,8 +57,7 @@ def test_a_tower_of_marks_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_text_that_is_enlarged_without_bounds_is_drawn_coarsely(tmp_path: Path) -> None:
-    grown = {"scale_x": ramp(0, 1), "scale_y": ramp(0, 1)}
-    made = raster(title("MMM\nMMM", replace(PLAIN, size=1000), **grown), tmp_path, 8)
+    made = raster(title("MMM\nMMM", LARGE, scale_x=ramp(0, 1), scale_y=ramp(0, 1)), tmp_path, 8)
 
     assert made
     assert made.pixels[0] * made.pixels[1] <= 32_000_000
@@ -65,10 +65,8 @@ def test_a_text_that_is_enlarged_without_bounds_is_drawn_coarsely(tmp_path: Path
 
 
 def test_a_text_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
-    everywhere = {"x": ramp(-1e6, 1e6), "y": ramp(-1e6, 1e6)}
-
     with pytest.raises(FilmError, match="“title” is too large"):
-        raster(title("M" * 500, HUGE, **everywhere), tmp_path)
+        raster(title("M" * 500, HUGE, x=ramp(-1e6, 1e6), y=ramp(-1e6, 1e6)), tmp_path)
     with pytest.raises(FilmError, match="“title” is too large"):
         raster(title("M", replace(PLAIN, size=1e12)), tmp_path)
 

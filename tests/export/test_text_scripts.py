@@ -20,7 +20,8 @@ def hues(picture: Image.Image) -> set[int]:
     """The coarse hues of pixels that are opaque and clearly coloured."""
     pixels = picture.convert("RGB").convert("HSV").getcolors(1 << 20) or []
     opaque = picture.getchannel("A").getextrema()[1]
-    return {hue // 24 for count, (hue, colour, _) in pixels if colour > 120 and count > 2 and opaque}
+    counts = [(value, count) for count, value in pixels if isinstance(value, tuple)]
+    return {hue // 24 for (hue, colour, _), count in counts if colour > 120 and count > 2 and opaque}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from pathlib import Path
 from PIL import Image, ImageStat
 
 from listener.kit import ffmpeg
+from tests.support.media import Colour
 
 from .media_maker import BARS
 
 RATE = 48_000
-Colour = tuple[int, int, int]
 
 
 async def look(film: Path, frames: Sequence[int]) -> dict[int, Image.Image]:

@@ -31,7 +31,7 @@ STORE = "POST /storage/v1/object/exports/film.mp4"
 
 @pytest.fixture
 def shelf(project: Stack) -> Shelf:
-    return vars(project)["storage"]
+    return project.storage
 
 
 @pytest.fixture

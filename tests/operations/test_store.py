@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from handlers.operations import (
     AsyncOperationStore,
+    Operation,
     OperationError,
     OperationNotFound,
     OperationOver,
@@ -188,11 +189,12 @@ def test_nothing_follows_an_end(steps: list[str]) -> None:
         await store.create("op")
         over = False
         for step in steps:
-            act = {
+            acts: dict[str, Callable[[], Awaitable[Operation]]] = {
                 "update": lambda: store.update("op", progress=1),
                 "complete": lambda: store.complete("op"),
                 "fail": lambda: store.fail("op", "no"),
-            }[step]
+            }
+            act = acts[step]
             if over:
                 with pytest.raises(OperationOver):
                     await act()

@@ -70,8 +70,8 @@ async def fetched(url: str, target: Path) -> Path:
 async def colour(film: Path, at: float) -> str:
     """Whether a moment of a film is red or blue, in its middle."""
     raw = film.with_name("pixel.raw")
-    cut = ["-ss", f"{at}", "-i", film, "-frames:v", "1", "-vf", "crop=2:2,scale=1:1", "-pix_fmt", "rgb24"]
-    await ffmpeg.run([*cut, "-f", "rawvideo", raw])
+    one = ["-frames:v", "1", "-vf", "crop=2:2,scale=1:1", "-pix_fmt", "rgb24", "-f", "rawvideo"]
+    await ffmpeg.run(["-ss", f"{at}", "-i", film, *one, raw])
     red, _, blue = raw.read_bytes()[:3]
     return "red" if red > blue else "blue"
 

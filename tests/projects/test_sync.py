@@ -68,7 +68,8 @@ async def project(installed: str, db: asyncpg.Connection) -> str:
 
 
 async def test_it_writes_once_a_moment_after_the_last_change(installed: str, project: str) -> None:
-    clock, spy, told = Clock(), Spy(PostgresTables(installed)), []
+    clock, spy = Clock(), Spy(PostgresTables(installed))
+    told: list[str] = []
     sync = ProjectSync(project, spy, on_status=told.append, sleep=clock.sleep)
     assert sync.is_initial_load
     async with sync:
@@ -111,7 +112,8 @@ async def test_the_last_edit_is_saved_at_the_end(
 async def test_offline_it_keeps_the_changes_and_tries_again(
     installed: str, project: str, db: asyncpg.Connection
 ) -> None:
-    clock, told = Clock(), []
+    clock = Clock()
+    told: list[str] = []
     away = AsyncProjects(PostgresTables("postgresql://nobody@127.0.0.1:1/none"))
     there = AsyncProjects(PostgresTables(installed))
     async with ProjectSync(project, there, on_status=told.append, sleep=clock.sleep) as sync:
@@ -163,7 +165,8 @@ async def test_without_a_database_it_works_in_memory_and_says_so_once(
     monkeypatch.chdir(tmp_path)
     for name in ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_KEY"):
         monkeypatch.delenv(name, raising=False)
-    clock, told = Clock(), []
+    clock = Clock()
+    told: list[str] = []
     with structlog.testing.capture_logs() as logs:
         async with ProjectSync("p", on_status=told.append, sleep=clock.sleep) as sync:
             sync.change(title="a")

@@ -34,8 +34,7 @@ class Process:
     async def __aexit__(self, *_: object) -> None:
         with suppress(ProcessLookupError):
             self._process.terminate()
-        _, said = await self._reading
-        self.log = said.decode()
+        self.log = (await self._reading)[1].decode()
         print(self.log)
 
     async def ends(self) -> int:

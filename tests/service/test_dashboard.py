@@ -11,13 +11,13 @@ import anyio
 import asyncpg
 import pytest
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from listener import Fail, Job
-from tests.support.browser import chromium_at
+from tests.support.browser import chromium_at, console
 from tests.support.harness import Table, app_of
 
 from .running import serving
@@ -36,7 +36,7 @@ VIOLATIONS = "window.violations = []; addEventListener('securitypolicyviolation'
 
 
 @pytest.fixture
-def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebDriver]:
+def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chrome]:
     monkeypatch.setenv("HOME", str(tmp_path))
     with chromium_at(tmp_path) as driver:
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": VIOLATIONS})
@@ -46,7 +46,7 @@ def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebDri
 class Page:
     """What somebody does with the page, and sees of it."""
 
-    def __init__(self, chromium: WebDriver, address: str) -> None:
+    def __init__(self, chromium: Chrome, address: str) -> None:
         self.chromium = chromium
         self.address = address
         self._patience = WebDriverWait(
@@ -116,7 +116,7 @@ class Page:
 
 
 async def test_somebody_sees_what_goes_on_and_why_it_does_not(
-    database: str, db: asyncpg.Connection, chromium: WebDriver
+    database: str, db: asyncpg.Connection, chromium: Chrome
 ) -> None:
     async def grow(job: Job) -> None:
         if job.key == IMAGE:
@@ -138,6 +138,6 @@ async def test_somebody_sees_what_goes_on_and_why_it_does_not(
 
     assert chromium.execute_script("return violations") == []
     assert chromium.find_elements(By.CSS_SELECTOR, "main img, dialog img") == []
-    refused = [one for one in chromium.get_log("browser") if one["level"] == "SEVERE"]
+    refused = [one for one in console(chromium) if one["level"] == "SEVERE"]
     # A browser notes what was refused or is gone, whatever a page does.
     assert [one for one in refused if "401" not in one["message"] and "ERR_" not in one["message"]] == []

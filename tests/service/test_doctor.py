@@ -128,7 +128,7 @@ async def test_a_project_that_does_not_answer(examine: Examine, project: Stack) 
 async def test_realtime_and_storage_have_trouble(
     examine: Examine, project: Stack, owner: asyncpg.Connection
 ) -> None:
-    project.realtime.refuses = "Unauthorized: no"  # type: ignore[attr-defined]
+    project.realtime.refuses = "Unauthorized: no"
     await owner.execute("update storage.buckets set file_size_limit = 50000000 where id = 'exports'")
     code, report = await examine()
     assert code == 0

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
+from realtime.types import BroadcastPayload
 
 from listener.kit import ffmpeg
 from listener.kit import media as probe
@@ -30,7 +31,7 @@ class Page:
         self._token = project.user_token(user)
         self._user = user
         self.rows: list[dict[str, Any]] = []
-        self.news: list[dict[str, Any]] = []
+        self.news: list[BroadcastPayload] = []
 
     async def __aenter__(self) -> Page:
         await self._client.connect()
@@ -40,7 +41,7 @@ class Page:
         changes = self._client.channel("exports")
         changes.on_postgres_changes(
             update,
-            lambda said: self.rows.append(said["data"]["record"]),
+            lambda change: self.rows.append(change["data"]["record"] or {}),
             table="export_jobs",
             schema="public",
         )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.support.browser import chromium_at
+from tests.support.browser import chromium_at, console
 from tests.support.standin.stack import Stack
 
 from .process import ROOT, Process
@@ -76,13 +76,13 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebDriver]:
+def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chrome]:
     monkeypatch.setenv("HOME", str(tmp_path))
     with chromium_at(tmp_path) as driver:
         yield driver
 
 
-def export(chromium: WebDriver, address: str) -> dict[str, object]:
+def export(chromium: Chrome, address: str) -> dict[str, object]:
     """What a user does; answers what they see in the end."""
     chromium.get(address)
 
@@ -113,14 +113,14 @@ def export(chromium: WebDriver, address: str) -> dict[str, object]:
 
 
 async def test_a_user_sees_their_film_grow_and_plays_it(
-    project: Stack, user: str, owner: asyncpg.Connection, address: str, chromium: WebDriver
+    project: Stack, user: str, owner: asyncpg.Connection, address: str, chromium: Chrome
 ) -> None:
     await owner.execute("update auth.users set encrypted_password = 'correct horse'")
     async with Process(project, PROGRESS_BROADCAST="50"):
         try:
             seen = await asyncio.to_thread(export, chromium, address)
         except Exception:
-            print(chromium.get_log("browser"), chromium.page_source)
+            print(console(chromium), chromium.page_source)
             raise
     assert (seen["width"], seen["seconds"], seen["percent"]) == (640, 4, 100)
     assert int(str(seen["rows"])) >= 2

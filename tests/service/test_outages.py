@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -68,7 +68,7 @@ class Way:
     async def expired(self, _: float) -> None:
         """The token that Realtime made of the key has run out, and the REST API refuses the key once."""
         self.project.faults.add("POST /rest/v1/rpc/*", status=401, body=b'{"message":"JWT expired"}')
-        await self.project.realtime.expire()  # type: ignore[attr-defined]
+        await self.project.realtime.expire()
 
     async def hears(self) -> None:
         await until(lambda: self.service.metric("source_connected", source=self.source) == 1, 200)
@@ -95,7 +95,7 @@ async def pooled(app: Any, url: str, project: Stack, **settings: Any) -> AsyncIt
 
 
 @asynccontextmanager
-async def rest(app: Any, _: str, project: Stack, **settings: Any) -> AsyncIterator[Way]:
+async def rest(app: Any, url: str, project: Stack, **settings: Any) -> AsyncIterator[Way]:
     async with (
         between(f"{project.url}/") as (gateway, address),
         serving(app, **key(project, address), **settings) as service,
@@ -107,7 +107,11 @@ def key(project: Stack, address: str) -> dict[str, str]:
     return {"supabase_url": address, "supabase_service_key": project.secret_key}
 
 
-WAYS = {"direct": direct, "pooled": pooled, "rest": rest}
+WAYS: dict[str, Callable[..., AbstractAsyncContextManager[Way]]] = {
+    "direct": direct,
+    "pooled": pooled,
+    "rest": rest,
+}
 
 
 @pytest.fixture

@@ -24,7 +24,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if case is None or case.params.get("transport") != "rest":
             return False
         test = getattr(item, "function", None)
-        return test in seen or bool(seen.add(test))
+        if test in seen:
+            return True
+        seen.add(test)
+        return False
 
     items[:] = [item for item in items if not again(item)]
 

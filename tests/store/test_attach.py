@@ -283,4 +283,4 @@ async def test_attaching_again_keeps_what_is_not_said_again(jobs: Table, db: asy
     await jobs.attach(max_attempts=7, backoff=timedelta(seconds=9))
     await jobs.attach()
     kept = await db.fetchrow("select max_attempts, backoff from listener.queue")
-    assert tuple(kept) == (7, timedelta(seconds=9))
+    assert tuple(kept or ()) == (7, timedelta(seconds=9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
@@ -55,8 +56,8 @@ class WhisperModel:
 @pytest.fixture(autouse=True)
 def package(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("faster_whisper")
-    module.__spec__ = SimpleNamespace(name="faster_whisper")  # type: ignore[assignment]
-    module.WhisperModel = WhisperModel  # type: ignore[attr-defined]
+    module.__spec__ = ModuleSpec("faster_whisper", None)
+    vars(module)["WhisperModel"] = WhisperModel
     monkeypatch.setitem(sys.modules, "faster_whisper", module)
     WhisperModel.made, WhisperModel.given, WhisperModel.said = [], [], 0
     local_whisper._loaded.cache_clear()

@@ -6,17 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from selenium import webdriver
-from selenium.webdriver.remote.webdriver import WebDriver
 
 
 @contextmanager
-def chromium_at(home: Path) -> Iterator[WebDriver]:
-    """Chromium with a profile in this folder, until the block ends; `get_log("browser")` answers its console.
-
-    Its environment has to name the same folder as HOME.
-    """
+def chromium_at(home: Path) -> Iterator[webdriver.Chrome]:
+    """Run Chromium with a profile in this folder until the block ends. HOME must name the same folder."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in (
@@ -30,3 +27,9 @@ def chromium_at(home: Path) -> Iterator[WebDriver]:
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     yield driver
     driver.quit()
+
+
+def console(driver: webdriver.Chrome) -> list[dict[str, Any]]:
+    """Return the entries of the browser's console since the last call, each with `level` and `message`."""
+    entries: list[dict[str, Any]] = driver.execute("getLog", {"type": "browser"})["value"]
+    return entries

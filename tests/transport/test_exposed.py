@@ -32,7 +32,7 @@ async def test_only_the_service_may_call_them(bare_database: str, grants: str) -
     await migrate.migrate(db)
     exposed = await db.fetchval(EXPOSED)
     assert exposed > 20
-    assert dict(await db.fetch(CALLABLE)) == {"service_role": exposed}
+    assert [tuple(row) for row in await db.fetch(CALLABLE)] == [("service_role", exposed)]
     await db.close()
 
 

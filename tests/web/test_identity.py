@@ -143,9 +143,9 @@ def attacks() -> dict[str, Callable[[Stack], str]]:
         return {name: value for name, value in (own | others).items() if value is not None}
 
     def signed(project: Stack, headers: dict[str, Any] | None = None, **others: Any) -> str:
-        return jwt.encode(
-            claims(project, **others), project.signing_key, "ES256", {"kid": project.kid, **(headers or {})}
-        )
+        key = project.signing_key
+        assert key is not None
+        return jwt.encode(claims(project, **others), key, "ES256", {"kid": project.kid, **(headers or {})})
 
     def unsigned(project: Stack, alg: str) -> str:
         parts = [{"alg": alg, "typ": "JWT", "kid": project.kid}, claims(project)]
@@ -153,6 +153,7 @@ def attacks() -> dict[str, Callable[[Stack], str]]:
 
     def keyed_with_the_public_key(project: Stack, form: Encoding) -> str:
         # PyJWT itself refuses to sign so; an attacker's program does not.
+        assert project.signing_key is not None
         public = project.signing_key.public_key()
         pem = public.public_bytes(
             form,
@@ -229,7 +230,7 @@ async def test_clocks_may_differ_a_little(project: Stack, elsewhere: Settings) -
 
 async def test_rsa_keys_are_good_too(project: Stack, elsewhere: Settings) -> None:
     key = rsa.generate_private_key(65537, 2048)
-    project.signing_key = key  # type: ignore[assignment]
+    project.signing_key = key
     claims = jwt.decode(project.user_token(USER, legacy=True), options={"verify_signature": False})
 
     assert await UserTokens(elsewhere).user(jwt.encode(claims, key, "RS256", {"kid": project.kid})) == USER
@@ -238,7 +239,7 @@ async def test_rsa_keys_are_good_too(project: Stack, elsewhere: Settings) -> Non
 
 
 async def test_the_shared_secret_of_an_older_project(project: Stack, elsewhere: Settings) -> None:
-    project.signing_key = None  # type: ignore[assignment]
+    project.signing_key = None
     older = Settings.load(supabase_url=project.url, supabase_jwt_secret=project.jwt_secret)
     token = project.user_token(USER, legacy=True)
 

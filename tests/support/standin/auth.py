@@ -62,6 +62,7 @@ def routes(stack: Stack) -> list[BaseRoute]:
 
 def jwk(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
     """The public half of a key, as a project publishes it."""
+    fields: dict[str, Any]
     if isinstance(key, rsa.RSAPrivateKey):
         fields, algorithm = json.loads(RSAAlgorithm.to_jwk(key.public_key())), "RS256"
     else:

@@ -308,8 +308,7 @@ def _fits(binding: dict[str, Any], change: Change) -> bool:
 
 def routes(stack: Stack) -> list[BaseRoute]:
     """The part's routes; see `stack`."""
-    realtime: Realtime = vars(stack).setdefault("realtime", Realtime(stack))
     return [
-        WebSocketRoute("/realtime/v1/websocket", realtime.serve),
-        Route("/realtime/v1/api/broadcast", realtime.post, methods=["POST"]),
+        WebSocketRoute("/realtime/v1/websocket", stack.realtime.serve),
+        Route("/realtime/v1/api/broadcast", stack.realtime.post, methods=["POST"]),
     ]

@@ -75,6 +75,7 @@ async def seen(stack: Stack, caller: Caller, change: Change) -> dict[str, Any] |
     data: dict[str, Any] = {"schema": change.schema, "table": change.table, "type": change.type}
     async with stack.acting_as(caller) as connection:
         shape = await connection.fetchrow(SHAPE, table)
+        assert shape is not None
         allowed = await connection.fetchval("select has_table_privilege($1, 'select')", table)
         if not allowed or not shape["key"]:
             error = "Error 400: Bad Request, no primary key" if allowed else "Error 401: Unauthorized"

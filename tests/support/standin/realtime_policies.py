@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 if TYPE_CHECKING:
     from tests.support.standin.stack import Caller, Stack
@@ -36,7 +37,7 @@ async def may_write(stack: Stack, caller: Caller, topic: str) -> bool:
 
 
 @asynccontextmanager
-async def _asking(stack: Stack, caller: Caller, topic: str) -> AsyncIterator[asyncpg.Connection]:
+async def _asking(stack: Stack, caller: Caller, topic: str) -> AsyncIterator[PoolConnectionProxy]:
     async with stack.pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()

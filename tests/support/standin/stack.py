@@ -26,6 +26,7 @@ from typing import Any
 import asyncpg
 import jwt
 import uvicorn
+from asyncpg.pool import PoolConnectionProxy
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -37,6 +38,8 @@ from uvicorn.server import ServerState
 
 from tests.support.standin import auth, realtime, rest, storage
 from tests.support.standin.faults import Faults
+from tests.support.standin.realtime import Realtime
+from tests.support.standin.storage_shelf import Shelf
 
 ROLES = ("anon", "authenticated", "service_role")
 TEN_YEARS = 315_360_000
@@ -48,7 +51,9 @@ class Refused(Exception):
     def __init__(self, message: str, *, code: str | None = None, status: int = 401) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {"message": message} | ({"code": code, "details": None, "hint": None} if code else {})
+        self.body: dict[str, str | None] = {"message": message}
+        if code:
+            self.body |= {"code": code, "details": None, "hint": None}
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Stack:
         faults: what shall go wrong.
         requests: what was asked, as "METHOD /path", in order; websockets are "WEBSOCKET /path".
         pool: connections to the database.
+        realtime, storage: the parts that a test can disturb; they outlive a stop of the server.
     """
 
     dsn: str
@@ -90,6 +96,8 @@ class Stack:
     requests: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.realtime = Realtime(self)
+        self.storage = Shelf(self)
         self._server: asyncio.Server | None = None
         self._state = ServerState()
         self._config = uvicorn.Config(
@@ -196,7 +204,7 @@ class Stack:
     # The database.
 
     @asynccontextmanager
-    async def acting_as(self, caller: Caller, **settings: str) -> AsyncIterator[asyncpg.Connection]:
+    async def acting_as(self, caller: Caller, **settings: str) -> AsyncIterator[PoolConnectionProxy]:
         """One transaction as this caller, with the time-outs of a project; further settings hold as long.
 
         Names with a dot are written with two underscores: `request__headers`.

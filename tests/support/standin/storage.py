@@ -39,8 +39,7 @@ group by 1 order by 1 limit $4 offset $5
 
 def routes(stack: Stack) -> list[BaseRoute]:
     """The part's routes; see `stack`."""
-    shelf: Shelf = vars(stack).setdefault("storage", Shelf(stack))  # outlives a stop of the server
-    objects, uploads = Objects(shelf), Uploads(shelf)
+    objects, uploads = Objects(stack.storage), Uploads(stack.storage)
 
     def route(path: str, answer: Callable[[Request, Caller], Awaitable[Response]], method: str) -> Route:
         async def endpoint(request: Request) -> Response:

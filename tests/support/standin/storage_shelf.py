@@ -144,7 +144,7 @@ class Shelf:
 
     async def find(self, connection: Any, bucket: str, key: str) -> asyncpg.Record:
         """The row of an object, as this connection may see it."""
-        row = await connection.fetchrow(
+        row: asyncpg.Record | None = await connection.fetchrow(
             "select version, metadata::text from storage.objects where bucket_id = $1 and name = $2",
             bucket,
             key,
