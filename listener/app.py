@@ -23,8 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
-    """What a process does now and then, beside its jobs.
+class PeriodicTask:
+    """A function that each process calls at intervals, beside its jobs.
 
     Attributes:
         function: called without arguments.
@@ -60,12 +60,12 @@ class Handler:
 
 
 class App:
-    """A set of handlers, one for each queue, and HTTP routes, chores and settings beside them."""
+    """A set of handlers, one for each queue, and HTTP routes, periodic tasks and settings beside them."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._routers: list[APIRouter] = []
-        self._chores: list[Chore] = []
+        self._periodic_tasks: list[PeriodicTask] = []
         self._settings: list[type[Environment]] = []
 
     @property
@@ -79,9 +79,9 @@ class App:
         return self._routers
 
     @property
-    def chores(self) -> Sequence[Chore]:
-        """What is done now and then."""
-        return self._chores
+    def periodic_tasks(self) -> Sequence[PeriodicTask]:
+        """The functions registered with `every`."""
+        return self._periodic_tasks
 
     @property
     def settings(self) -> Sequence[type[Environment]]:
@@ -138,16 +138,16 @@ class App:
             ConfigError: the number makes no sense.
         """
         if not seconds > 0:
-            raise ConfigError(f"a chore is to be done every {seconds} s; it must be more than 0")
+            raise ConfigError(f"the interval of a periodic task is {seconds} s; it must be more than 0")
 
         def register(function: F) -> F:
-            self._chores.append(Chore(function, seconds))
+            self._periodic_tasks.append(PeriodicTask(function, seconds))
             return function
 
         return register
 
     def include(self, other: App, *, optional: bool = False) -> None:
-        """Take over all handlers, routes, chores and settings of another app.
+        """Take over all handlers, routes, periodic tasks and settings of another app.
 
         Args:
             optional: it is fine when no table is attached as its queues, because not every user of this app has them.
@@ -158,7 +158,7 @@ class App:
         for handler in other.handlers.values():
             self._add(replace(handler, optional=True) if optional else handler)
         self._routers += other.routers
-        self._chores += other.chores
+        self._periodic_tasks += other.periodic_tasks
         self._settings += other.settings
 
     def _add(self, handler: Handler) -> None:

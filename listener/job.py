@@ -124,11 +124,11 @@ class Job:
         if self._stopped is not None:
             raise LeaseLost(self._stopped)
 
-    def stop(self, why: str) -> None:
+    def _stop(self, why: str) -> None:
         """Make `check` raise; called by the executor."""
         self._stopped = why
 
-    def clean_up(self) -> None:
-        """Remove the scratch folder; called by the executor."""
+    def _clean_up(self) -> None:
+        """Remove the scratch folder."""
         if self._workdir is not None:
             self._workdir.cleanup()

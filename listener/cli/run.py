@@ -12,7 +12,7 @@ from listener import log
 from listener.app import App, load
 from listener.cli.common import database_option
 from listener.config import Settings
-from listener.engine.backend import Connection
+from listener.engine.backend import Backend
 from listener.engine.engine import Engine
 from listener.errors import DatabaseUnavailable
 from listener.kit import fetch, ffmpeg, storage, tables
@@ -50,7 +50,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     """
     if files := configured_storage(settings):
         storage.use(files)
-    connection = Connection(settings)
+    connection = Backend(settings)
     with suppress(DatabaseUnavailable):  # the engine waits for it
         await connection.open()
     rows = configured_tables(settings, pooled=connection.pooled)

@@ -17,7 +17,13 @@ from listener.log import reason_of
 
 POOLER_PORT = 6543  # of Supabase's poolers in transaction mode
 # What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
-_BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+CONNECTION_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 def is_pooler(dsn: str) -> bool:
@@ -26,7 +32,7 @@ def is_pooler(dsn: str) -> bool:
     return parts.port == POOLER_PORT and (parts.hostname or "").endswith((".supabase.com", ".supabase.co"))
 
 
-class Connections:
+class ConnectionPool:
     """A small pool of asyncpg connections, whose errors are ours.
 
     Args:
@@ -66,7 +72,7 @@ class Connections:
         try:
             return await connection.fetchval(query, *arguments, timeout=self._timeout)
         except BaseException as error:
-            self._explain(error, connection)
+            self._raise_ours(error, connection)
             raise
         finally:
             await self._give_back(connection)
@@ -78,17 +84,17 @@ class Connections:
         try:
             yield connection
         except BaseException as error:
-            self._explain(error, connection)
+            self._raise_ours(error, connection)
             raise
         finally:
             await self._give_back(connection)
 
-    def _explain(self, error: BaseException, connection: PoolConnectionProxy) -> None:
+    def _raise_ours(self, error: BaseException, connection: PoolConnectionProxy) -> None:
         """Raise what an error means, if it is one of the database; drop a connection that may not be good any more."""
         match error:
             case asyncpg.PostgresError():
                 raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
-            case _ if isinstance(error, _BROKEN):
+            case _ if isinstance(error, CONNECTION_ERRORS):
                 # TCP alone would notice a silent drop after many minutes: the connection is not used again, and
                 # neither are the idle ones, which most likely died with it.
                 for dead in (connection, *self._idle):
@@ -116,7 +122,7 @@ class Connections:
             await self._release(connection)
         try:
             return await self._acquire()
-        except (asyncpg.PostgresError, *_BROKEN) as error:
+        except CONNECTION_ERRORS as error:
             raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
 
     async def _acquire(self) -> PoolConnectionProxy:
@@ -172,7 +178,7 @@ class Connections:
 @asynccontextmanager
 async def transaction(connection: asyncpg.Connection | PoolConnectionProxy) -> AsyncIterator[None]:
     """A transaction that is not rolled back when it is cancelled: on a dead connection that would wait without end. The
-    connection must be dropped then, as `Connections` does.
+    connection must be dropped then, as `ConnectionPool` does.
     """
     begun = connection.transaction()
     await begun.start()

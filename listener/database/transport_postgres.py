@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from listener.database.postgres import Connections
+from listener.database.postgres import ConnectionPool
 
 
 class PostgresTransport:
@@ -22,7 +22,7 @@ class PostgresTransport:
     def __init__(
         self, dsn: str, *, connections: int = 7, timeout: float = 10.0, pooled: bool = False
     ) -> None:
-        self._connections = Connections(dsn, most=connections, timeout=timeout, pooled=pooled)
+        self._connections = ConnectionPool(dsn, most=connections, timeout=timeout, pooled=pooled)
         self.fetchval = self._connections.fetchval
 
     async def call(self, function: str, /, **arguments: Any) -> Any:

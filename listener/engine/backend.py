@@ -14,18 +14,18 @@ from listener.database.postgres import is_pooler
 from listener.database.transport import Transport
 from listener.database.transport_postgres import PostgresTransport
 from listener.database.transport_rest import RestTransport
-from listener.events import PostgresSource, RealtimeSource, Source, Wakes
+from listener.events import PostgresSource, RealtimeSource, Source, Wakeable
 from listener.events.postgres import notification_time
 from listener.metrics import Metrics, SourceName
 
 log = structlog.get_logger(__name__)
 
 # Seconds for a notification from a second session, until it is believed to be lost.
-PATIENCE = 2.0
+NOTIFICATION_TIMEOUT = 2.0
 DEAF = "a transaction-mode pooler passes no notifications"
 
 
-class Connection:
+class Backend:
     """The way to the database: a `Transport` that finds out, when it is opened, what the settings allow.
 
     A connection to Postgres is preferred to the REST API, and LISTEN to Realtime. Behind a transaction-mode pooler
@@ -70,14 +70,16 @@ class Connection:
         if self._transport is not None:
             return
         if self._dsn is not None:
-            self.pooled = is_pooler(self._dsn) or await notification_time(self._dsn, PATIENCE) is None
+            self.pooled = (
+                is_pooler(self._dsn) or await notification_time(self._dsn, NOTIFICATION_TIMEOUT) is None
+            )
             self._transport = PostgresTransport(self._dsn, pooled=self.pooled)
             self.events = self.events if self.pooled else "notify"
         elif self._project is not None:
             self._transport = RestTransport(*self._project)
         log.info("connection chosen", database=self.place, why=self.why)
 
-    def sources(self, queues: Iterable[str], wakes: Wakes, metrics: Metrics) -> list[Source]:
+    def sources(self, queues: Iterable[str], wakes: Wakeable, metrics: Metrics) -> list[Source]:
         """What tells of jobs of these queues, once it is open; webhooks come beside it."""
         if self.events == "notify" and self._dsn is not None:
             return [PostgresSource(self._dsn, wakes, metrics)]

@@ -15,7 +15,7 @@ from listener.backoff import delays
 from listener.database.model import Claim, Delivery
 from listener.database.store import Store
 from listener.engine.leases import Leases
-from listener.engine.slots import Lanes
+from listener.engine.slots import Slots
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.metrics import Metrics, SourceName
 from listener.status import Status
@@ -62,7 +62,7 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self._worker = worker
-        self._lanes = Lanes({queue: handler.concurrency for queue, handler in handlers.items()}, most, serves)
+        self._lanes = Slots({queue: handler.concurrency for queue, handler in handlers.items()}, most, serves)
         for queue, lane in self._lanes.items():
             gauges = metrics.queue(queue).slots
             gauges["used"].set_function(partial(getattr, lane, "used"))
@@ -84,7 +84,7 @@ class Dispatcher:
         self._awake.set()
         for name in self._lanes if queue is None else [queue]:
             if lane := self._lanes.get(name):
-                lane.dirty = source if lane.dirty is None or source != "sweep" else lane.dirty
+                lane.woken_by = source if lane.woken_by is None or source != "sweep" else lane.woken_by
         # Counted when what it wakes is on its way.
         asyncio.get_running_loop().call_soon(self._note, queue, source)
 
@@ -110,7 +110,7 @@ class Dispatcher:
         """A handler has returned."""
         lane = self._lanes[queue]
         lane.used -= 1
-        if lane.dirty:
+        if lane.woken_by:
             self._awake.set()
 
     async def run(self) -> None:
@@ -161,7 +161,7 @@ class Dispatcher:
                 log.warning("a lease ended without a heartbeat", **rescued)
         self.wake(None, "sweep")
         for lane in self._lanes.values():
-            lane.owed = True
+            lane.sweep_due = True
         self._awake.clear()
 
     async def _claim(self) -> None:
@@ -172,8 +172,8 @@ class Dispatcher:
         sweep = False
         for queue in slots:
             lane = self._lanes[queue]
-            sources[queue], sweep = lane.dirty, sweep or lane.owed
-            lane.dirty, lane.owed = None, False
+            sources[queue], sweep = lane.woken_by, sweep or lane.sweep_due
+            lane.woken_by, lane.sweep_due = None, False
         try:
             # A shutdown waits for the answer: what it brings is given back at once, not when leases end.
             with anyio.CancelScope(shield=True):
@@ -185,8 +185,8 @@ class Dispatcher:
                 await asyncio.sleep(0)
         except BaseException:
             for queue in slots:
-                self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
-                self._lanes[queue].owed |= sweep
+                self._lanes[queue].woken_by = self._lanes[queue].woken_by or sources[queue]
+                self._lanes[queue].sweep_due |= sweep
             raise
         taken = dict.fromkeys(slots, 0)
         for delivery in claim.jobs:
@@ -194,8 +194,8 @@ class Dispatcher:
             self._count(delivery)
         for queue, asked in slots.items():
             if taken[queue] == asked or claim.more:
-                self._lanes[queue].dirty = self._lanes[queue].dirty or sources[queue]
-                self._lanes[queue].owed |= claim.more
+                self._lanes[queue].woken_by = self._lanes[queue].woken_by or sources[queue]
+                self._lanes[queue].sweep_due |= claim.more
                 self._awake.set()
         if not claim.known:
             self._unknown()

@@ -19,17 +19,17 @@ from listener.config import Settings
 from listener.database.model import Delivery
 from listener.database.store import Store
 from listener.engine.attempts import Attempts
-from listener.engine.backend import Connection
+from listener.engine.backend import Backend
 from listener.engine.broadcast import Broadcast
 from listener.engine.dispatcher import Dispatcher
 from listener.engine.executor import Attempt
 from listener.engine.leases import Leases
 from listener.engine.maintenance import Maintenance
-from listener.engine.periodic import Chores
+from listener.engine.periodic import PeriodicTasks
 from listener.engine.registration import Registration
 from listener.engine.scratch import scratch_folder
 from listener.engine.settlement import Settlement, tell_nobody
-from listener.engine.shutdown import LAST_WORDS, Shutdown
+from listener.engine.shutdown import SETTLE_SECONDS, Shutdown
 from listener.engine.watchdog import Watchdog
 from listener.errors import ConfigError, DatabaseUnavailable, ListenerError, single
 from listener.events import Source
@@ -69,21 +69,21 @@ class Engine:
         app: App,
         settings: Settings,
         *,
-        connection: Connection | None = None,
+        connection: Backend | None = None,
         open_routers: Iterable[APIRouter] = (),
         signals: bool = True,
     ) -> None:
         if not app.handlers:
             raise ConfigError("the app has no handlers; register one with @app.handler(queue)")
         self._handlers = app.handlers
-        self._chores = Chores(app.chores)
+        self._periodic = PeriodicTasks(app.periodic_tasks)
         self._settings = settings
         self._signals = signals
         self.worker_id = new_worker_id()
         self._log = log.bind(worker=self.worker_id)
         self.metrics = Metrics()
         self.metrics.for_queues(app.handlers)
-        self._connection = connection or Connection(settings)
+        self._connection = connection or Backend(settings)
         self._sources: list[Source] = []
         self._store = Store(self._connection, lease=settings.lease, beat=settings.heartbeat)
         self._registration = Registration(
@@ -91,7 +91,7 @@ class Engine:
         )
         self._attempts = Attempts()
         self._shutdown = Shutdown(
-            grace=settings.shutdown_grace, held_by=self._attempts.names, hurry=self._attempts.hurry
+            grace=settings.shutdown_grace, running=self._attempts.names, on_immediate=self._attempts.hurry
         )
         self._error: Exception | None = None
         self.status = Status(self.worker_id, lambda: len(self._attempts))
@@ -136,7 +136,7 @@ class Engine:
         slots = sum(handler.concurrency for handler in self._handlers.values())
         self._threads = anyio.CapacityLimiter(slots)
 
-    # The sources tell (listener.events.Wakes).
+    # The sources tell (listener.events.Wakeable).
 
     def wake(self, queue: str, source: SourceName) -> None:
         """A queue may have something to claim."""
@@ -173,7 +173,7 @@ class Engine:
             ConfigError: a handler does not fit its queue, the port is taken, or TEMP_DIR can't be written to.
         """
         if self._signals:
-            self._shutdown.watch()
+            self._shutdown.enforce()
         try:
             with scratch_folder(self._settings.temp_dir) as self._scratch:
                 await self._run(task_status)
@@ -188,7 +188,7 @@ class Engine:
     async def _run(self, task_status: TaskStatus[int | None]) -> None:
         async with anyio.create_task_group() as services:
             if self._signals:
-                services.start_soon(self._shutdown.hear_signals)
+                services.start_soon(self._shutdown.handle_signals)
             services.start_soon(Watchdog(self.status).run, name="watchdog")
             port = await services.start(self._serve_http) if self._settings.enable_health_check else None
             log.info("service started", worker=self.worker_id, queues=list(self._handlers), port=port)
@@ -246,13 +246,13 @@ class Engine:
             async with anyio.create_task_group() as hearing:
                 for source in self._sources:
                     hearing.start_soon(self._guarded, source.run)
-                for run in (self._dispatcher.run, self._maintenance.run, self._chores.run):
+                for run in (self._dispatcher.run, self._maintenance.run, self._periodic.run):
                     hearing.start_soon(self._guarded, run)
                 task_status.started(port)
                 await self._shutdown.wait()
                 self.status.draining = True
                 hearing.cancel_scope.cancel()
-            await self._attempts.drain(grace=self._settings.shutdown_grace, last_words=LAST_WORDS)
+            await self._attempts.drain(grace=self._settings.shutdown_grace, last_words=SETTLE_SECONDS)
         finally:
             self._settlement.close()
             await self._attempts.end()

@@ -68,7 +68,7 @@ class Attempt:
         """End the handler: `lost` and `cancelled` write nothing more, `timeout` retries, `shutdown` releases."""
         if self._stopped is None:
             self._stopped = why
-            self._job.stop(f"the job was stopped: {why}")
+            self._job._stop(f"the job was stopped: {why}")
             self._scope.cancel()
 
     async def run(self) -> None:
@@ -78,7 +78,7 @@ class Attempt:
             self._verb, self._item = await self._perform()
         finally:
             self._unsaid = self._settlement.forget_progress(self.delivery)
-            self._job.clean_up()
+            self._job._clean_up()
         self._seconds = time.perf_counter() - started
         self._metrics.run.observe(self._seconds)
 

@@ -1,4 +1,4 @@
-"""What an app does now and then, beside its jobs."""
+"""Run the functions that an app registered with `App.every`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from collections.abc import Iterable
 import anyio
 import structlog
 
-from listener.app import Chore
+from listener.app import PeriodicTask
 from listener.log import reason_of
 
 log = structlog.get_logger(__name__)
 
 
-class Chores:
-    """A component: does each chore at its times, until cancelled. A chore that fails is done again the next time."""
+class PeriodicTasks:
+    """Call each function at its interval until cancelled. A function that raised is called again at its next time."""
 
-    def __init__(self, chores: Iterable[Chore]) -> None:
-        self._chores = list(chores)
+    def __init__(self, tasks: Iterable[PeriodicTask]) -> None:
+        self._tasks = list(tasks)
 
     async def run(self) -> None:
-        """Serve until cancelled."""
-        async with anyio.create_task_group() as tasks:
-            for chore in self._chores:
-                tasks.start_soon(self._do, chore)
+        """Run until cancelled."""
+        async with anyio.create_task_group() as group:
+            for task in self._tasks:
+                group.start_soon(self._repeat, task)
 
-    async def _do(self, chore: Chore) -> None:
-        # A fleet that starts as one should not do its chores as one.
-        await anyio.sleep(min(chore.seconds, 60) * random.uniform(0.05, 0.5))  # noqa: S311
+    async def _repeat(self, task: PeriodicTask) -> None:
+        # Random, because many processes that start together should not call their functions together.
+        await anyio.sleep(min(task.seconds, 60) * random.uniform(0.05, 0.5))  # noqa: S311
         while True:
             try:
-                await chore.function()
+                await task.function()
             except Exception as error:
-                name = getattr(chore.function, "__qualname__", str(chore.function))
-                log.error("a chore failed", chore=name, error=reason_of(error))
-            await anyio.sleep(chore.seconds * random.uniform(0.9, 1.1))  # noqa: S311
+                name = getattr(task.function, "__qualname__", str(task.function))
+                log.error("periodic task failed", task=name, error=reason_of(error))
+            await anyio.sleep(task.seconds * random.uniform(0.9, 1.1))  # noqa: S311

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from listener.metrics import SourceName
 
 
-class Lane:
+class QueueSlots:
     """One queue in this process.
 
     Attributes:
@@ -21,8 +21,8 @@ class Lane:
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self.used = 0
-        self.dirty: SourceName | None = None
-        self.owed = True
+        self.woken_by: SourceName | None = None
+        self.sweep_due = True
         self._heard_at = time.monotonic()
         self._gaps: deque[tuple[float, float]] = deque(maxlen=8)
 
@@ -43,7 +43,7 @@ class Lane:
         return since > self._heard_at or any(start < since and until < end for start, end in self._gaps)
 
 
-class Lanes(dict[str, Lane]):
+class Slots(dict[str, QueueSlots]):
     """The lanes of all queues, by their names.
 
     Args:
@@ -53,7 +53,7 @@ class Lanes(dict[str, Lane]):
     """
 
     def __init__(self, slots: Mapping[str, int], most: int | None, serves: Callable[[str], bool]) -> None:
-        super().__init__((queue, Lane(number)) for queue, number in slots.items())
+        super().__init__((queue, QueueSlots(number)) for queue, number in slots.items())
         self.most = most or sum(slots.values())
         self._serves = serves
         self._next = 0
@@ -67,7 +67,7 @@ class Lanes(dict[str, Lane]):
         """Slots to ask for, queue by queue; the room that all share goes round, so that no queue starves another."""
         room = self.most - self.active
         names = [
-            queue for queue, lane in self.items() if lane.dirty and lane.free > 0 and self._serves(queue)
+            queue for queue, lane in self.items() if lane.woken_by and lane.free > 0 and self._serves(queue)
         ]
         if room <= 0 or not names:
             return {}
@@ -88,6 +88,6 @@ class Lanes(dict[str, Lane]):
         """How many jobs could be started now: of queues that have something to claim, or of all."""
         room = self.most - self.active
         open_ = [
-            lane.free for queue, lane in self.items() if (lane.dirty or everything) and self._serves(queue)
+            lane.free for queue, lane in self.items() if (lane.woken_by or everything) and self._serves(queue)
         ]
         return min(room, sum(open_))

@@ -8,7 +8,7 @@ from typing import Protocol
 from listener.metrics import SourceName
 
 
-class Wakes(Protocol):
+class Wakeable(Protocol):
     """Whom a source tells. A wake that is lost, doubled, late or forged does no harm."""
 
     def wake(self, queue: str, source: SourceName) -> None:

@@ -14,8 +14,9 @@ import asyncpg
 import structlog
 
 from listener.backoff import delays
+from listener.database.postgres import CONNECTION_ERRORS
 from listener.errors import DatabaseUnavailable
-from listener.events.base import Wakes
+from listener.events.base import Wakeable
 from listener.log import reason_of
 from listener.metrics import Metrics, ReconnectReason
 
@@ -25,8 +26,6 @@ log = structlog.get_logger(__name__)
 PROBE_EVERY = 20.0
 PROBE_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 10.0
-# What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
-_BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class PostgresSource:
@@ -36,7 +35,7 @@ class PostgresSource:
     notifications until users' commits fail. The probe reads that queue's usage, and the same call heals a full one.
     """
 
-    def __init__(self, dsn: str, wakes: Wakes, metrics: Metrics) -> None:
+    def __init__(self, dsn: str, wakes: Wakeable, metrics: Metrics) -> None:
         self._dsn = dsn
         self._wakes = wakes
         self._metrics = metrics.source("notify")
@@ -60,7 +59,7 @@ class PostgresSource:
                     timeout=CONNECT_TIMEOUT,
                     server_settings={"application_name": "listener events"},
                 )
-            except _BROKEN as error:
+            except CONNECTION_ERRORS as error:
                 reason = "refused"
                 log.warning("can't listen for events; sweeps go on", error=reason_of(error))
             else:
@@ -94,7 +93,7 @@ class PostgresSource:
         except TimeoutError:
             log.warning("the connection for events is silent; it is made anew")
             return "silent"
-        except _BROKEN as error:
+        except CONNECTION_ERRORS as error:
             log.warning("the connection for events failed; it is made anew", error=reason_of(error))
             return "closed"
 
@@ -126,7 +125,7 @@ async def notification_time(dsn: str, patience: float) -> float | None:
             with anyio.move_on_after(patience):
                 await heard.wait()
             return time.perf_counter() - began if heard.is_set() else None
-    except _BROKEN as error:
+    except CONNECTION_ERRORS as error:
         raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
 
 

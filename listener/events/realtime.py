@@ -12,8 +12,8 @@ import structlog
 from realtime import AsyncRealtimeChannel, RealtimePostgresChangesListenEvent
 
 from listener.backoff import delays
-from listener.events.base import Wakes
-from listener.events.realtime_connection import Connection
+from listener.events.base import Wakeable
+from listener.events.realtime_connection import RealtimeConnection
 from listener.metrics import Metrics, ReconnectReason
 from listener.service_key import ServiceKey
 
@@ -43,7 +43,7 @@ class RealtimeSource:
         url: str,
         key: str,
         queues: Iterable[str],
-        wakes: Wakes,
+        wakes: Wakeable,
         metrics: Metrics,
         *,
         lifetime: float = LIFETIME,
@@ -56,7 +56,7 @@ class RealtimeSource:
         self._metrics.connected.set(0)
         self._lifetime = lifetime
         self._changes: Mapping[str, Sequence[str]] = {}
-        self._current: Connection | None = None
+        self._current: RealtimeConnection | None = None
         self._connected = False
 
     @property
@@ -82,7 +82,7 @@ class RealtimeSource:
 
     async def _listen(self) -> ReconnectReason:
         """Until the connection is no longer good; answers why."""
-        self._current = connection = Connection(self._url, self._key.current())
+        self._current = connection = RealtimeConnection(self._url, self._key.current())
         try:
             await connection.open()
             async with anyio.create_task_group() as joins:
@@ -98,7 +98,7 @@ class RealtimeSource:
             await connection.close()
         return connection.reason
 
-    async def _stay(self, connection: Connection) -> None:
+    async def _stay(self, connection: RealtimeConnection) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(connection.probe)
             group.start_soon(self._look_again)
@@ -110,7 +110,7 @@ class RealtimeSource:
         await anyio.sleep(LOOK_AGAIN)
         self._wakes.connected()
 
-    def _channel(self, connection: Connection, queue: str) -> AsyncRealtimeChannel:
+    def _channel(self, connection: RealtimeConnection, queue: str) -> AsyncRealtimeChannel:
         wake = _safely(lambda: self._wakes.wake(queue, "realtime"))
         channel = connection.channel(topic(queue))
         channel.on_system(_safely(self._wakes.connected))

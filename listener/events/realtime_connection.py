@@ -25,7 +25,7 @@ ANSWER_TIMEOUT = 5
 PROBE = "listener::probe"
 
 
-class Connection:
+class RealtimeConnection:
     """A client of its own, which is trusted with this one connection and no more.
 
     By itself the client stops hearing, without a word, when the server is away for a quarter of a minute, or ends a

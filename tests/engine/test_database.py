@@ -237,7 +237,7 @@ async def test_after_an_outage_longer_than_the_lease_running_jobs_still_count(
 async def test_a_shutdown_does_not_wait_for_a_database_that_is_away(
     jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "LAST_WORDS", 0.3)
+    monkeypatch.setattr(engine, "SETTLE_SECONDS", 0.3)
     switch = Switch()
     async with between(database) as (proxy, url):
         with anyio.fail_after(5):

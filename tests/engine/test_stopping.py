@@ -260,7 +260,7 @@ async def test_a_claim_on_its_way_at_shutdown_is_given_back_too(jobs: Table, dat
 async def test_an_internal_error_ends_the_service_but_hands_its_jobs_on(
     jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setattr(engine, "LAST_WORDS", 0.3)
+    monkeypatch.setattr(engine, "SETTLE_SECONDS", 0.3)
     switch = Switch()
 
     async def handle(job: Job) -> None:

@@ -90,7 +90,7 @@ def closing(job: Job) -> Iterator[Job]:
     try:
         yield job
     finally:
-        job.clean_up()
+        job._clean_up()
 
 
 @pytest.fixture

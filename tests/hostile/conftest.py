@@ -101,7 +101,7 @@ async def export(seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             error = str(fail)
         finally:
             found = list(seen.files)
-            job.clean_up()
+            job._clean_up()
         assert seen.addresses == []
         check_opened(found, workdirs, tmp_path / "storage")
         for place in ("scratch", "storage"):

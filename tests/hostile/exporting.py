@@ -25,7 +25,7 @@ async def main(folder: str, temporary: str) -> None:
     except Fail as fail:
         print(fail)
     finally:
-        job.clean_up()
+        job._clean_up()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from listener import Job
 from listener.config import Settings
-from listener.engine.backend import Connection
+from listener.engine.backend import Backend
 from listener.engine.engine import Engine
 from listener.errors import ConfigError, DatabaseUnavailable
 from listener.metrics import Metrics
@@ -28,13 +28,13 @@ from .running import serving
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A notification is given up soon."""
-    monkeypatch.setattr("listener.engine.backend.PATIENCE", 0.3)
+    monkeypatch.setattr("listener.engine.backend.NOTIFICATION_TIMEOUT", 0.3)
 
 
 @asynccontextmanager
-async def opened(**settings: Any) -> AsyncIterator[tuple[Connection, str]]:
+async def opened(**settings: Any) -> AsyncIterator[tuple[Backend, str]]:
     """The connection, and what it said of itself."""
-    connection = Connection(Settings.load(**settings))
+    connection = Backend(Settings.load(**settings))
     with capture_logs() as logs:
         await connection.open()
         await connection.open()
@@ -86,7 +86,7 @@ async def test_without_a_database_url_it_is_the_rest_api(project: Stack) -> None
 async def test_a_database_that_is_away_may_be_tried_again(project_url: str) -> None:
     async with between(project_url) as (proxy, url):
         proxy.refuses = True
-        connection = Connection(Settings.load(database_url=url))
+        connection = Backend(Settings.load(database_url=url))
         with pytest.raises(DatabaseUnavailable, match="can't be reached"):
             await connection.open()
         assert connection.pooled, "careful as long as it is not known"
@@ -98,7 +98,7 @@ async def test_a_database_that_is_away_may_be_tried_again(project_url: str) -> N
 
 def test_settings_that_lead_nowhere_are_refused() -> None:
     with pytest.raises(ConfigError, match="set DATABASE_URL, or SUPABASE_URL and SUPABASE_SERVICE_KEY"):
-        Connection(Settings.load())
+        Backend(Settings.load())
 
 
 async def test_a_pooled_service_runs_jobs_that_realtime_tells_of(

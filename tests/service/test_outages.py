@@ -193,7 +193,7 @@ async def endure(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever waits for an answer gives it up soon."""
-    monkeypatch.setattr("listener.engine.backend.PATIENCE", 0.3)
+    monkeypatch.setattr("listener.engine.backend.NOTIFICATION_TIMEOUT", 0.3)
     monkeypatch.setattr("listener.engine.dispatcher.MISSED_AFTER", 0.3)
     monkeypatch.setattr("listener.engine.dispatcher.delays", lambda: delays(0.05, most=0.2))
     for source in ("listener.events.postgres", "listener.events.realtime"):

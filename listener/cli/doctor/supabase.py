@@ -23,7 +23,7 @@ from listener.database.rest import KeyRefused
 from listener.database.store import Store
 from listener.database.transport_rest import RestTransport
 from listener.errors import DatabaseError, DatabaseUnavailable, SchemaError
-from listener.events.realtime_connection import Connection
+from listener.events.realtime_connection import RealtimeConnection
 from listener.kit.storage import StorageError
 from listener.kit.storage.supabase import SupabaseStorage
 from listener.log import redact, text_of
@@ -140,7 +140,7 @@ async def _check_realtime(url: str, key: str) -> Finding:
     """Send a message to a channel of our own, and hear it."""
     topic = f"listener::doctor:{secrets.token_hex(8)}"
     heard = anyio.Event()
-    connection = Connection(url, key)
+    connection = RealtimeConnection(url, key)
     mend = "See in the dashboard under Realtime that it is enabled, and how many connections it has."
     try:
         await connection.open()

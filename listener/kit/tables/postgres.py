@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncpg.pool import PoolConnectionProxy
 
-from listener.database.postgres import Connections, transaction
+from listener.database.postgres import ConnectionPool, transaction
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.kit.per_loop import PerLoop
 from listener.kit.tables.api import Row, TablesError, TablesUnavailable, Where, check_where, listed, split
@@ -52,7 +52,7 @@ class PostgresTables:
         self._claims = role_claims
         self._transactions = pooled or role_claims is not None
         self._connections = PerLoop(
-            lambda: Connections(dsn, most=CONNECTIONS, timeout=TIMEOUT, pooled=pooled)
+            lambda: ConnectionPool(dsn, most=CONNECTIONS, timeout=TIMEOUT, pooled=pooled)
         )
 
     async def select(
