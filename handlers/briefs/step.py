@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from anyio import to_thread
-
 from handlers.briefs.model import BriefError
 from handlers.briefs.settings import settings
 from listener import Job
-from listener.kit import media, storage
-from listener.kit.data_url import decode_data_url
+from listener.kit import ffmpeg, intake, media, storage
 from listener.kit.errors import TooLarge
-from listener.kit.fetch import fetch
 from listener.kit.media import Media
 
 T = TypeVar("T")
@@ -101,41 +97,33 @@ class Step:
         return [Asset(f"asset{number}", address) for number, address in enumerate(addresses, 1)]
 
     async def bring(self, asset: Asset) -> tuple[Path, Media]:
-        """An asset on the local disk, and what is in it.
+        """Bring an asset to the local disk and probe it.
 
         Raises:
-            BriefError: it is another user's, too large, or not there.
-            FetchError, StorageError: it can't be had.
-            MediaError: it is no media.
+            BriefError: it is another user's, too large, or not in the storage.
+            FetchError, StorageError: it could not be fetched.
+            MediaError: it is not media.
         """
-        most = settings().max_file_mb * _MB
+        limit = settings().max_file_mb
         try:
-            path = await self._bring(asset.address, most)
-            too_large = (await to_thread.run_sync(path.stat)).st_size > most
-        except TooLarge:
-            too_large = True
-        except (storage.ObjectNotFound, storage.BadKey) as error:
-            raise BriefError(f"{asset.name} is not in the storage: {error}") from error
-        if too_large:
-            limit = f"{settings().max_file_mb} MB (BRIEFS_MAX_FILE_MB)"
-            raise BriefError(f"{asset.name} is too large; the limit is {limit}.")
+            path = await intake.bring(
+                asset.address,
+                self._next_file(".bin"),
+                bucket=BUCKET,
+                owner=self.owner,
+                max_bytes=limit * _MB,
+                what=asset.name,
+            )
+        except TooLarge as error:
+            raise BriefError(
+                f"{asset.name} is too large; the limit is {limit} MB (BRIEFS_MAX_FILE_MB)."
+            ) from error
+        except (intake.NotOwned, storage.ObjectNotFound, storage.BadKey) as error:
+            raise BriefError(str(error)) from error
         try:
             return path, await media.probe(path)
         except media.MediaError as error:
             raise media.MediaError(str(error).replace(path.name, asset.name, 1)) from error
-
-    async def _bring(self, address: str, most: int) -> Path:
-        self._began += 1
-        target = self.job.workdir / f"in{self._began}.bin"
-        scheme = address.partition(":")[0].lower()
-        if scheme == "data":
-            return await to_thread.run_sync(lambda: decode_data_url(address, target, max_bytes=most))
-        if scheme in {"http", "https"}:
-            return await fetch(address, target, max_bytes=most)
-        if self.owner is None or address.partition("/")[0] != self.owner:
-            raise BriefError("A file of the storage must lie in the folder of the brief's user.")
-        found = await storage.download(BUCKET, address, self.job.workdir)
-        return await to_thread.run_sync(found.rename, target)
 
     async def publish(self, path: Path) -> dict[str, str]:
         """Store what was made; answers its key in the bucket and an address to read it, valid for seven days."""
@@ -149,10 +137,14 @@ class Step:
         return list((self.results.get(type) or {}).get(name) or [])
 
     async def fetch_made(self, file: Mapping[str, Any]) -> Path:
-        """What an earlier step has stored, on the local disk."""
+        """Bring a file that an earlier step has stored to the local disk."""
+        key = str(file["key"])
+        target = self._next_file(Path(key).suffix)
+        return await intake.bring_object(BUCKET, key, target, max_bytes=ffmpeg.MAX_BYTES, what=key)
+
+    def _next_file(self, suffix: str) -> Path:
         self._began += 1
-        found = await storage.download(BUCKET, str(file["key"]), self.job.workdir)
-        return await to_thread.run_sync(found.rename, self.job.workdir / f"in{self._began}{found.suffix}")
+        return self.job.workdir / f"in{self._began}{suffix}"
 
     def _listed(self, name: str) -> list[Any]:
         value = self.payload.get(name, self.metadata.get(name, []))

@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-from anyio import to_thread
-
 from handlers.export import FilmError, outcomes, render_film
 from handlers.projects.film import Piece, assemble
 from handlers.projects.store import in_order
 from listener import App, Job, Retry
-from listener.kit import media, storage, tables
+from listener.kit import intake, media, storage, tables
+from listener.kit.errors import TooLarge
 from listener.kit.fetch import FetchError, fetch
 from listener.kit.tables import TablesUnavailable
 
 app = App()
 
-MAX_BYTES = 4 * 1024**3  # of one file
+MAX_FILE_GB = 4
 FETCHED = 20  # percent of the progress
 
 
@@ -104,16 +103,19 @@ class _Shelf:
         self._brought += 1
         self._job.progress(FETCHED * self._brought / self._expected)
         target = self._job.workdir / f"in{self._brought}.bin"
-        if row["storage_key"]:
-            # The table holds keys to the folder of their project.
-            try:
-                found = await storage.download(bucket, row["storage_key"], self._job.workdir)
-            except storage.ObjectNotFound as error:
-                raise FilmError(f"The file of “{name}” is not in the storage (any more).") from error
-            return await to_thread.run_sync(found.rename, target)
-        if not row["file_url"]:
-            raise FilmError(f"“{name}” has no file yet.")
+        max_bytes = MAX_FILE_GB * 1024**3
         try:
-            return await fetch(row["file_url"], target, max_bytes=MAX_BYTES)
+            if row["storage_key"]:
+                # The table's policies hold keys to the folder of their project.
+                return await intake.bring_object(
+                    bucket, row["storage_key"], target, max_bytes=max_bytes, what=f"“{name}”"
+                )
+            if not row["file_url"]:
+                raise FilmError(f"“{name}” has no file yet.")
+            return await fetch(row["file_url"], target, max_bytes=max_bytes)
+        except TooLarge as error:
+            raise FilmError(f"“{name}” is larger than {MAX_FILE_GB} GB, the limit.") from error
+        except (storage.ObjectNotFound, storage.BadKey) as error:
+            raise FilmError(str(error)) from error
         except FetchError as error:
             raise FetchError(f"“{name}” could not be fetched: {error}", permanent=error.permanent) from error

@@ -252,7 +252,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     (
         "analysis",
         {"metadata": {"assets": ["somebody-else/a.mp4"]}},
-        "must lie in the folder of the brief's user",
+        "asset1 does not lie in this user's folder of the storage",
     ),
     ("analysis", {"metadata": {"video_url": f"{USER}/none.mp4"}}, "asset1 is not in the storage"),
     ("analysis", {"metadata": {"video_url": "http://127.0.0.1/a.mp4"}}, "is not an https address"),
@@ -297,6 +297,19 @@ async def test_what_cannot_be_done_fails_with_a_sentence(scenery: Scenery) -> No
         for job, (_, _, sentence) in zip(ended, IMPOSSIBLE, strict=True):
             assert sentence in (job["error"] or job["result"])
             assert (job["status"], job["attempts"]) == ("failed", 1)
+
+
+async def test_an_asset_that_is_too_large_fails_with_the_limit(
+    scenery: Scenery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scenery() as made:
+        picture = made.folder / "noise.png"
+        Image.effect_noise((100, 100), 50).save(picture)
+        key = await made.store(picture)
+        monkeypatch.setattr("handlers.briefs.step._MB", 1)
+        job = await made.job("analysis", payload={"user_id": USER}, metadata={"image_url": key})
+        assert job["status"] == "failed"
+        assert job["error"] == "asset1 is too large; the limit is 2048 MB (BRIEFS_MAX_FILE_MB)."
 
 
 async def test_a_generation_goes_on_behind_the_clip_that_is_there(scenery: Scenery) -> None:

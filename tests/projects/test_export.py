@@ -107,7 +107,7 @@ CASES: list[tuple[dict[str, Any] | None, str | None, str]] = [
     ({}, "9999x9998", "A film is 16 to 4096 pixels wide and high, not 9999 × 9998."),
     ({"storage_key": None, "file_url": None}, None, "“red” has no file yet."),
     ({"storage_key": None, "file_url": "http://10.0.0.1/a.mp4"}, None, "“red” could not be fetched"),
-    ({"storage_key": "projects/{}/clips/gone.mp4"}, None, "is not in the storage (any more)"),
+    ({"storage_key": "projects/{}/clips/gone.mp4"}, None, "“red” is not in the storage"),
 ]
 
 
@@ -121,6 +121,14 @@ async def test_what_can_not_be_rendered_says_why(studio: Open) -> None:
             row = await room.export(resolution)
             assert (says, row["status"]) == (says, "failed")
             assert says in row["error"]
+
+
+async def test_a_clip_that_is_too_large_is_not_fetched(studio: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handler, "MAX_FILE_GB", 0)
+    async with studio() as room:
+        await room.add("red")
+        row = await room.export()
+        assert (row["status"], row["error"]) == ("failed", "“red” is larger than 0 GB, the limit.")
 
 
 async def test_a_film_that_came_ready_is_left_alone(studio: Open) -> None:

@@ -13,10 +13,8 @@ from handlers.export.intake.animated_webp import unfold
 from handlers.export.model import FilmError
 from handlers.export.opencut import MediaItem
 from handlers.export.settings import limits, over
-from listener.kit import media, storage
-from listener.kit.data_url import decode_data_url
+from listener.kit import intake, media, storage
 from listener.kit.errors import TooLarge
-from listener.kit.fetch import FetchError, fetch
 from listener.kit.media.probe_process import Reader
 
 BUCKET = "export_data"
@@ -95,9 +93,8 @@ class _Shelf:
                 size = (await to_thread.run_sync(path.stat)).st_size
             except TooLarge:
                 size = most + 1
-            except FetchError as error:
-                message = f"The media “{item.name}” could not be fetched: {error}"
-                raise FetchError(message, permanent=error.permanent) from error
+            except (intake.NotOwned, storage.ObjectNotFound, storage.BadKey) as error:
+                raise FilmError(str(error)) from error
             if size > limits().max_file_mb * _MB:
                 limit = f"{limits().max_file_mb} MB"
                 raise over(f"The media “{item.name}” is too large", limit, "max_file_mb")
@@ -112,15 +109,12 @@ class _Shelf:
             return item
         if item.url in self.inline:
             return self.inline[item.url]
-        scheme = item.url.partition(":")[0].lower()
-        if scheme == "data":
-            return await to_thread.run_sync(lambda: decode_data_url(item.url, target, max_bytes=most))
-        if scheme in {"http", "https"}:
-            return await fetch(item.url, target, max_bytes=most, allow=self.allow)
-        if item.url.split("/")[0] != self.owner:
-            raise FilmError(f"The media “{item.name}” does not lie in this user's folder of the storage.")
-        try:
-            found = await storage.download(BUCKET, item.url, self.folder, max_bytes=most)
-        except (storage.ObjectNotFound, storage.BadKey) as error:
-            raise FilmError(f"The media “{item.name}” is not in the storage: {error}") from error
-        return await to_thread.run_sync(found.rename, target)
+        return await intake.bring(
+            item.url,
+            target,
+            bucket=BUCKET,
+            owner=self.owner,
+            max_bytes=most,
+            what=f"The media “{item.name}”",
+            allow=self.allow,
+        )

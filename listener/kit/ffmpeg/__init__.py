@@ -2,6 +2,7 @@
 
 from listener.kit.ffmpeg.api import (
     FORMATS,
+    MAX_BYTES,
     MAX_PIXELS,
     MEMORY,
     QUIET,
@@ -16,6 +17,7 @@ from listener.kit.ffmpeg.output import Progress
 
 __all__ = [
     "FORMATS",
+    "MAX_BYTES",
     "MAX_PIXELS",
     "MEMORY",
     "QUIET",

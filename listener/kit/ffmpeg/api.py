@@ -33,7 +33,7 @@ MAX_PIXELS = 40_000_000
 """Width times height of the largest picture to decode; a 1 MB file can unfold to gigabytes."""
 
 MEMORY = 4 * 1024**3  # bytes that a run may use, unless `limit_memory` says otherwise
-MAX_BYTES = 64 * 1024**3
+MAX_BYTES = 64 * 1024**3  # of one output file, unless `run` says otherwise
 CPU_SECONDS = 24 * 3600  # of all threads together
 PROCESSES = 8192  # and threads, of all that this user runs, for the kernel counts no other way
 STACK = 4 * 1024**2  # bytes for each thread; the usual 8 MiB would use up the memory of a many-core machine
