@@ -24,7 +24,7 @@ from listener.kit.storage.http import routes
 from listener.kit.tables.postgres import PostgresTables
 
 
-class Wrong(Exception):
+class DemoFailed(Exception):
     """What came out is not what was wanted."""
 
 
@@ -32,11 +32,11 @@ async def download(url: str, target: Path) -> Path:
     """Fetch a result as a browser would.
 
     Raises:
-        Wrong: it can't be had.
+        DemoFailed: it can't be had.
     """
     async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as answer:
         if answer.status_code != httpx.codes.OK:
-            raise Wrong(f"the download answered {answer.status_code}")
+            raise DemoFailed(f"the download answered {answer.status_code}")
         async with await anyio.open_file(target, "wb") as file:
             async for part in answer.aiter_bytes():
                 await file.write(part)
@@ -44,17 +44,17 @@ async def download(url: str, target: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Harness:
     """A running service and ways to it.
 
     Attributes:
-        url: of its database.
+        database_url: the address of its database, with the password.
         address: of its HTTP routes, such as `http://127.0.0.1:40123`.
         files: its storage.
         connection: as the owner of the database; yours to use.
     """
 
-    url: str
+    database_url: str
     address: str
     files: storage.LocalStorage
     connection: asyncpg.Connection
@@ -79,38 +79,38 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(
-    app: App, folder: Path, *, presets: Iterable[str] = (), url: str | None = None, **settings: Any
-) -> AsyncIterator[Stage]:
+async def running_app(
+    app: App, folder: Path, *, presets: Iterable[str] = (), database_url: str | None = None, **settings: Any
+) -> AsyncIterator[Harness]:
     """Serve `app` for the length of the block, on a Postgres of its own.
 
     Args:
         folder: where the storage keeps its files.
         presets: run first, in this order, such as `supabase_shim` and `export_jobs`.
-        url: of a database of its own that is there already, instead of a Postgres that is thrown away afterwards.
+        database_url: of a database that is there already, instead of a Postgres that is thrown away afterwards.
         settings: fields of `Settings` that differ from their defaults.
     """
-    if url is None:
+    if database_url is None:
         with Postgres() as server:
-            async with stage(app, folder, presets=presets, url=server.url, **settings) as made:
+            async with running_app(app, folder, presets=presets, database_url=server.url, **settings) as made:
                 yield made
         return
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(database_url)
     try:
         await migrate.migrate(connection)
         for preset in presets:
             await connection.execute(migrate.preset(preset))
         files = storage.LocalStorage(folder, "")
         storage.use(files)
-        rows = PostgresTables(url)
+        rows = PostgresTables(database_url)
         tables.use(rows)
-        chosen = Settings.load(**{"database_url": url, "host": "127.0.0.1", "port": 0, **settings})
+        chosen = Settings.load(**{"database_url": database_url, "host": "127.0.0.1", "port": 0, **settings})
         engine = Engine(app, chosen, open_routers=[routes(files)], signals=False)
         async with anyio.create_task_group() as service:
             port = await service.start(engine.run)
             files.base_url = f"http://127.0.0.1:{port}"
             try:
-                yield Stage(url, files.base_url, files, connection)
+                yield Harness(database_url, files.base_url, files, connection)
             finally:
                 # While the loop of the routes still turns, which has connections of its own.
                 with anyio.CancelScope(shield=True):

@@ -17,7 +17,7 @@ from rich.table import Table
 from handlers import briefs
 from handlers.briefs.step import BUCKET
 from listener.kit import ffmpeg, media
-from listener.testing import Stage, Wrong, download, stage
+from listener.testing import DemoFailed, Harness, download, running_app
 
 TITLE = "A brief becomes a film, step by step, each step a job"
 PATIENCE = 240.0
@@ -41,7 +41,7 @@ class Ended:
 
 async def show(folder: Path, console: Console) -> str:
     """Run the demonstration; each brief's film is probed. Answers what was made."""
-    async with stage(briefs.app, folder / "storage", presets=("supabase_shim", "briefs")) as made:
+    async with running_app(briefs.app, folder / "storage", presets=("supabase_shim", "briefs")) as made:
         console.print(f"  service is up; its dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
         await made.connection.execute("insert into auth.users (id) values ($1)", user)
@@ -53,7 +53,7 @@ async def show(folder: Path, console: Console) -> str:
             "  four briefs are posted to /api/briefs; an older worker does text_analysis by claim_job()"
         )
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_work_as_of_old, made.url)
+            tasks.start_soon(_work_as_of_old, made.database_url)
             ended = await _follow(made, ids, console)
             tasks.cancel_scope.cancel()
         for brief in ended.values():
@@ -62,7 +62,7 @@ async def show(folder: Path, console: Console) -> str:
     return "four films, each step done once"
 
 
-async def _upload(folder: Path, made: Stage, user: str) -> dict[str, list[str]]:
+async def _upload(folder: Path, made: Harness, user: str) -> dict[str, list[str]]:
     await anyio.Path(folder).mkdir(exist_ok=True)
     sources = {
         "a.mp4": ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=2", "-f", "lavfi", "-i", "sine=440:d=2"],
@@ -84,7 +84,7 @@ async def _upload(folder: Path, made: Stage, user: str) -> dict[str, list[str]]:
     }
 
 
-async def _ask(made: Stage, user: str, assets: dict[str, list[str]]) -> dict[str, str]:
+async def _ask(made: Harness, user: str, assets: dict[str, list[str]]) -> dict[str, str]:
     queries = {
         "video": "Generate a 2 second video about bees",
         "image": "Make a square slideshow of these pictures",
@@ -122,7 +122,7 @@ async def _work_as_of_old(url: str) -> None:
         connection.terminate()
 
 
-async def _follow(made: Stage, ids: dict[str, str], console: Console) -> dict[str, Ended]:
+async def _follow(made: Harness, ids: dict[str, str], console: Console) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
     shown: set[tuple[str, str]] = set()
     with anyio.fail_after(PATIENCE):
@@ -149,18 +149,18 @@ async def _follow(made: Stage, ids: dict[str, str], console: Console) -> dict[st
 async def _check(folder: Path, ended: Ended) -> None:
     """Look into the brief's film."""
     if ended.row["status"] != "completed":
-        raise Wrong(f"{ended.row['title']} is {ended.row['status']}: {ended.row['error']}")
+        raise DemoFailed(f"{ended.row['title']} is {ended.row['status']}: {ended.row['error']}")
     told: dict[str, Any] = json.loads(ended.row["result"])
     film = await download(told["url"], folder / f"brief-{ended.row['media_type']}.mp4")
     found = await media.probe(film, count_frames=True)
     if found.video is None or found.audio is None:
-        raise Wrong(f"{film.name} lacks its picture or its sound")
+        raise DemoFailed(f"{film.name} lacks its picture or its sound")
     if (found.video.width, found.video.height, found.video.frames) != (
         told["width"],
         told["height"],
         told["frames"],
     ):
-        raise Wrong(f"{film.name} is not what its row says")
+        raise DemoFailed(f"{film.name} is not what its row says")
 
 
 def _report(ended: dict[str, Ended], console: Console) -> None:

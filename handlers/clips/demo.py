@@ -16,7 +16,7 @@ from handlers import projects
 from handlers.clips.handler import app as clips
 from listener import App
 from listener.kit import media
-from listener.testing import Stage, Wrong, download, stage
+from listener.testing import DemoFailed, Harness, download, running_app
 
 TITLE = "Three prompts become clips, and the clips a film"
 PATIENCE = 240.0
@@ -36,7 +36,7 @@ async def show(folder: Path, console: Console) -> str:
     app.include(clips)
     app.include(projects.app)
     presets = ("supabase_shim", "projects", "clip_jobs")
-    async with stage(app, folder / "storage", presets=presets) as made:
+    async with running_app(app, folder / "storage", presets=presets) as made:
         console.print(f"  Postgres and service are up; their dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
         with anyio.fail_after(PATIENCE):
@@ -46,7 +46,7 @@ async def show(folder: Path, console: Console) -> str:
             export = await _ask_for_film(made, user, project)
             ended = await _over(made.connection, "exports", export, ("completed", "failed"))
         if ended["status"] != "completed":
-            raise Wrong(ended["error"])
+            raise DemoFailed(ended["error"])
         console.print("  exports: completed, the clips in their order")
         film = await download(ended["file_url"], folder / "clips.mp4")
         table = Table(box=None, padding=(0, 2))
@@ -59,7 +59,7 @@ async def show(folder: Path, console: Console) -> str:
     return str(film)
 
 
-async def _order(made: Stage, user: str) -> str:
+async def _order(made: Harness, user: str) -> str:
     """As a browser would: in the user's role, through the policies of the tables."""
     async with made.acting_as(user) as browser:
         project: uuid.UUID = await browser.fetchval(
@@ -75,19 +75,19 @@ async def _order(made: Stage, user: str) -> str:
     return str(project)
 
 
-async def _made(made: Stage, console: Console) -> list[asyncpg.Record]:
+async def _made(made: Harness, console: Console) -> list[asyncpg.Record]:
     rows = []
     for prompt in PROMPTS:
         key = await made.connection.fetchval("select id from clip_jobs where prompt = $1", prompt)
         row = await _over(made.connection, "clip_jobs", str(key), ("success", "error"))
         console.print(f"  clip_jobs: {row['status']}, {prompt}")
         if row["status"] != "success":
-            raise Wrong(row["error"])
+            raise DemoFailed(row["error"])
         rows.append(row)
     return rows
 
 
-async def _ask_for_film(made: Stage, user: str, project: str) -> str:
+async def _ask_for_film(made: Harness, user: str, project: str) -> str:
     async with made.acting_as(user) as browser:
         clips = await browser.fetch("select id, prompt from clips where project_id = $1", project)
         wanted = [clip["id"] for clip in sorted(clips, key=lambda clip: PROMPTS.index(clip["prompt"]))]
@@ -109,11 +109,11 @@ async def _looked_into(folder: Path, row: asyncpg.Record) -> tuple[str, str]:
     clip = await media.probe(await download(row["file_url"], folder / "clip.mp4"), count_frames=True)
     thumbnail = await media.probe(await download(row["thumbnail_url"], folder / "clip.jpg"))
     if clip.video is None or clip.audio is None or (clip.video.width, clip.video.height) != (WIDTH, HEIGHT):
-        raise Wrong(f"the clip of {row['prompt']!r} is not {WIDTH}×{HEIGHT} with sound")
+        raise DemoFailed(f"the clip of {row['prompt']!r} is not {WIDTH}×{HEIGHT} with sound")
     if clip.duration != SECONDS:
-        raise Wrong(f"the clip of {row['prompt']!r} does not last {SECONDS} s")
+        raise DemoFailed(f"the clip of {row['prompt']!r} does not last {SECONDS} s")
     if thumbnail.video is None or not thumbnail.video.is_image:
-        raise Wrong(f"the thumbnail of {row['prompt']!r} is no picture")
+        raise DemoFailed(f"the thumbnail of {row['prompt']!r} is no picture")
     return _size(clip), f"{thumbnail.video.width}×{thumbnail.video.height}"
 
 
@@ -121,9 +121,9 @@ async def _film(film: Path) -> str:
     found = await media.probe(film, count_frames=True)
     expected = len(PROMPTS) * SECONDS * FPS
     if found.video is None or found.audio is None or abs((found.video.frames or 0) - expected) > 1:
-        raise Wrong(f"the film has not {expected} frames with sound")
+        raise DemoFailed(f"the film has not {expected} frames with sound")
     if (found.video.width, found.video.height) != (WIDTH, HEIGHT):
-        raise Wrong(f"the film is {found.video.width}×{found.video.height}, not {WIDTH}×{HEIGHT}")
+        raise DemoFailed(f"the film is {found.video.width}×{found.video.height}, not {WIDTH}×{HEIGHT}")
     return _size(found)
 
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from handlers.export import handler
 from handlers.export.sample import Sample, make_sample
 from listener.kit import media, storage
-from listener.testing import Stage, Wrong, download, stage
+from listener.testing import DemoFailed, Harness, download, running_app
 
 TITLE = "A row inserted into export_jobs becomes a film"
 PATIENCE = 300.0
@@ -39,7 +39,9 @@ class Ended:
 async def show(folder: Path, console: Console) -> str:
     """Run the demonstration; the film is probed. Answers where it is."""
     user, job = str(uuid.uuid4()), str(uuid.uuid4())
-    async with stage(handler.app, folder / "storage", presets=("supabase_shim", "export_jobs")) as service:
+    async with running_app(
+        handler.app, folder / "storage", presets=("supabase_shim", "export_jobs")
+    ) as service:
         console.print(
             "  Postgres is up, for as long as this takes: export_jobs is attached, its policies are on"
         )
@@ -49,7 +51,7 @@ async def show(folder: Path, console: Console) -> str:
         await _insert(service, user, job, sample)
         ended = await _follow(service.connection, job, console)
         if ended.error:
-            raise Wrong(ended.error)
+            raise DemoFailed(ended.error)
         film = await download(str(ended.url), folder / "export.mp4")
     await _report(ended, film, sample, console)
     console.print("Go on: [bold]make dev[/bold] keeps it running; README.md takes you to your own database.")
@@ -67,7 +69,7 @@ async def _upload(folder: Path, files: storage.Storage, user: str, job: str) -> 
     return sample
 
 
-async def _insert(service: Stage, user: str, job: str, sample: Sample) -> None:
+async def _insert(service: Harness, user: str, job: str, sample: Sample) -> None:
     """As a browser would: in the user's role, through the policies of the table."""
     async with service.acting_as(user) as connection:
         await connection.execute(
@@ -122,13 +124,13 @@ async def _measured(film: Path, sample: Sample) -> str:
     found = await media.probe(film, count_frames=True)
     expected = sample.seconds * sample.fps
     if found.video is None or found.audio is None or found.duration is None:
-        raise Wrong("the film lacks its picture or its sound")
+        raise DemoFailed("the film lacks its picture or its sound")
     if (found.video.width, found.video.height) != (sample.width, sample.height):
-        raise Wrong(
+        raise DemoFailed(
             f"the film is {found.video.width}×{found.video.height}, not {sample.width}×{sample.height}"
         )
     if abs((found.video.frames or 0) - expected) > 1:
-        raise Wrong(f"the film has {found.video.frames} frames, not {expected}")
+        raise DemoFailed(f"the film has {found.video.frames} frames, not {expected}")
     return f"{float(found.duration):.2f} s, {found.video.frames} frames"
 
 

@@ -16,7 +16,7 @@ from handlers.operations.notifier import PostgresNews
 from handlers.operations.store import AsyncOperationStore
 from listener.kit import media
 from listener.kit.tables.postgres import PostgresTables
-from listener.testing import Wrong, download, stage
+from listener.testing import DemoFailed, download, running_app
 
 TITLE = "Operations, followed while they go on"
 PATIENCE = 120.0
@@ -34,10 +34,11 @@ async def show(folder: Path, console: Console) -> str:
     os.environ["CLIPS_PROVIDER"] = "synthetic"
     ended: dict[str, Operation] = {}
     heard: dict[str, int] = {}
-    async with stage(app, folder / "storage", presets=("supabase_shim", "operations")) as made:
+    async with running_app(app, folder / "storage", presets=("supabase_shim", "operations")) as made:
         console.print(f"  Postgres and service are up; their dashboard: {made.address}/dashboard")
         api, frontend = [
-            AsyncOperationStore(PostgresTables(made.url), PostgresNews(made.url)) for _ in range(2)
+            AsyncOperationStore(PostgresTables(made.database_url), PostgresNews(made.database_url))
+            for _ in range(2)
         ]
 
         async def follow(name: str) -> None:
@@ -68,10 +69,10 @@ async def show(folder: Path, console: Console) -> str:
 
 async def _looked_into(folder: Path, name: str, operation: Operation) -> str:
     if operation.status != "complete":
-        raise Wrong(f"{name} ended as {operation.status}: {operation.error}")
+        raise DemoFailed(f"{name} ended as {operation.status}: {operation.error}")
     clip = await download(operation.result["url"], folder / "operation.mp4")
     found = await media.probe(clip, count_frames=True)
     _, _, size = WANTED[name]
     if found.video is None or (found.video.width, found.video.height) != size or found.duration != SECONDS:
-        raise Wrong(f"the clip of {name} is not {size[0]}×{size[1]} and {SECONDS} s long")
+        raise DemoFailed(f"the clip of {name} is not {size[0]}×{size[1]} and {SECONDS} s long")
     return f"{float(found.duration):.2f} s, {size[0]}×{size[1]}"

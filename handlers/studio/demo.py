@@ -16,7 +16,7 @@ from rich.table import Table
 from handlers.studio.handler import app
 from handlers.studio.language import words_of
 from handlers.studio.settings import settings
-from listener.testing import Stage, Wrong, stage
+from listener.testing import DemoFailed, Harness, running_app
 
 SPOKEN = Path(__file__).with_name("sample.txt")
 RECORDING = Path(__file__).with_name("sample.ogg")
@@ -50,7 +50,7 @@ class Ended:
 async def show(folder: Path, console: Console) -> str:
     """Run the demonstration; the transcript is compared with what was spoken. Answers where the text is."""
     user = str(uuid.uuid4())
-    async with stage(app, folder / "storage", presets=("supabase_shim", "studio_jobs")) as made:
+    async with running_app(app, folder / "storage", presets=("supabase_shim", "studio_jobs")) as made:
         await made.connection.execute(WATCH)
         console.print(f"  service is up, with a Postgres of its own; its dashboard: {made.address}/dashboard")
         await made.files.upload(settings().bucket, RECORDING, f"{user}/sample.ogg")
@@ -62,7 +62,7 @@ async def show(folder: Path, console: Console) -> str:
             )
         ended = await _follow(made, job, console)
         if ended.row["status"] != "COMPLETE":
-            raise Wrong(json.loads(ended.row["error_details"])["message"])
+            raise DemoFailed(json.loads(ended.row["error_details"])["message"])
     enriched = folder / "storage" / settings().bucket / user / str(job) / "enrichment.json"
     about = json.loads(await anyio.Path(enriched).read_text(encoding="utf-8"))
     text = folder / "studio.txt"
@@ -71,11 +71,11 @@ async def show(folder: Path, console: Console) -> str:
     wrong = word_error_rate(spoken, ended.row["raw_transcript"])
     _report(ended, about, wrong, console)
     if wrong > MOST_ERRORS:
-        raise Wrong(f"{wrong:.0%} of the words were misheard")
+        raise DemoFailed(f"{wrong:.0%} of the words were misheard")
     return str(text)
 
 
-async def _follow(made: Stage, job: uuid.UUID, console: Console) -> Ended:
+async def _follow(made: Harness, job: uuid.UUID, console: Console) -> Ended:
     shown = 0
     with anyio.fail_after(PATIENCE):
         while True:

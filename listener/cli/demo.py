@@ -10,7 +10,7 @@ from rich.console import Console
 
 from listener import log
 from listener.cli.checkout import load
-from listener.testing import Wrong
+from listener.testing import DemoFailed
 
 FOLDER = ".demo"
 
@@ -33,7 +33,7 @@ def demo(room: str) -> None:
     console.print(f"[bold]{shown.TITLE}[/bold]")
     try:
         result = anyio.run(shown.show, folder, console)
-    except (Wrong, TimeoutError) as error:
+    except (DemoFailed, TimeoutError) as error:
         console.print(f"[red]{room} failed: {error or 'it took too long'}[/red]")
         click.get_current_context().exit(1)
     click.echo(f"{room} completed: {result}")

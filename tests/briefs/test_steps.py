@@ -16,7 +16,7 @@ from PIL import Image
 from handlers import briefs
 from handlers.briefs.step import BUCKET
 from listener.kit import ffmpeg, media
-from listener.testing import Stage, stage
+from listener.testing import Harness, running_app
 from tests.support.harness import until
 from tests.support.media import pixel, seconds, video_of
 
@@ -25,7 +25,7 @@ from .conftest import USER
 
 @dataclass
 class Scene:
-    stage: Stage
+    harness: Harness
     folder: Path
     client: httpx.AsyncClient
 
@@ -36,7 +36,7 @@ class Scene:
         return await self.store(path)
 
     async def store(self, path: Path) -> str:
-        await self.stage.files.upload(BUCKET, path, f"{USER}/{path.name}")
+        await self.harness.files.upload(BUCKET, path, f"{USER}/{path.name}")
         return f"{USER}/{path.name}"
 
     async def brief(self, **fields: Any) -> str:
@@ -47,7 +47,7 @@ class Scene:
 
     async def ended(self, id: str) -> dict[str, Any]:  # noqa: A002
         """Wait for the end of a brief; answers its row, and the results of its steps by type."""
-        db = self.stage.connection
+        db = self.harness.connection
         word = "select status from briefs where id = $1 and status in ('completed', 'failed', 'cancelled')"
         await until(lambda: db.fetchval(word, id), within=50)
         brief = await db.fetchrow("select status, error, result from briefs where id = $1", id)
@@ -64,7 +64,7 @@ class Scene:
     async def job(self, type: str, **columns: Any) -> dict[str, Any]:  # noqa: A002
         """A job beside the pipelines, once it has ended."""
         job = await briefs.AsyncBriefs().create_job(type=type, **columns)
-        db = self.stage.connection
+        db = self.harness.connection
         row = await until(
             lambda: db.fetchrow(
                 "select * from jobs where id = $1 and status in ('completed', 'failed')", job["id"]
@@ -91,7 +91,9 @@ def scenery(tmp_path: Path, database: str) -> Scenery:
     async def scene() -> AsyncIterator[Scene]:
         files = tmp_path / "files"
         async with (
-            stage(briefs.app, files, presets=("supabase_shim", "briefs"), url=database) as made,
+            running_app(
+                briefs.app, files, presets=("supabase_shim", "briefs"), database_url=database
+            ) as made,
             httpx.AsyncClient(base_url=made.address, trust_env=False) as client,
         ):
             await made.connection.execute(
@@ -289,7 +291,7 @@ async def test_what_cannot_be_done_fails_with_a_sentence(scenery: Scenery) -> No
         for type, columns, _ in IMPOSSIBLE:  # noqa: A001 - the column's name
             payload = {"user_id": USER, **columns.get("payload", {})}
             await made_by_hand.create_job(type=type, **{**columns, "payload": payload})
-        db = made.stage.connection
+        db = made.harness.connection
         await until(
             lambda: db.fetchval("select bool_and(status in ('completed', 'failed')) from jobs"), within=30
         )
@@ -319,12 +321,12 @@ async def test_a_generation_goes_on_behind_the_clip_that_is_there(scenery: Scene
             payload={"user_id": USER},
             metadata={"prompts": ["one", "two"], "clip_seconds": 1},
         )
-        db = made.stage.connection
+        db = made.harness.connection
         ordered = "select true from listener.delivery where checkpoint->'clips'->0 is not null"
         await until(lambda: db.fetchval(f"{ordered} and checkpoint->'order'->>'ref' is not null"))
         # The service shuts down in the middle of the second one.
     async with scenery() as made:
-        db = made.stage.connection
+        db = made.harness.connection
         result = await until(
             lambda: db.fetchval("select result from jobs where id = $1 and status = 'completed'", job["id"]),
             within=30,
@@ -333,7 +335,7 @@ async def test_a_generation_goes_on_behind_the_clip_that_is_there(scenery: Scene
         fences = [int(clip["key"].rpartition("-")[2].removesuffix(".mp4")) for clip in (one, two)]
         assert fences[0] < fences[1]
         assert [clip["prompt"] for clip in (one, two)] == ["one", "two"]
-        await made.stage.files.download(BUCKET, one["key"], made.folder)
+        await made.harness.files.download(BUCKET, one["key"], made.folder)
 
 
 async def test_a_row_may_allow_fewer_attempts(scenery: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:

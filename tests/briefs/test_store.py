@@ -23,7 +23,7 @@ from listener.kit import tables
 from listener.kit.tables import TablesUnavailable
 from listener.kit.tables.postgres import PostgresTables
 from listener.kit.tables.rest import RestTables
-from listener.testing import stage
+from listener.testing import running_app
 from tests.support.harness import until
 from tests.support.standin.stack import running
 
@@ -120,8 +120,8 @@ async def test_over_http_users_see_and_make_only_their_own(
 ) -> None:
     async with (
         running(database) as project,
-        stage(
-            room.app, tmp_path, presets=("supabase_shim", "briefs"), url=database,
+        running_app(
+            room.app, tmp_path, presets=("supabase_shim", "briefs"), database_url=database,
             supabase_url=project.url, supabase_service_key=project.secret_key,
         ) as made,
         httpx.AsyncClient(base_url=made.address, trust_env=False) as service,
@@ -174,7 +174,7 @@ async def test_over_http_users_see_and_make_only_their_own(
 
 async def test_a_service_without_a_database_says_so(database: str, tmp_path: Path) -> None:
     async with (
-        stage(room.app, tmp_path, presets=("supabase_shim", "briefs"), url=database) as made,
+        running_app(room.app, tmp_path, presets=("supabase_shim", "briefs"), database_url=database) as made,
         httpx.AsyncClient(base_url=made.address, trust_env=False) as service,
     ):
         tables.use(PostgresTables("postgresql://nobody@127.0.0.1:1/none"))
@@ -190,7 +190,7 @@ async def test_a_large_result_fails_its_step_alone(database: str, tmp_path: Path
     async def analysis(job: Job) -> dict[str, object]:
         return {"result": "x" * int(job.row["metadata"]["size"])}
 
-    async with stage(app, tmp_path, presets=("supabase_shim", "briefs"), url=database) as made:
+    async with running_app(app, tmp_path, presets=("supabase_shim", "briefs"), database_url=database) as made:
         db: asyncpg.Connection = made.connection
         sizes = [10 * 1024**2, 1000, 1000]
         await db.execute(
@@ -226,7 +226,7 @@ async def test_cancelling_at_any_moment_leaves_no_brief_half_done(database: str,
         async def run(job: Job) -> dict[str, object]:
             return {"result": 1}
 
-    async with stage(app, tmp_path, presets=("supabase_shim", "briefs"), url=database) as made:
+    async with running_app(app, tmp_path, presets=("supabase_shim", "briefs"), database_url=database) as made:
         db, briefs = made.connection, Briefs(made.connection)
         ids = [await briefs.create() for _ in range(40)]
         for id in ids[::2]:  # noqa: A001
@@ -263,8 +263,10 @@ async def test_two_services_and_an_older_worker_share_the_table(database: str, t
         return app
 
     async with (
-        stage(app_of("a"), tmp_path, presets=("supabase_shim", "briefs"), url=database) as made,
-        stage(app_of("b"), tmp_path, url=database),
+        running_app(
+            app_of("a"), tmp_path, presets=("supabase_shim", "briefs"), database_url=database
+        ) as made,
+        running_app(app_of("b"), tmp_path, database_url=database),
     ):
         db = made.connection
         await db.execute("insert into jobs (type) select (array['analysis', 'render', 'dreams'])[1 + n % 3]"

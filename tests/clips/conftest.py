@@ -15,7 +15,7 @@ import pytest
 from handlers.clips import handler
 from handlers.clips.settings import settings
 from listener.kit import fetch, ffmpeg
-from listener.testing import Stage, stage
+from listener.testing import Harness, running_app
 from tests.support.harness import until
 
 from .provider import FalServer
@@ -61,12 +61,12 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 class Studio:
     """A service with the room, and a project in its database."""
 
-    stage: Stage
+    harness: Harness
     project: str
 
     @property
     def db(self) -> asyncpg.Connection:
-        return self.stage.connection
+        return self.harness.connection
 
     async def ask(self, prompt: str, **columns: Any) -> str:
         """Insert a job; answers its id."""
@@ -103,7 +103,9 @@ Open = Callable[[], AbstractAsyncContextManager[Studio]]
 def studio(tmp_path: Path, database: str) -> Open:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Studio]:
-        async with stage(handler.app, tmp_path / "files", presets=PRESETS, url=database) as made:
+        async with running_app(
+            handler.app, tmp_path / "files", presets=PRESETS, database_url=database
+        ) as made:
             await made.connection.execute(
                 "select listener.attach('clip_jobs', 'clips', backoff => '10 milliseconds')"
             )

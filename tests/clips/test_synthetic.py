@@ -18,7 +18,7 @@ from handlers.clips.model import State
 from handlers.clips.settings import ClipsSettings
 from handlers.clips.synthetic import Synthetic
 from listener.kit import ffmpeg, media
-from listener.testing import Stage
+from listener.testing import Harness
 
 from .conftest import Open
 
@@ -104,10 +104,10 @@ async def test_a_clip_that_is_done_again_replaces_its_own(
         assert (float(clip["start_trim"]), clip["order_index"]) == (0.2, 7)
 
 
-async def refused(stage: Stage, user: str, sql: str, *values: Any) -> bool:
+async def refused(harness: Harness, user: str, sql: str, *values: Any) -> bool:
     """Whether a browser may not do this, or changes nothing by it."""
     try:
-        async with stage.acting_as(user) as browser:
+        async with harness.acting_as(user) as browser:
             return str(await browser.execute(sql, *values)).endswith(" 0")
     except asyncpg.InsufficientPrivilegeError:
         return True
@@ -120,17 +120,17 @@ async def test_a_browser_orders_for_its_own_projects_and_forges_nothing(
     order = "insert into clip_jobs (project_id, prompt, duration) values ($1, 'a fox', 0.5)"
     async with studio() as room:
         mine, theirs = str(uuid4()), str(uuid4())
-        async with room.stage.acting_as(mine) as browser:
+        async with room.harness.acting_as(mine) as browser:
             project = await browser.fetchval("insert into projects (title) values ('mine') returning id")
             await browser.execute(order, project)
         job = await room.db.fetchval("select id from clip_jobs")
         assert (await room.ended(str(job)))["status"] == "success"
-        async with room.stage.acting_as(mine) as browser:
+        async with room.harness.acting_as(mine) as browser:
             assert await browser.fetchval("select count(*) from clip_jobs") == 1
-        assert await refused(room.stage, theirs, order, project)
-        assert await refused(room.stage, theirs, "update clip_jobs set status = 'cancelled'")
-        assert await refused(room.stage, theirs, "delete from clip_jobs")
-        assert await refused(room.stage, mine, "update clip_jobs set storage_key = 'projects/x/clips/y'")
+        assert await refused(room.harness, theirs, order, project)
+        assert await refused(room.harness, theirs, "update clip_jobs set status = 'cancelled'")
+        assert await refused(room.harness, theirs, "delete from clip_jobs")
+        assert await refused(room.harness, mine, "update clip_jobs set storage_key = 'projects/x/clips/y'")
         # Whoever is not signed in sees what belongs to nobody, and orders nothing.
         await room.db.execute(
             "insert into clip_jobs (project_id, prompt, status) values ($1, 'b', 'error')", room.project

@@ -21,7 +21,7 @@ from handlers.operations.notifier import PostgresNews
 from listener import App, Caller, Fail, Job, Snooze
 from listener.kit import tables
 from listener.kit.tables.postgres import PostgresTables
-from listener.testing import Stage, stage
+from listener.testing import Harness, running_app
 from tests.support.harness import until
 
 DRAWING = """
@@ -53,7 +53,7 @@ def make_app() -> App:
 
 @dataclass
 class Scene:
-    stage: Stage
+    harness: Harness
     store: AsyncOperationStore
     browser: httpx.AsyncClient
 
@@ -68,11 +68,13 @@ def scenery(tmp_path: Path, database: str) -> Scenery:
         global go  # noqa: PLW0603
         go = anyio.Event()
         async with (
-            stage(make_app(), tmp_path, presets=("supabase_shim", "operations"), url=database) as made,
+            running_app(
+                make_app(), tmp_path, presets=("supabase_shim", "operations"), database_url=database
+            ) as made,
             httpx.AsyncClient(base_url=made.address, trust_env=False) as browser,
         ):
             await made.connection.execute(DRAWING)
-            store = AsyncOperationStore(PostgresTables(made.url), PostgresNews(made.url))
+            store = AsyncOperationStore(PostgresTables(made.database_url), PostgresNews(made.database_url))
             try:
                 yield Scene(made, store, browser)
             finally:
@@ -124,19 +126,19 @@ async def test_an_operation_without_a_handler_is_driven_by_hand(scenery: Scenery
         operation = await made.store.create(metadata={"type": "upload"})
         await made.store.update(operation.id, progress=50)
         assert (await made.store.complete(operation.id, {"ok": True})).result == {"ok": True}
-        assert await made.stage.connection.fetchval("select count(*) from listener.delivery") == 0
+        assert await made.harness.connection.fetchval("select count(*) from listener.delivery") == 0
 
 
 async def test_the_service_keeps_off_an_operation_that_somebody_drives(scenery: Scenery) -> None:
     async with scenery() as made:
-        async with made.stage.connection.transaction():
-            await made.stage.connection.execute(
+        async with made.harness.connection.transaction():
+            await made.harness.connection.execute(
                 "insert into operations (id, status, metadata) values ('mine', 'processing', $1)",
                 json.dumps({"type": "drawing"}),
             )
         go.set()
         assert (await made.store.complete("mine", 1)).result == 1
-        assert await made.stage.connection.fetchval("select count(*) from listener.attempt") == 0
+        assert await made.harness.connection.fetchval("select count(*) from listener.attempt") == 0
 
 
 async def test_a_frontend_asks_for_its_own_operations(scenery: Scenery) -> None:
@@ -151,7 +153,7 @@ async def test_a_frontend_asks_for_its_own_operations(scenery: Scenery) -> None:
 
 async def test_metadata_that_is_no_object_is_shown_and_names_nobody(scenery: Scenery) -> None:
     async with scenery() as made:
-        await made.stage.connection.execute("insert into operations (id, metadata) values ('odd', '[1]')")
+        await made.harness.connection.execute("insert into operations (id, metadata) values ('odd', '[1]')")
         answer = await made.browser.get("/api/operations/odd")
         assert (answer.status_code, answer.json()["metadata"]) == (200, [1])
         with pytest.raises(HTTPException) as refused:
@@ -165,7 +167,7 @@ async def test_a_browser_sees_only_what_names_its_user_and_changes_nothing(scene
         await made.store.create("mine", metadata={"user_id": user})
         await made.store.create("theirs", metadata={"user_id": str(uuid4())})
         await made.store.create("nobody's")
-        async with made.stage.acting_as(user) as browser:
+        async with made.harness.acting_as(user) as browser:
             assert [row["id"] for row in await browser.fetch("select id from operations")] == ["mine"]
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await browser.execute("update operations set status = 'complete'")
@@ -176,7 +178,7 @@ async def test_what_runs_is_not_cleaned_up(scenery: Scenery, monkeypatch: pytest
         monkeypatch.setattr(handler, "TOUCH_EVERY", 0.05)
         await made.store.create("forgotten")
         operation = await made.store.create(metadata={"type": "drawing"})
-        db = made.stage.connection
+        db = made.harness.connection
         await until(
             lambda: db.fetchval("select message = 'drawing' from operations where id = $1", operation.id)
         )

@@ -16,13 +16,13 @@ import pytest
 from handlers.projects import AsyncProjects, handler
 from listener.kit import ffmpeg, storage, tables
 from listener.kit import media as kit_media
-from listener.testing import Stage, stage
+from listener.testing import Harness, running_app
 from tests.support.harness import until
 
 
 @dataclass
 class Studio:
-    stage: Stage
+    harness: Harness
     projects: AsyncProjects
     project: str
     media: Path
@@ -38,7 +38,7 @@ class Studio:
         """Ask for a film; answers its row when it is over."""
         export = await self.projects.request_export(self.project, resolution)
         over = "select * from exports where id = $1 and status in ('completed', 'failed')"
-        row: asyncpg.Record = await until(lambda: self.stage.connection.fetchrow(over, export["id"]), 30)
+        row: asyncpg.Record = await until(lambda: self.harness.connection.fetchrow(over, export["id"]), 30)
         return row
 
 
@@ -49,8 +49,8 @@ Open = Callable[[], AbstractAsyncContextManager[Studio]]
 def studio(tmp_path: Path, database: str, media: Path) -> Open:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Studio]:
-        async with stage(
-            handler.app, tmp_path / "files", presets=("supabase_shim", "projects"), url=database
+        async with running_app(
+            handler.app, tmp_path / "files", presets=("supabase_shim", "projects"), database_url=database
         ) as made:
             projects = AsyncProjects(tables.current())
             project = (await projects.create_project(settings={"fps": 25}))["id"]
@@ -134,5 +134,5 @@ async def test_a_clip_that_is_too_large_is_not_fetched(studio: Open, monkeypatch
 async def test_a_film_that_came_ready_is_left_alone(studio: Open) -> None:
     async with studio() as room:
         await room.projects.save_export(room.project, "https://example.com/film.mp4")
-        assert await room.stage.connection.fetchval("select count(*) from listener.delivery") == 0
-        assert storage.current() is room.stage.files
+        assert await room.harness.connection.fetchval("select count(*) from listener.delivery") == 0
+        assert storage.current() is room.harness.files

@@ -22,7 +22,7 @@ from listener.database import migrate
 from listener.kit.tables import TablesError
 from listener.kit.tables.postgres import PostgresTables
 from listener.kit.tables.rest import RestTables
-from listener.testing import stage
+from listener.testing import running_app
 from tests.support.standin.stack import running
 
 USER, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
@@ -116,7 +116,7 @@ async def test_the_service_keeps_off_what_is_driven_by_hand(installed: str, tmp_
     client = AsyncStudioJobsClient(PostgresTables(installed))
     before = await client.create_job(USER, "gone.mp3")
     await client.update_status(before["job_id"], client.STATUS_TRANSCRIBING)
-    async with stage(app, tmp_path, url=installed) as made:
+    async with running_app(app, tmp_path, database_url=installed) as made:
         during = await client.create_job(USER, "gone.mp3", status=client.STATUS_TRANSCRIBING)
         for job in (before, during):
             await client.store_transcript(job["job_id"], "so it is")

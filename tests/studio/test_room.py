@@ -19,7 +19,7 @@ from handlers.studio.handler import app
 from listener.cli import main
 from listener.embedded import Postgres
 from listener.kit import ffmpeg
-from listener.testing import Stage, stage
+from listener.testing import Harness, running_app
 from tests.support.harness import until
 from tests.support.standin import realtime
 from tests.support.standin.provider import CHAT, SPEECH, Provider, Refuse, providing
@@ -35,7 +35,7 @@ STAGES = ["TRANSCRIBING", "ENRICHING", "REFINING", "COMPLETE"]
 class Scene:
     """A service, the provider that it asks, and a project whose users call it."""
 
-    stage: Stage
+    harness: Harness
     provider: Provider
     project: Stack
 
@@ -43,7 +43,7 @@ class Scene:
         """As a browser does."""
         columns = {"user_id": user, "raw_audio_url": address, **columns}
         places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-        async with self.stage.acting_as(user) as browser:
+        async with self.harness.acting_as(user) as browser:
             return str(
                 await browser.fetchval(
                     f"insert into studio_jobs ({', '.join(columns)}) values ({places}) returning job_id",
@@ -53,7 +53,7 @@ class Scene:
 
     async def ended(self, job: str) -> dict[str, Any]:
         async def row() -> asyncpg.Record | None:
-            return await self.stage.connection.fetchrow(
+            return await self.harness.connection.fetchrow(
                 "select * from studio_jobs where job_id = $1 and status in ('COMPLETE', 'FAILED')", job
             )
 
@@ -61,7 +61,7 @@ class Scene:
         return {**found, "error_details": json.loads(found["error_details"] or "null")}
 
     async def upload(self, path: Path, key: str = f"{USER}/talk.ogg") -> None:
-        await self.stage.files.upload("studio_audio", path, key)
+        await self.harness.files.upload("studio_audio", path, key)
 
     async def make(self, name: str, *args: str, folder: Path) -> None:
         """Upload what ffmpeg makes."""
@@ -80,7 +80,7 @@ def scenery(tmp_path: Path, database: str, configure: Configure) -> Scenery:
             configure(speech_url=provider.url, llm_url=provider.url, llm_key="sk-of-the-model")
             keys = {"supabase_url": project.url, "supabase_service_key": project.secret_key}
             presets = ("supabase_shim", "studio_jobs")
-            async with stage(app, tmp_path, presets=presets, url=database, **keys) as made:
+            async with running_app(app, tmp_path, presets=presets, database_url=database, **keys) as made:
                 yield Scene(made, provider, project)
 
     return scene
@@ -114,7 +114,7 @@ async def test_a_recording_becomes_a_text(scenery: Scenery, tones: Path) -> None
         assert row["system_prompt_used"].startswith("You are the editor")
         assert row["system_prompt_used"] in made.provider.of(CHAT)[0].fields["messages"][0]["content"]
         assert 0 < row["processing_time_ms"] < 30_000
-        folder = made.stage.files
+        folder = made.harness.files
         for name, content in {
             "transcript.srt": "1\n00:00:00,000 --> 00:00:02,000\nGood morning.\n",
             "transcript.vtt": "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nGood morning.\n",
@@ -139,7 +139,7 @@ async def test_a_frontend_is_told_of_every_stage(
         await made.upload(tones)
         await made.add(None, user=str(uuid.uuid4()))
         told: list[str] = []
-        async with made.stage.acting_as(USER):
+        async with made.harness.acting_as(USER):
             pass
         browser = AsyncRealtimeClient(f"{made.project.url}/realtime/v1", made.project.publishable_key)
         await browser.connect()
@@ -211,7 +211,7 @@ async def test_what_was_heard_is_not_lost_when_refining_fails(scenery: Scenery, 
         assert "sk-of" not in row["error_details"]["message"]
         assert len(made.provider.of(SPEECH)) == 1
         # Begun anew by its owner: from the start.
-        async with made.stage.acting_as(USER) as browser:
+        async with made.harness.acting_as(USER) as browser:
             await browser.execute("update studio_jobs set status = 'NEW' where job_id = $1", row["job_id"])
         assert (await made.ended(str(row["job_id"])))["status"] == "COMPLETE"
         assert len(made.provider.of(SPEECH)) == 2
@@ -220,7 +220,7 @@ async def test_what_was_heard_is_not_lost_when_refining_fails(scenery: Scenery, 
 async def test_a_recording_may_come_after_its_row(scenery: Scenery, tones: Path) -> None:
     async with scenery() as made:
         job = await made.add("talk.ogg")
-        db = made.stage.connection
+        db = made.harness.connection
         await until(lambda: db.fetchval("select snoozes > 0 from listener.delivery"))
         await made.upload(tones)
         assert (await made.ended(job))["status"] == "COMPLETE"
@@ -229,13 +229,16 @@ async def test_a_recording_may_come_after_its_row(scenery: Scenery, tones: Path)
 async def test_a_row_that_another_worker_left_goes_on_from_its_transcript(scenery: Scenery) -> None:
     async with scenery() as made:
         job = await made.add("gone.ogg", status="REFINING", raw_transcript="so this is left.")
-        await made.stage.connection.execute("select listener.adopt('studio', '0')")
+        await made.harness.connection.execute("select listener.adopt('studio', '0')")
         assert (await made.ended(job))["refined_text"] == "Refined: So this is left."
         assert made.provider.of(SPEECH) == []
 
 
 async def test_jobs_begin_over_http(scenery: Scenery, tones: Path) -> None:
-    async with scenery() as made, httpx.AsyncClient(base_url=made.stage.address, trust_env=False) as browser:
+    async with (
+        scenery() as made,
+        httpx.AsyncClient(base_url=made.harness.address, trust_env=False) as browser,
+    ):
 
         async def post(token: str | None = None, **given: str) -> tuple[int, Any]:
             body = {"user_id": USER, "job_id": "test-1", "supabase_file_id": "talk.ogg", **given}
@@ -244,7 +247,7 @@ async def test_jobs_begin_over_http(scenery: Scenery, tones: Path) -> None:
             return answer.status_code, answer.json()
 
         assert await post() == (422, {"error": f"There is no user {USER}."})
-        async with made.stage.acting_as(USER):
+        async with made.harness.acting_as(USER):
             pass
         mine, another = made.project.user_token(USER), made.project.user_token(uuid.uuid4())
         await made.upload(tones)
