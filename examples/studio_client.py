@@ -1,4 +1,4 @@
-"""A studio job that a worker of one's own drives by hand, from its recording to the finished text."""
+"""A studio job that your own worker drives, from its recording to the finished text."""
 
 from handlers.studio import StudioJobsClient
 

@@ -1,4 +1,4 @@
-"""A picture of each video that a row names. Run it with `listener run examples.thumbnails:app`."""
+"""Make a thumbnail of each video that a row names. Run it with `listener run examples.thumbnails:app`."""
 
 from listener import App, Fail, Job
 from listener.kit import ffmpeg, storage

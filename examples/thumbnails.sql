@@ -1,4 +1,4 @@
--- The table of examples/thumbnails.py, and the one line that makes its rows jobs.
+-- The table of examples/thumbnails.py, and the line that makes its rows jobs.
 create table public.thumbnails (
   id            uuid primary key default gen_random_uuid(),
   path          text not null,
@@ -9,7 +9,7 @@ create table public.thumbnails (
   created_at    timestamptz not null default now()
 );
 
--- Browsers see nothing of it until you add policies.
+-- Browsers cannot read or write the table until you add policies.
 alter table public.thumbnails enable row level security;
 
 select listener.attach('public.thumbnails', queue => 'thumbnails');
