@@ -17,8 +17,7 @@ from handlers.briefs.steps import text as words
 from handlers.briefs.steps.analysis import analysis
 from handlers.briefs.steps.assets import asset_prep, image_processing
 from handlers.briefs.steps.generation import render, storyboard, video_generation
-from listener import App, Fail, Job, Retry
-from listener.errors import ListenerError, Snooze
+from listener import App, Fail, Job, ListenerError, Retry, Snooze
 from listener.kit import storage, tables
 from listener.kit.fetch import FetchError
 from listener.kit.ffmpeg import FfmpegError

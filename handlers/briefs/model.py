@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from listener.errors import ListenerError
+from listener import ListenerError
 
 MediaType = Literal["video", "image", "audio", "text"]
 JobType = Literal[

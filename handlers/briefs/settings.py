@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
-from listener.config import Environment, setting
+from listener.kit.settings import Environment, setting
 
 _WHOLE = "a whole number from 1 up"
 _LIMITS = "jobs at once, seconds, attempts, such as 2,600,3"

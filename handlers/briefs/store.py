@@ -8,9 +8,9 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from handlers.briefs.model import BriefError, NewBrief, NewJob
-from listener.config import Settings
 from listener.kit import tables
 from listener.kit.configured import configured_tables
+from listener.kit.settings import Settings
 from listener.kit.tables import Row, Tables, TablesError
 
 MOST = 200

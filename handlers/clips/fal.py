@@ -23,9 +23,9 @@ from handlers.clips.model import (
     State,
 )
 from handlers.clips.settings import ClipsSettings
-from listener.jsonable import bounded
 from listener.kit.errors import KitError
 from listener.kit.fetch import fetch
+from listener.kit.text import bounded
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 # No answer of the queue is longer, unless something is wrong.

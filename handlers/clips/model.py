@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from handlers.clips.settings import settings
-from listener.errors import ListenerError
+from listener import ListenerError
 from listener.kit.media import Media
 
 USUAL = 5.0  # seconds of a clip that nobody wants shorter or longer

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from listener.config import Environment, Url, setting
+from listener.kit.settings import Environment, Url, setting
 
 _WHOLE = "a whole number from 1 up"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from listener.errors import ListenerError
+from listener import ListenerError
 
 Colour = tuple[int, int, int, int]
 SAMPLE_RATE = 48_000

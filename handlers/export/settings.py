@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from handlers.export.model import Film, FilmError
-from listener.config import Environment, setting
+from listener.kit.settings import Environment, setting
 
 _WHOLE = "a whole number from 1 up"
 _MB = "megabytes, a whole number from 1 up"

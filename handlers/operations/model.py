@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from listener.errors import ListenerError
+from listener import ListenerError
 
 Status = Literal["pending", "processing", "complete", "error"]
 OPEN: tuple[Status, ...] = ("pending", "processing")

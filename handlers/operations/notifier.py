@@ -13,8 +13,8 @@ import asyncpg
 import structlog
 from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
 
-from listener.backoff import delays
-from listener.service_key import ServiceKey
+from listener.kit.backoff import delays
+from listener.kit.settings import ServiceKey
 
 log = structlog.get_logger(__name__)
 

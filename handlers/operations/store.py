@@ -19,12 +19,11 @@ from handlers.operations.model import (
     Status,
 )
 from handlers.operations.notifier import News, PostgresNews, RealtimeNews
-from listener.config import Settings
-from listener.errors import ConfigError
-from listener.jsonable import bounded, clean, jsonable
+from listener import ConfigError
 from listener.kit.configured import configured_tables
+from listener.kit.settings import Settings
 from listener.kit.tables import Row, Where
-from listener.log import summary
+from listener.kit.text import bounded, clean, jsonable, summary
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from anyio import to_thread
 
-from listener.errors import ListenerError
+from listener import ListenerError
 from listener.kit import media, storage
 from listener.kit.storage import Storage
 from listener.kit.tables import Row

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 
 from handlers.projects.files import FILES, ProjectError, ProjectFiles
-from listener.config import Settings
 from listener.kit.configured import configured_storage, configured_tables
+from listener.kit.settings import Settings
 from listener.kit.storage import Storage
 from listener.kit.tables import Row, Tables
 

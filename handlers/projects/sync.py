@@ -12,8 +12,8 @@ from typing import Any, Literal, Self
 import structlog
 
 from handlers.projects.store import AsyncProjects, configured
-from listener.backoff import delays
-from listener.errors import ConfigError
+from listener import ConfigError
+from listener.kit.backoff import delays
 from listener.kit.tables import Row, TablesUnavailable
 
 log = structlog.get_logger(__name__)

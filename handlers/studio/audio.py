@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from listener.errors import ListenerError
+from listener import ListenerError
 from listener.kit import ffmpeg, media
 
 RATE = 16000  # samples per second, mono, 16 bits: what every recogniser was trained on

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from listener.config import Settings
-from listener.errors import ConfigError, ListenerError
+from listener import ConfigError, ListenerError
 from listener.kit.configured import configured_tables
+from listener.kit.settings import Settings
 from listener.kit.tables import Row, Tables
 from listener.kit.tables.rest import RestTables
 

@@ -16,7 +16,7 @@ import httpx
 from pydantic import SecretStr
 
 from listener import Fail, Retry
-from listener.log import reason_of
+from listener.kit.text import reason_of
 
 OPENAI = "https://api.openai.com/v1"
 LONGEST_WAIT = 3600.0  # seconds that a provider may ask for

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import FilePath, SecretStr
 
-from listener.config import Environment, Url, setting
+from listener.kit.settings import Environment, Url, setting
 
 BRAND_BIBLE = Path(__file__).with_name("brand_bible.txt")
 """The system prompt of rows that bring none, unless STUDIO_PROMPT_FILE names another."""

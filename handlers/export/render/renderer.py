@@ -20,7 +20,7 @@ from handlers.export.render import assembly as parts
 from handlers.export.render import segments as slices
 from handlers.export.render.poster import poster
 from handlers.export.settings import limits
-from listener.errors import ListenerError
+from listener import ListenerError
 from listener.kit import ffmpeg, media
 from listener.kit.media.probe_process import Reader
 

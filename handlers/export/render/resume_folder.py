@@ -21,7 +21,7 @@ from typing import IO
 from anyio import to_thread
 
 from listener import Fail
-from listener.config import Settings
+from listener.kit.settings import Settings
 
 LONGEST = 6 * 3600.0  # seconds that a folder waits for the next attempt
 _LOCK = ".lock"
