@@ -17,11 +17,10 @@ from handlers.briefs.steps import text as words
 from handlers.briefs.steps.analysis import analysis
 from handlers.briefs.steps.assets import asset_prep, image_processing
 from handlers.briefs.steps.generation import render, storyboard, video_generation
-from listener import App, Fail, Job, ListenerError, Retry, Snooze
-from listener.kit import storage, tables
-from listener.kit.fetch import FetchError
-from listener.kit.ffmpeg import FfmpegError
-from listener.kit.media import MediaError
+from handlers.shared.outcomes import outcomes
+from listener import App, Fail, Job, ListenerError, Snooze
+from listener.kit import tables
+from listener.kit.storage import ObjectNotFound
 from listener.kit.tables import TablesError
 
 app = App()
@@ -59,19 +58,10 @@ def step(type: str, work: Work) -> None:  # noqa: A002 - the column's name
 
 @contextmanager
 def _outcomes(*, is_last: bool) -> Iterator[None]:
-    """What can go wrong, as an outcome with a sentence that an application can show to its user."""
+    """Turn the errors of a step into outcomes; an error that ends the last attempt becomes `Fail`."""
     try:
-        try:
+        with outcomes("A file could not be processed", fail=(BriefError, ObjectNotFound)):
             yield
-        except (BriefError, MediaError, storage.Refused, storage.ObjectNotFound) as error:
-            raise Fail(str(error)) from error
-        except FetchError as error:
-            raise (Fail if error.permanent else Retry)(str(error)) from error
-        except FfmpegError as error:
-            outcome = Fail if error.permanent else Retry
-            raise outcome(f"A file could not be worked on: {error}") from error
-        except storage.StorageError as error:
-            raise Retry(str(error)) from error
     except (Fail, Snooze):
         raise
     except Exception as error:

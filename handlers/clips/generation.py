@@ -24,6 +24,7 @@ from handlers.clips.model import (
 from handlers.clips.ordering import Memo, Remember, send
 from handlers.clips.settings import ClipsSettings, settings
 from handlers.clips.synthetic import Synthetic
+from handlers.shared.outcomes import outcomes
 from listener import Fail, Job, Retry, Snooze
 from listener.kit import ffmpeg, media
 
@@ -149,16 +150,13 @@ def _provider(name: str | None) -> Provider:
 @asynccontextmanager
 async def _outcomes(job: Job) -> AsyncIterator[None]:
     try:
-        yield
-    except ClipError as error:
-        raise Fail(str(error)) from error
+        with outcomes("The clip could not be made", fail=(ClipError,), retry=(NotSent,)):
+            yield
     except OverQuota as error:
         if job.waited > settings().patience:
             raise Fail(f"{error} It was tried for {settings().patience / 60:g} minutes.") from error
         job.log.warning("the provider takes no more for now", error=str(error))
         raise Snooze(QUOTA_PAUSE if error.delay is None else error.delay) from error
-    except (NotSent, ffmpeg.FfmpegError) as error:
-        raise Retry(str(error)) from error
     except Ambiguous as error:
         sentence = f"Nobody can tell whether the provider took the request: {error}."
         job.warn(sentence)

@@ -8,7 +8,8 @@ from handlers.clips.generation import generate
 from handlers.clips.in_flight import LOOK_EVERY, cancel_unwanted
 from handlers.clips.model import ClipError, Request
 from handlers.clips.settings import ClipsSettings
-from listener import App, Fail, Job
+from handlers.shared.outcomes import outcomes
+from listener import App, Job
 from listener.kit import storage
 
 app = App()
@@ -31,20 +32,19 @@ class Made(TypedDict):
 @app.handler("clips", concurrency=4, timeout=900)
 async def clip(job: Job) -> Made:
     """Makes the clip that the row asks for, and stores it."""
-    try:
-        request = Request.of(job.row)
-    except ClipError as error:
-        raise Fail(str(error)) from error
+    with outcomes("The clip could not be made", fail=(ClipError,)):
+        return await _made(job)
+
+
+async def _made(job: Job) -> Made:
+    request = Request.of(job.row)
     made = await generate(job, request, saved=job.saved, remember=job.checkpoint)
 
     job.progress(80, "uploading")
     folder = f"projects/{job.row['project_id']}"
     video, picture = f"{folder}/clips/{job.key}/clip.mp4", f"{folder}/thumbnails/{job.key}/clip.jpg"
-    try:
-        url = await storage.publish("clips", made.path, video, fence=job.fence)
-        thumbnail = await storage.publish("thumbnails", made.thumbnail, picture, fence=job.fence)
-    except storage.Refused as error:
-        raise Fail(str(error)) from error
+    url = await storage.publish("clips", made.path, video, fence=job.fence)
+    thumbnail = await storage.publish("thumbnails", made.thumbnail, picture, fence=job.fence)
     width, height = made.size
     return {
         "provider": made.provider,

@@ -15,7 +15,8 @@ from handlers.export.model import FilmError
 from handlers.export.outcomes import outcomes
 from handlers.export.render.resume_folder import kept_folder, remove_old
 from handlers.export.settings import ExportSettings
-from listener import App, Fail, Job, Snooze
+from handlers.shared.uploads import await_upload
+from listener import App, Job
 from listener.kit import storage
 
 app = App()
@@ -28,7 +29,6 @@ TIMELINE_KEYS = (  # where the versions of the application upload to, soon after
     "{job_id}/timeline.json",
     "{job_id}.json",
 )
-PATIENCE = 120.0  # seconds to wait for the upload: the last pause is the first of a whole minute
 FILMS = "exports"
 FOLDER = "{user_id}/{job_id}"
 
@@ -44,7 +44,8 @@ async def export(job: Job) -> Exported:
     """Renders the row's timeline at the row's size, and answers where the film can be downloaded."""
     names = {"user_id": str(job.row["user_id"]), "job_id": str(job.key)}
     with outcomes():
-        uploaded = await _timeline(job, names)
+        with await_upload(job):
+            uploaded = await _timeline(job, names)
         loaded = await to_thread.run_sync(document.load, uploaded, job.workdir)
         size = {column: _whole(job, column) for column in ("width", "height", "fps")}
         timeline = await to_thread.run_sync(partial(opencut.read, loaded.content, **size))
@@ -90,15 +91,15 @@ async def forget() -> None:
 
 
 async def _timeline(job: Job, names: dict[str, str]) -> Path:
-    for key in TIMELINE_KEYS:
+    keys = [key.format(**names) for key in TIMELINE_KEYS]
+    for key in keys:
         try:
-            return await storage.download(TIMELINES, key.format(**names), job.workdir)
+            return await storage.download(TIMELINES, key, job.workdir)
         except storage.ObjectNotFound:
             continue
-    if job.waited > PATIENCE:
-        expected = TIMELINE_KEYS[0].format(**names)
-        raise Fail(f"The timeline was not uploaded in {PATIENCE / 60:g} minutes ({expected} in {TIMELINES}).")
-    raise Snooze(delay=min(60.0, 0.5 * 2 ** min(job.snoozes, 10)))
+    raise storage.ObjectNotFound(
+        f"The timeline is not in the storage: there is no object {keys[0]!r} in bucket {TIMELINES!r}."
+    )
 
 
 def _whole(job: Job, column: str) -> int:

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from handlers.clips import LOOK_EVERY, ClipError, Request, cancel_unwanted, generate
 from handlers.operations.model import OPEN
-from listener import App, Caller, Fail, Job, caller
+from handlers.shared.outcomes import outcomes
+from listener import App, Caller, Job, caller
 from listener.kit import storage, tables
 from listener.kit.tables import TablesError, TablesUnavailable
 from listener.kit.tables.http import answered
@@ -114,19 +115,18 @@ async def video_generation(job: Job) -> Ended:
     """Makes the clip that the metadata describes: `prompt`, and perhaps `duration`, `aspect_ratio`, `image_url` and
     `provider`. The result has its `url`, valid for seven days."""
     async with fresh(job):
-        try:
-            request = Request.of(job.row["metadata"])
-        except ClipError as error:
-            raise Fail(str(error)) from error
-        made = await generate(job, request, saved=job.saved, remember=job.checkpoint)
-        job.progress(80, "uploading")
-        # An id may hold what no key may.
-        name = hashlib.sha256(job.key.encode()).hexdigest()[:32]
-        try:
-            url = await storage.publish(BUCKET, made.path, f"operations/{name}/clip.mp4", fence=job.fence)
-        except storage.Refused as error:
-            raise Fail(str(error)) from error
-        return {"result": {"url": url}}
+        with outcomes("The clip could not be made", fail=(ClipError,)):
+            return {"result": {"url": await _clip(job)}}
+
+
+async def _clip(job: Job) -> str:
+    """Make the clip and return the address of its file."""
+    request = Request.of(job.row["metadata"])
+    made = await generate(job, request, saved=job.saved, remember=job.checkpoint)
+    job.progress(80, "uploading")
+    # An id may hold characters that a key may not.
+    name = hashlib.sha256(job.key.encode()).hexdigest()[:32]
+    return await storage.publish(BUCKET, made.path, f"operations/{name}/clip.mp4", fence=job.fence)
 
 
 app.add_routes(router)

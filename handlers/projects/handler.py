@@ -9,11 +9,10 @@ from typing import Any, TypedDict
 from handlers.export import FilmError, outcomes, render_film
 from handlers.projects.film import Piece, assemble
 from handlers.projects.store import in_order
-from listener import App, Job, Retry
+from listener import App, Job
 from listener.kit import intake, media, storage, tables
 from listener.kit.errors import TooLarge
 from listener.kit.fetch import FetchError, fetch
-from listener.kit.tables import TablesUnavailable
 
 app = App()
 
@@ -35,12 +34,9 @@ async def export(job: Job) -> Exported:
     """Renders the project that the row names."""
     project_id = str(job.row["project_id"])
     with outcomes():
-        try:
-            (project,) = await tables.current().select("projects", where={"id": project_id})
-            clips = await tables.current().select("clips", where={"project_id": project_id})
-            sounds = await tables.current().select("audio_files", where={"project_id": project_id})
-        except TablesUnavailable as error:
-            raise Retry(str(error)) from error
+        (project,) = await tables.current().select("projects", where={"id": project_id})
+        clips = await tables.current().select("clips", where={"project_id": project_id})
+        sounds = await tables.current().select("audio_files", where={"project_id": project_id})
         clips.sort(key=in_order)
         job.progress(1, "fetching clips")
         shelf = _Shelf(job, len(clips) + len(sounds))

@@ -6,14 +6,13 @@ nothing that was paid for.
 
 from __future__ import annotations
 
-import errno
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypedDict
 
 from anyio import Path, to_thread
 
+from handlers.shared.outcomes import outcomes
+from handlers.shared.uploads import await_upload
 from handlers.studio import backends as choice
 from handlers.studio import captions, source
 from handlers.studio import transcript as speech
@@ -24,22 +23,17 @@ from handlers.studio.routes import router
 from handlers.studio.settings import StudioSettings, settings
 from handlers.studio.transcribers.base import Memory, transcribe
 from handlers.studio.transcript import Segment, Transcript
-from listener import App, ConfigError, Fail, Job, Retry, Snooze
+from listener import App, ConfigError, Fail, Job
 from listener.kit import storage
-from listener.kit.errors import KitError
-from listener.kit.ffmpeg import FfmpegError
 
 app = App()
 app.add_settings(StudioSettings)
 app.add_routes(router)
 
 ENRICHING, REFINING = "ENRICHING", "REFINING"
-PATIENCE = 120.0  # seconds to wait for the upload of a recording
 HOURS = 3600.0
 # Of all work, in percent.
 HEARD, ENRICHED = 80, 82
-
-_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 class Refined(TypedDict):
@@ -51,7 +45,7 @@ class Refined(TypedDict):
 @app.handler("studio", concurrency=2, timeout=12 * HOURS)
 async def studio(job: Job) -> Refined:
     """Transcribes, enriches and refines the recording that the row names."""
-    with outcomes():
+    with outcomes("The recording can't be read", fail=(RecordingError,), retry=(ConfigError,)):
         if job.reached is None:
             await _transcribe(job)
         if job.reached == ENRICHING:
@@ -78,12 +72,8 @@ async def _heard(job: Job) -> Transcript:
     if not address:
         raise Fail("The job names no recording: raw_audio_url is empty.")
     by = choice.transcriber(settings())
-    try:
+    with await_upload(job):
         recording = await source.bring(address, str(user), job.workdir)
-    except storage.ObjectNotFound as error:
-        if job.waited > PATIENCE:
-            raise Fail(f"The recording was not uploaded in {PATIENCE / 60:g} minutes: {error}") from error
-        raise Snooze(delay=min(60.0, 0.5 * 2 ** min(job.snoozes, 10))) from error
     sound = await listen(recording, job.workdir, max_hours=settings().max_hours)
     if by.remark:
         job.warn(by.remark)
@@ -160,24 +150,3 @@ def _transcript(job: Job) -> Transcript:
     if not text:
         raise Fail(f"The job is {job.reached}, but has no transcript; set its status to NEW.")
     return Transcript((Segment(0.0, 0.0, text),), None, 0.0)
-
-
-@contextmanager
-def outcomes() -> Iterator[None]:
-    """What can go wrong, as an outcome with a sentence that an application can show to its user."""
-    try:
-        yield
-    except RecordingError as error:
-        raise Fail(str(error)) from error
-    except FfmpegError as error:
-        if error.permanent:
-            raise Fail(f"The recording can't be read: {error}") from error
-        raise Retry("The studio's disk is full." if error.reason == "disk" else str(error)) from error
-    except KitError as error:
-        raise (Fail if error.permanent else Retry)(str(error)) from error
-    except ConfigError as error:
-        raise Retry(str(error)) from error
-    except OSError as error:
-        if error.errno in _FULL:
-            raise Retry("The studio's disk is full.") from error
-        raise
