@@ -15,9 +15,9 @@ import anyio
 import psutil
 
 from bench.report import Figure, at_most, paired
-from handlers.export.graph.inputs import Source
-from handlers.export.graph.picture import arguments
-from handlers.export.model import Film, Picture, Sound
+from handlers.export.graph.commands import whole_film
+from handlers.export.graph.plan import make_plan
+from handlers.export.model import Film, Output, Picture, Sound, Source
 from handlers.export.render.renderer import render
 from listener.kit import ffmpeg, media
 
@@ -40,7 +40,8 @@ async def _many(folder: Path, pairs: int) -> list[Figure]:
     peaks: list[int] = []
 
     async def together() -> None:
-        await _bare(*arguments(film, sources, {}, folder / "one.mp4"))
+        plan = make_plan(film, sources, {}, Output(), ffmpeg.input_options())
+        await _bare(*whole_film(plan, folder / "one.mp4"))
 
     for _ in range(pairs):
         one.append(await _timed(together))

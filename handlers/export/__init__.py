@@ -5,12 +5,22 @@ service includes `handlers.export.handler.app`.
 """
 
 from handlers.export.film import render_film
-from handlers.export.graph.encoding import Output
-from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Style, Text
-from handlers.export.opencut import MediaItem
+from handlers.export.model import (
+    Curve,
+    Film,
+    FilmError,
+    Key,
+    MediaItem,
+    Output,
+    Picture,
+    Placement,
+    Rendered,
+    Sound,
+    Style,
+    Text,
+)
 from handlers.export.outcomes import outcomes
 from handlers.export.render.poster import poster
-from handlers.export.render.renderer import Rendered
 
 __all__ = [
     "Curve",

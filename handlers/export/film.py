@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from handlers.export.graph.encoding import Output
 from handlers.export.intake import sources
-from handlers.export.model import Film
-from handlers.export.opencut import MediaItem
-from handlers.export.render.renderer import Rendered, render
+from handlers.export.model import Film, MediaItem, Output, Rendered
+from handlers.export.render.renderer import render
 from handlers.export.settings import check_film
 from listener.kit.media.probe_process import reader
 
@@ -25,7 +23,7 @@ async def render_film(
     inline: Mapping[str, Path] | None = None,
     output: Output = Output(),  # noqa: B008 - immutable
     still: Path | None = None,
-    keep: Path | None = None,
+    resume_in: Path | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
     """Renders a film, as `film.mp4` or `film.webm` in `workdir`.
@@ -78,7 +76,7 @@ async def render_film(
             workdir=workdir,
             output=output,
             still=still,
-            keep=keep,
+            resume_in=resume_in,
             by=by,
             on_progress=lambda percent, words: tell(FETCHED + (100 - FETCHED) * percent / 100, words),
         )

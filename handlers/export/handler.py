@@ -14,7 +14,7 @@ from handlers.export.intake import document
 from handlers.export.model import FilmError
 from handlers.export.outcomes import outcomes
 from handlers.export.render.resume_folder import kept_folder, remove_old
-from handlers.export.settings import ExportSettings
+from handlers.export.settings import ExportSettings, limits
 from handlers.shared.uploads import await_upload
 from listener import App, Job
 from listener.kit import storage
@@ -47,8 +47,14 @@ async def export(job: Job) -> Exported:
         with await_upload(job):
             uploaded = await _timeline(job, names)
         loaded = await to_thread.run_sync(document.load, uploaded, job.workdir)
-        size = {column: _whole(job, column) for column in ("width", "height", "fps")}
-        timeline = await to_thread.run_sync(partial(opencut.read, loaded.content, **size))
+        read = partial(
+            opencut.read,
+            width=_whole(job, "width"),
+            height=_whole(job, "height"),
+            fps=_whole(job, "fps"),
+            max_elements=limits().max_elements,
+        )
+        timeline = await to_thread.run_sync(read, loaded.content)
         output = options.wanted(loaded.content, job.row)
     for warning in timeline.warnings:
         job.warn(warning)
@@ -64,7 +70,7 @@ async def export(job: Job) -> Exported:
                 inline=loaded.inline,
                 output=output,
                 still=still,
-                keep=keep,
+                resume_in=keep,
                 on_progress=lambda percent, message: job.progress(1 + 0.94 * percent, message),
             )
             for warning in film.warnings:

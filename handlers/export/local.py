@@ -14,11 +14,9 @@ from anyio import to_thread
 
 from handlers.export import opencut, options
 from handlers.export.film import render_film
-from handlers.export.graph.encoding import Format, Quality
 from handlers.export.intake import document
-from handlers.export.model import FilmError
-from handlers.export.opencut import MediaItem
-from handlers.export.render.renderer import Rendered
+from handlers.export.model import FilmError, Format, MediaItem, Quality, Rendered
+from handlers.export.settings import limits
 
 REMOTE = ("https", "http", "data")
 
@@ -66,7 +64,8 @@ async def render_file(
         workdir = Path(name)
         loaded = await to_thread.run_sync(document.load, project, workdir)
         width, height = size or (None, None)
-        read = partial(opencut.read, width=width, height=height, fps=fps)
+        limit = limits().max_elements
+        read = partial(opencut.read, width=width, height=height, fps=fps, max_elements=limit)
         timeline = await to_thread.run_sync(read, loaded.content)
         output = replace(options.wanted(loaded.content), format=formats[suffix])
         made = await render_film(

@@ -10,9 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 from listener import ListenerError
+from listener.kit.media import Media
 
 Colour = tuple[int, int, int, int]
 SAMPLE_RATE = 48_000
@@ -20,6 +22,10 @@ SAMPLE_RATE = 48_000
 
 class FilmError(ListenerError):
     """This film can't be made; the text names the element or the limit, for the author of the project."""
+
+
+class RenderError(ListenerError):
+    """FFmpeg reported success, but its file is not the planned film; another attempt may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,12 @@ class Key:
     Attributes:
         time: seconds from the clip's start; may lie outside of the clip.
         value: what the curve is there.
-        hold: it stays so until the next key, instead of moving to it in a straight line.
+        stepped: it stays so until the next key, instead of moving to it in a straight line.
     """
 
     time: Fraction
     value: float
-    hold: bool = False
+    stepped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Curve:
         if index == 0:
             return self.keys[0].value
         key = self.keys[index - 1]
-        if key.hold or index == len(self.keys):
+        if key.stepped or index == len(self.keys):
             return key.value
         following = self.keys[index]
         share = float((time - key.time) / (following.time - key.time))
@@ -247,6 +253,70 @@ class Film:
     def samples(self) -> int:
         """The sound is exactly as long as the frames are."""
         return self.sample(self.frames / self.fps)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaItem:
+    """A media file that a film needs, before it is fetched.
+
+    Attributes:
+        name: what the project's author calls it.
+        url: an https or data URL, a key in the storage, or the name of a file that was written into the document.
+    """
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A media file on the local disk and what a probe found in it."""
+
+    path: Path
+    media: Media
+
+    @property
+    def loops(self) -> bool:
+        """Whether it is an animation, which starts over when it has ended, as it does in a browser."""
+        video = self.media.video
+        return self.media.format in {"gif", "apng"} and video is not None and not video.is_image
+
+
+Format = Literal["mp4", "webm"]
+Quality = Literal["low", "medium", "high", "very_high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a film is encoded.
+
+    Attributes:
+        format: mp4 (H.264 and AAC) or webm (VP9 and Opus).
+        quality: of picture and sound.
+        sound: whether the film has a sound track.
+    """
+
+    format: Format = "mp4"
+    quality: Quality = "high"
+    sound: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A finished film that was checked.
+
+    Attributes:
+        frames: counted in the file.
+        duration: of the picture, in seconds.
+        size: bytes.
+        warnings: a sentence for each thing that looks or sounds different from what was asked for.
+    """
+
+    path: Path
+    frames: int
+    duration: Fraction
+    size: int
+    warnings: tuple[str, ...]
 
 
 def _nearest(value: Fraction) -> int:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from handlers.export.graph.encoding import Format, Output, Quality
-from handlers.export.model import FilmError
-from handlers.export.opencut.schema import members
+from handlers.export.model import FilmError, Format, Output, Quality
 
 Word = TypeVar("Word")
 
@@ -24,7 +22,7 @@ def wanted(document: Mapping[str, Any], row: Mapping[str, Any] | None = None) ->
         FilmError: with a sentence that names the option, and what it may be.
     """
     options = [
-        members(holder.get("exportOptions")) for holder in (document, members(document.get("project")))
+        _object(holder.get("exportOptions")) for holder in (document, _object(document.get("project")))
     ]
     places = [row or {}, *options, document]
     return Output(
@@ -32,6 +30,10 @@ def wanted(document: Mapping[str, Any], row: Mapping[str, Any] | None = None) ->
         quality=_choice(places, ("quality",), get_args(Quality), "high"),
         sound=_choice(places, ("include_audio", "includeAudio"), (True, False), True),
     )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _choice(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from handlers.export.model import FilmError
-from handlers.export.render.renderer import RenderError
+from handlers.export.model import FilmError, RenderError
 from handlers.export.settings import limits, over
 from handlers.shared.outcomes import outcomes as shared_outcomes
 from listener.kit.ffmpeg import FfmpegError

@@ -76,16 +76,6 @@ def check_film(film: Film) -> None:
         raise over(problem, f"{limits().max_gigapixels:,g}", "max_gigapixels")
 
 
-def check_elements(count: int) -> None:
-    """Refuse a timeline of too many elements.
-
-    Raises:
-        FilmError: the sentence names the limit and its setting.
-    """
-    if count > limits().max_elements:
-        raise over(f"The timeline has {count:,} elements", f"{limits().max_elements:,}", "max_elements")
-
-
 def over(problem: str, limit: str, field: str) -> FilmError:
     """The error of a budget that is exceeded.
 

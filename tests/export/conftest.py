@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from handlers.export import Rendered, opencut
-from handlers.export.graph.inputs import Source
+from handlers.export.model import Source
 from handlers.export.render.renderer import render
 from listener.kit import media
 

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.graph.encoding import Output
-from handlers.export.graph.inputs import Source
-from handlers.export.model import Blend, Film, Picture, Placement
+from handlers.export.model import Blend, Film, Output, Picture, Placement, Source
 from handlers.export.render.renderer import render
 from listener.kit import media
 from tests.support.media import Colour

@@ -12,10 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph.encoding import Format, Output
-from handlers.export.graph.inputs import Source
-from handlers.export.graph.picture import arguments, composed, joined, mixture, pictures
-from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Style, Text
+from handlers.export.graph import commands
+from handlers.export.graph.plan import Plan, make_plan
+from handlers.export.model import (
+    Curve,
+    Film,
+    FilmError,
+    Format,
+    Key,
+    Output,
+    Picture,
+    Placement,
+    Rendered,
+    Sound,
+    Source,
+    Style,
+    Text,
+)
 from handlers.export.text import Raster
 from listener.kit.ffmpeg import input_options
 from listener.kit.media import Audio, Media, Video
@@ -57,6 +70,15 @@ def files(media: dict[str, Media]) -> dict[str, Source]:
     return {key: Source(Path(f"in{number}.bin"), each) for number, (key, each) in enumerate(media.items())}
 
 
+def planned(
+    made: Film,
+    media: dict[str, Media],
+    rasters: dict[Text, Raster] | None = None,
+    output: Output = Output(),  # noqa: B008 - immutable
+) -> Plan:
+    return make_plan(made, files(media), rasters or {}, output, input_options())
+
+
 def check(
     name: str,
     made: Film,
@@ -66,7 +88,8 @@ def check(
     still: Path | None = None,
 ) -> None:
     """Compare the arguments that make all of a film with its golden."""
-    compare(name, arguments(made, files(media), rasters or {}, Path("film.mp4"), output, still))
+    plan = planned(made, media, rasters, output)
+    compare(name, commands.whole_film(plan, Path("film.mp4"), still))
 
 
 def compare(name: str, command: list[str]) -> None:
@@ -91,7 +114,7 @@ def readable(command: list[str]) -> str:
             lines += ["-filter_complex", *("    " + part for part in value.split(";"))]
         else:
             lines.append(f"{word} {value}".rstrip())
-    own = {"-i file:segments.txt", "-i file:sounds0.wv", "-i file:sounds1.wv"}
+    own = {"-i file:segments.txt", "-i file:sounds0.wv", "-i file:sounds1.wv", "-i file:film.mp4"}
     foreign = [line for line in lines if line.startswith("-i file:") and line not in own]
     assert guarded == len(guards) * len(foreign)
     return "\n".join(lines) + "\n"
@@ -295,13 +318,20 @@ LONG = {"a": video(), "b": video(640, 360, 25), "badge": image(200, 100)}
 
 @pytest.mark.parametrize("kind", ["mp4", "webm"])
 def test_a_film_that_is_made_in_segments(kind: Format) -> None:
-    made, sources, output = long_film(), files(LONG), Output(kind)
-    part = composed(made, sources).part(45, 75)
+    plan = planned(long_film(), LONG, output=Output(kind))
+    part = plan.composition.part(45, 75)
 
-    compare(f"segment-{kind}", pictures(made, sources, {}, part, Path("segment.part"), output))
-    compare("mixture", mixture(made, sources, made.sounds, Path("sounds0.wv")))
+    compare(f"segment-{kind}", commands.segment(plan, part, Path("segment.part")))
+    compare("mixture", commands.mixture(plan, plan.sounds, Path("sounds0.wv")))
     mixtures = [(0, Path("sounds0.wv")), (30_000, Path("sounds1.wv"))]
-    compare(f"joined-{kind}", joined(made, Path("segments.txt"), mixtures, Path("film.mp4"), output))
+    compare(f"joined-{kind}", commands.joined(plan, Path("segments.txt"), mixtures, Path("film.mp4")))
+
+
+def test_a_poster_of_a_finished_film() -> None:
+    made = Rendered(Path("film.mp4"), 90, Fraction(3), 1000, ())
+
+    compare("poster-chosen", commands.poster(made, Path("poster.jpg")))
+    compare("poster-at", commands.poster(made, Path("poster.jpg"), at=seconds("3")))
 
 
 def test_a_clip_that_should_be_seen_needs_pictures() -> None:
@@ -309,4 +339,4 @@ def test_a_clip_that_should_be_seen_needs_pictures() -> None:
     sound = Media("wav", Fraction(3), None, Audio("pcm_s16le", 48_000, 2))
 
     with pytest.raises(FilmError, match="“Clip 7” should be seen, but its file holds no pictures"):
-        arguments(film(clip, length="1"), {"a": Source(Path("in0.bin"), sound)}, {}, Path("film.mp4"))
+        planned(film(clip, length="1"), {"a": sound})

@@ -14,7 +14,7 @@ import pytest
 
 from handlers.export import settings
 from handlers.export.intake import document
-from handlers.export.intake.document import LONG, load
+from handlers.export.intake.document import MIN_SPLIT_BYTES, load
 from handlers.export.model import FilmError
 
 # Answers by how many megabytes reading a timeline made the process larger.
@@ -82,7 +82,7 @@ def test_media_are_found_wherever_the_file_is_cut(
     shift: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(document, "CHUNK", 1024)
-    monkeypatch.setattr(document, "LONG", 100)
+    monkeypatch.setattr(document, "MIN_SPLIT_BYTES", 100)
     picture = content(2000)
     value = ["x" * shift, url(picture), "\\", url(b"short"), url(picture)]
     assert reading(tmp_path, value) == ([value[0], 0, "\\", value[3], 1], [picture, picture])
@@ -129,10 +129,10 @@ def test_memory_holds_no_media(tmp_path: Path) -> None:
         ('{"a": ' * 100_000, "nested too deeply"),
         ('{"a": ' + "9" * 5000 + "}", "is not valid JSON"),
         (b'{"a": "\xff"}', "is not valid JSON"),
-        ('{"a": "data:image/png;base64,' + "A" * LONG, r"breaks off within a media"),
-        ('{"a": "data:image/png;base64,' + "A" * 2 * LONG + '?"}', "Media 1 .* is damaged"),
-        ('{"a": "data:image/png;base64,' + "A" * 2 * LONG + '\\n"}', "Media 1 .* is damaged"),
-        ('{"a": "data:image/png;base64,' + "A" * 2 * LONG + '\\q"}', "Media 1 .* is damaged"),
+        ('{"a": "data:image/png;base64,' + "A" * MIN_SPLIT_BYTES, r"breaks off within a media"),
+        ('{"a": "data:image/png;base64,' + "A" * 2 * MIN_SPLIT_BYTES + '?"}', "Media 1 .* is damaged"),
+        ('{"a": "data:image/png;base64,' + "A" * 2 * MIN_SPLIT_BYTES + '\\n"}', "Media 1 .* is damaged"),
+        ('{"a": "data:image/png;base64,' + "A" * 2 * MIN_SPLIT_BYTES + '\\q"}', "Media 1 .* is damaged"),
         ('{"a": [' + "[]," * 2_000_000 + "[]]}", "more than 1,000,000 values"),
     ],
     ids=lambda value: str(value[:12]),

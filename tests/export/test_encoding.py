@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.graph.encoding import Format, Output, Quality
-from handlers.export.graph.inputs import Source
-from handlers.export.model import Film, Picture, Sound
+from handlers.export.model import Film, Format, Output, Picture, Quality, Rendered, Sound, Source
 from handlers.export.render.poster import poster
-from handlers.export.render.renderer import Rendered, render
+from handlers.export.render.renderer import render
 from listener.kit import media
 
 from .viewer import colour, listen, look, loudness, near, number
@@ -63,7 +61,9 @@ async def test_a_better_quality_takes_more_room(shelf: dict[str, Path], tmp_path
 async def test_the_still_of_a_large_film_keeps_nobody_waiting_for_its_progress(
     shelf: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handlers.export.render.renderer._EARLY", 0)  # so that this one is large
+    monkeypatch.setattr(
+        "handlers.export.render.renderer._STILL_WITHIN_PIXELS", 0
+    )  # so that this one is large
     sources = {"red": Source(shelf["red"], await media.probe(shelf["red"]))}
     length, still, there = Fraction(2), tmp_path / "still.jpg", list[bool]()
     film = Film(320, 180, Fraction(30), length, (0, 0, 0), (Picture("red", Fraction(0), length, "red"),), ())

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from handlers.export import FilmError, handler, outcomes
-from handlers.export.render.renderer import RenderError
+from handlers.export.model import RenderError
 from handlers.export.sample import make_sample
 from listener import Fail, Job, Retry, Snooze
 from listener.database.model import Delivery

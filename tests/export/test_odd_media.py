@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.graph.inputs import Source
-from handlers.export.model import Film, Picture, Sound
+from handlers.export.model import Film, Picture, Sound, Source
 from handlers.export.render.renderer import render
 from listener.kit import ffmpeg, media
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from handlers.export import opencut
-from handlers.export.model import Curve, Film, FilmError, Picture, Placement, Text
+from handlers.export.model import Curve, Film, FilmError, MediaItem, Picture, Placement, Text
 
 from .builder import Json, media, text, timeline, track
 
 
 def read(document: Json, width: int = 1280, height: int = 720, fps: int = 30) -> opencut.Timeline:
-    return opencut.read(document, width=width, height=height, fps=fps)
+    return opencut.read(document, width=width, height=height, fps=fps, max_elements=2000)
 
 
 def film_of(*tracks: Json, items: dict[str, str], **more: Any) -> Film:
@@ -102,7 +102,7 @@ def test_media_may_come_as_a_list() -> None:
     document = timeline(track("media", media("a", 0, 1)))
     document["mediaItems"] = [{"id": "a", "type": "image", "url": "u/a.png", "ephemeral": True}]
 
-    assert read(document).media == {"a": opencut.MediaItem("a", "u/a.png")}
+    assert read(document).media == {"a": MediaItem("a", "u/a.png")}
 
 
 def test_only_media_that_are_used_are_asked_for() -> None:
@@ -317,3 +317,11 @@ def test_without_any_size_a_film_is_full_hd() -> None:
     film = opencut.read(timeline(track("text", text("hi", 0, 1)))).film
 
     assert (film.width, film.height, film.fps) == (1920, 1080, Fraction(30))
+
+
+def test_a_timeline_of_too_many_elements_is_refused() -> None:
+    tracks = [track("text", *[text("hi", n, 1) for n in range(count)]) for count in (6, 5)]
+
+    assert len(opencut.read(timeline(*tracks), max_elements=11).film.clips) == 11
+    with pytest.raises(FilmError, match=r"has 11 elements; the limit is 10 \(EXPORT_MAX_ELEMENTS\)\.$"):
+        opencut.read(timeline(*tracks), max_elements=10)

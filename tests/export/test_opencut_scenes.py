@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from handlers.export import opencut
-from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Text
+from handlers.export.model import Curve, Film, FilmError, Key, MediaItem, Picture, Placement, Sound, Text
 
 from .builder import Json, scenes, shot, ticks, track
 
@@ -15,7 +15,7 @@ VIDEO = {"a": "video", "b": "video", "c": "video"}
 
 
 def read(document: Json) -> opencut.Timeline:
-    return opencut.read(document, width=1280, height=720, fps=30)
+    return opencut.read(document, width=1280, height=720, fps=30, max_elements=2000)
 
 
 def film_of(*tracks: Json, version: int = 10, **more: object) -> Film:
@@ -54,9 +54,9 @@ def fixed(x: float = 0, y: float = 0, scale: float = 1) -> Placement:
     return Placement(Curve.fixed(x), Curve.fixed(y), Curve.fixed(scale), Curve.fixed(scale))
 
 
-def curve(*points: tuple[float, float], hold: bool = False) -> Curve:
-    """Of keys that hold, the last one doesn't: nothing comes after it."""
-    *keys, last = (Key(Fraction(repr(time)), value, hold) for time, value in points)
+def curve(*points: tuple[float, float], stepped: bool = False) -> Curve:
+    """Of keys that are stepped, the last one doesn't: nothing comes after it."""
+    *keys, last = (Key(Fraction(repr(time)), value, stepped) for time, value in points)
     return Curve((*keys, Key(last.time, last.value)))
 
 
@@ -227,7 +227,7 @@ def test_a_held_keyframe_holds() -> None:
     keys = [{"time": 0, "value": 1, "interpolation": "hold"}, {"time": 0.5, "value": 0}]
     where = placed(shot("a", 0, 1, animations={"channels": {"opacity": {"keyframes": keys}}}))
 
-    assert where.opacity == curve((0, 1.0), (0.5, 0.0), hold=True)
+    assert where.opacity == curve((0, 1.0), (0.5, 0.0), stepped=True)
 
 
 def test_one_scale_moves_both() -> None:
@@ -287,7 +287,7 @@ def test_sounds_of_a_library_come_from_their_address() -> None:
     timeline = read(scenes(track("audio", music)))
 
     (sound,) = timeline.film.sounds
-    assert timeline.media[sound.source] == opencut.MediaItem("song", "https://sounds.example/1.mp3")
+    assert timeline.media[sound.source] == MediaItem("song", "https://sounds.example/1.mp3")
 
 
 # Texts
@@ -394,7 +394,7 @@ def test_media_stand_beside_the_project_or_in_it(name: str, form: str, nested: b
         media = {"a": "u/a.mp4"}
     holder = {"project": {**project, name: media}} if nested else {**project, name: media}
 
-    assert read(holder).media == {"a": opencut.MediaItem("a", "u/a.mp4")}
+    assert read(holder).media == {"a": MediaItem("a", "u/a.mp4")}
 
 
 # What is not drawn

@@ -239,7 +239,7 @@ def test_a_transition_without_a_neighbour_is_left_out(row: list[Json]) -> None:
 
 
 def test_two_curves_are_combined_with_their_jumps() -> None:
-    steps = curve((0, 1.0), (1, 3.0), hold=True)
+    steps = curve((0, 1.0), (1, 3.0), stepped=True)
     ramp = curve((0, 0.0), (2, 2.0))
     product = combined(steps, ramp, lambda one, other: one * other)
 

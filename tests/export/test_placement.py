@@ -12,10 +12,8 @@ import anyio
 import pytest
 from PIL import Image
 
-from handlers.export.graph.encoding import Output
-from handlers.export.graph.inputs import Source
-from handlers.export.model import Curve, Film, Key, Picture, Placement
-from handlers.export.render.renderer import Rendered, render
+from handlers.export.model import Curve, Film, Key, Output, Picture, Placement, Rendered, Source
+from handlers.export.render.renderer import render
 from listener.kit import media
 from tests.support.media import Colour, pixel
 
@@ -182,7 +180,7 @@ MOVING = {
         scale_y=line((0, -1), (1, -1.63)),
     ),
     "jumps": Placement(
-        x=Curve((Key(Fraction(0), -60.0, hold=True), Key(Fraction(1, 2), 61.0, hold=True))),
+        x=Curve((Key(Fraction(0), -60.0, stepped=True), Key(Fraction(1, 2), 61.0, stepped=True))),
         scale_x=Curve.fixed(0.4),
         scale_y=Curve.fixed(0.4),
     ),
@@ -227,7 +225,7 @@ async def test_motion_counts_from_the_clips_own_start(show: Show) -> None:
 @pytest.mark.parametrize("source", ["still", "video"])
 @pytest.mark.parametrize("turned", [0, 10])
 async def test_opacity_follows_its_curve_frame_by_frame(source: str, turned: int, show: Show) -> None:
-    keys = (Key(Fraction(0), 0.0), Key(Fraction(1, 2), 1.0, hold=True), Key(Fraction(4, 5), 0.25))
+    keys = (Key(Fraction(0), 0.0), Key(Fraction(1, 2), 1.0, stepped=True), Key(Fraction(4, 5), 0.25))
     place = Placement(opacity=Curve(keys), rotation=Curve.fixed(turned))
     frames = [0, 1, 5, 14, 15, 23, 24, 29]
     seen = await show([Picture("clip", Fraction(0), Fraction(1), source, placement=place)], frames)

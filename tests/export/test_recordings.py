@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph.inputs import Source
-from handlers.export.model import Film, Picture, Sound
-from handlers.export.render.renderer import Rendered, render
+from handlers.export.model import Film, Picture, Rendered, Sound, Source
+from handlers.export.render.renderer import render
 from listener.kit import ffmpeg, media
 
 from .viewer import listen, look, loudness, number

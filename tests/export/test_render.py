@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handlers.export import opencut
-from handlers.export.graph.inputs import Source
+from handlers.export.model import Source
 from handlers.export.render.renderer import render
 from listener.kit import media as kit_media
 

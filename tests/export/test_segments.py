@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.graph.inputs import Source
-from handlers.export.graph.picture import composed
-from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound
+from handlers.export.model import Curve, Film, FilmError, Key, Picture, Placement, Sound, Source
 from handlers.export.render.renderer import render
 from handlers.export.render.segments import divide
 from listener.kit import media
 
-from .test_commands import image, video
+from .test_commands import image, planned, video
 from .viewer import colour, listen, look, loudness, near, number
 
 CLIPS = 72
@@ -55,7 +53,7 @@ async def test_many_clips_are_all_there_frame_by_frame(sources: dict[str, Source
         on_progress=lambda percent, message: steps.append(percent),
     )
 
-    assert len(slices_in(tmp_path)) > 2, "this film was to be made in parts"
+    assert len(segments_in(tmp_path)) > 2, "this film was to be made in parts"
     assert made.frames == 2 * CLIPS
     seen = await look(made.path, [*range(0, 2 * CLIPS, 5), *range(120, 136)])
     for frame, picture in seen.items():
@@ -78,14 +76,14 @@ async def test_what_is_already_there_is_not_made_again(sources: dict[str, Source
     keep.mkdir()
 
     async def attempt(name: str) -> dict[str, int]:
-        """Modification times of the slices after an attempt that fetched its media to a folder of its own."""
+        """Modification times of the segments after an attempt that fetched its media to a folder of its own."""
         folder = tmp_path / name
         folder.mkdir()
         fetched = {key: Source(folder / key, source.media) for key, source in sources.items()}
         for key, source in sources.items():
             fetched[key].path.hardlink_to(source.path)
-        await render(film, fetched, folder / "film.mp4", workdir=folder, keep=keep)
-        return {path.name: path.stat().st_mtime_ns for path in slices_in(keep)}
+        await render(film, fetched, folder / "film.mp4", workdir=folder, resume_in=keep)
+        return {path.name: path.stat().st_mtime_ns for path in segments_in(keep)}
 
     first = await attempt("first")
     lost = min(first)
@@ -96,21 +94,18 @@ async def test_what_is_already_there_is_not_made_again(sources: dict[str, Source
     assert {name for name in first if first[name] != second[name]} == {lost}
 
 
-def slices_in(folder: Path) -> list[Path]:
+def segments_in(folder: Path) -> list[Path]:
     return list(folder.glob("*.mp4"))
 
 
 def test_where_layers_are_blended_fewer_videos_are_open_at_once() -> None:
     row = [Picture(f"clip {n}", Fraction(n), Fraction(1), "hd") for n in range(16)]
     light = Picture("light", Fraction(8), Fraction(8), "small", placement=Placement(blend="screen"))
-    sources = {
-        "hd": Source(Path("hd"), video(1920, 1080)),
-        "small": Source(Path("small"), image(320, 180)),
-    }
+    media = {"hd": video(1920, 1080), "small": image(320, 180)}
 
     def ends(*clips: Picture) -> list[Fraction]:
         film = Film(1920, 1080, Fraction(30), Fraction(16), (0, 0, 0), clips, ())
-        return [part.end / film.fps for part in divide(composed(film, sources), sources, lambda part: [""])]
+        return [part.end / film.fps for part in divide(planned(film, media))]
 
     assert ends(*row) == [4, 8, 12, 16]
     assert ends(*row, light) == [4, 8, 9, 10, 11, 12, 13, 14, 15, 16]

@@ -10,9 +10,8 @@ import pytest
 
 from handlers.export import settings
 from handlers.export.intake import sources
-from handlers.export.model import Film, FilmError
-from handlers.export.opencut import MediaItem
-from handlers.export.settings import ExportSettings, check_elements, check_film
+from handlers.export.model import Film, FilmError, MediaItem
+from handlers.export.settings import ExportSettings, check_film
 from listener.kit import storage
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
@@ -58,13 +57,6 @@ def test_films_of_four_hours_of_full_hd_are_made() -> None:
 def test_films_that_are_refused(asked: Film, sentence: str) -> None:
     with pytest.raises(FilmError, match=sentence):
         check_film(asked)
-
-
-def test_the_number_of_elements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXPORT_MAX_ELEMENTS", "10")
-    check_elements(10)
-    with pytest.raises(FilmError, match=r"has 11 elements; the limit is 10 \(EXPORT_MAX_ELEMENTS\)\.$"):
-        check_elements(11)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from handlers.export.intake.sources import BUCKET, collect
-from handlers.export.model import FilmError
-from handlers.export.opencut import MediaItem
+from handlers.export.model import FilmError, MediaItem
 from listener.kit import storage
 from listener.kit.fetch import FetchError
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.graph.inputs import Source
-from handlers.export.model import Curve, Film, Key, Picture, Sound
-from handlers.export.render.renderer import Rendered, render
+from handlers.export.model import Curve, Film, Key, Picture, Rendered, Sound, Source
+from handlers.export.render.renderer import render
 from listener.kit import media
 
 from .media_maker import tone
@@ -114,7 +113,7 @@ async def test_gain_follows_its_curve_without_steps(made: Made) -> None:
     fade = (
         Key(Fraction(0), 0.0),
         Key(Fraction(1), 1.0),
-        Key(Fraction(3, 2), 1.0, hold=True),
+        Key(Fraction(3, 2), 1.0, stepped=True),
         Key(Fraction(7, 4), 0.25),
     )
     film = await made(sounds=[Sound("tone", Fraction(1, 2), Fraction(2), "mono", gain=Curve(fade))])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import ffmpeg
-
-from handlers.export.graph.inputs import Stream
+from handlers.export.graph import dsl
+from handlers.export.graph.dsl import Stream
 from handlers.export.graph.scaling import ticking
 from handlers.export.model import Blend, Film
 
@@ -30,9 +29,9 @@ def blended(film: Film, below: Stream, above: Stream, mode: Blend, cuts: tuple[i
     """
     # By a table: the filter `blend` rounds down, and then doubles what it has left.
     table = {f"c{channel}": f"{_FORMULAS[mode]}+0.5" for channel in range(3)}
-    copies, pieces = below.split(), []
+    copies, pieces = below.split(3), []
     for number, (first, end) in enumerate(pairwise((0, *cuts))):
         if first < end:
             piece = copies[number].filter("trim", start_frame=first, end_frame=end)
-            pieces.append(ffmpeg.filter([piece, above], "lut2", **table) if number == 1 else piece)
-    return ticking(ffmpeg.concat(*pieces, v=1, a=0), film)
+            pieces.append(dsl.merge([piece, above], "lut2", **table) if number == 1 else piece)
+    return ticking(dsl.concat(pieces), film)

@@ -7,12 +7,10 @@ RGB, as a browser does it, and becomes YUV at its end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from handlers.export.graph.dsl import Stream
 from handlers.export.graph.hdr import hdr_of
 from listener.kit.media import Video
-
-Stream = Any  # ffmpeg-python has no types
 
 # Said twice, to the frames and to the encoder: FFmpeg's version decides whose word the file's tags are.
 TAGS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}

@@ -1,16 +1,11 @@
-"""What a film is encoded as: its container, its quality, with or without sound."""
+"""FFmpeg's options for the container, the quality and the sound track of a film."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from handlers.export.graph import colour
-from handlers.export.model import SAMPLE_RATE, Film
+from handlers.export.model import SAMPLE_RATE, Film, Output
 
 Options = dict[str, object]
-Format = Literal["mp4", "webm"]
-Quality = Literal["low", "medium", "high", "very_high"]
 
 _H264: dict[str, Options] = {
     "low": {"preset": "veryfast", "crf": 30},
@@ -28,58 +23,49 @@ STILL: Options = {"q:v": 3, "format": "image2", "update": 1}
 _SOUND: dict[str, str] = {"low": "96k", "medium": "128k", "high": "192k", "very_high": "256k"}
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How a film is encoded.
+def whole(output: Output, film: Film) -> Options:
+    """Return the options of a film that is made in one run.
 
-    Attributes:
-        format: mp4 (H.264 and AAC) or webm (VP9 and Opus).
-        quality: of picture and sound.
-        sound: whether the film has a sound track.
+    The graph ends by itself: a limit on frames would end the sound too, which may be some packets behind.
     """
+    return {**_picture(output, film), **_sound(output), **_container(output)}
 
-    format: Format = "mp4"
-    quality: Quality = "high"
-    sound: bool = True
 
-    def whole(self, film: Film) -> Options:
-        """FFmpeg's options for a film that is made in one run.
+def segment(output: Output, film: Film, frames: int) -> Options:
+    """Return the options of some frames without sound: always an MP4, because it counts time in whole frames."""
+    timescale = (film.fps * (1 if film.fps.denominator > 1 else 512)).numerator
+    return {
+        **_picture(output, film),
+        "frames:v": frames,
+        "an": None,
+        "video_track_timescale": timescale,
+        "format": "mp4",
+    }
 
-        The graph ends by itself: a limit on frames would end the sound too, which may be some packets behind.
-        """
-        sound = self._sound() if self.sound else {"an": None}
-        return {**self._picture(film), **sound, **self._container()}
 
-    def slice(self, film: Film, frames: int) -> Options:
-        """For a part of the picture. It is an MP4 for all formats, which counts time in whole frames."""
-        timescale = (film.fps * (1 if film.fps.denominator > 1 else 512)).numerator
-        return {
-            **self._picture(film),
-            "frames:v": frames,
-            "an": None,
-            "video_track_timescale": timescale,
-            "format": "mp4",
-        }
+def joined(output: Output) -> Options:
+    """Return the options of segments that become one file."""
+    return {"vcodec": "copy", **_sound(output), **_container(output)}
 
-    def joined(self, film: Film) -> Options:
-        """For slices that become one file."""
-        sound = self._sound() if self.sound else {"an": None}
-        return {"vcodec": "copy", **sound, **self._container()}
 
-    def _container(self) -> Options:
-        clean: Options = {"map_metadata": -1, "map_chapters": -1, "format": self.format}
-        return {**clean, "movflags": "+faststart"} if self.format == "mp4" else clean
+def _container(output: Output) -> Options:
+    clean: Options = {"map_metadata": -1, "map_chapters": -1, "format": output.format}
+    return {**clean, "movflags": "+faststart"} if output.format == "mp4" else clean
 
-    def _sound(self) -> Options:
-        codec = "aac" if self.format == "mp4" else "libopus"
-        return {"acodec": codec, "audio_bitrate": _SOUND[self.quality], "ar": SAMPLE_RATE}
 
-    def _picture(self, film: Film) -> Options:
-        if self.format == "mp4":
-            codec: Options = {"vcodec": "libx264", **_H264[self.quality]}
-        else:
-            every = round(film.fps * 4)  # seconds from one key frame to the next
-            parallel = {"row-mt": 1, "threads": 4, "tile-columns": 1, "deadline": "good", "g": every}
-            codec = {"vcodec": "libvpx-vp9", "video_bitrate": 0, **parallel, **_VP9[self.quality]}
-        shown = {"pix_fmt": "yuv420p", **colour.TAGS, "color_range": "tv"}
-        return {**codec, **shown, "r": str(film.fps)}
+def _sound(output: Output) -> Options:
+    if not output.sound:
+        return {"an": None}
+    codec = "aac" if output.format == "mp4" else "libopus"
+    return {"acodec": codec, "audio_bitrate": _SOUND[output.quality], "ar": SAMPLE_RATE}
+
+
+def _picture(output: Output, film: Film) -> Options:
+    if output.format == "mp4":
+        codec: Options = {"vcodec": "libx264", **_H264[output.quality]}
+    else:
+        every = round(film.fps * 4)  # seconds from one key frame to the next
+        parallel = {"row-mt": 1, "threads": 4, "tile-columns": 1, "deadline": "good", "g": every}
+        codec = {"vcodec": "libvpx-vp9", "video_bitrate": 0, **parallel, **_VP9[output.quality]}
+    shown = {"pix_fmt": "yuv420p", **colour.TAGS, "color_range": "tv"}
+    return {**codec, **shown, "r": str(film.fps)}

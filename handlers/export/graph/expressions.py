@@ -12,7 +12,7 @@ from handlers.export.model import Curve
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class TickRange:
     """Counts the frames of a film, or the samples of its sound, while a clip lasts.
 
     Attributes:
@@ -56,7 +56,7 @@ class Clock:
         Args:
             target: that filter's name and the option.
             argument: the option's text at a tick; nothing is sent where it stays the same.
-            offset: the tick at which the film's clock stands at 0.
+            offset: the tick at which the stream's time is 0.
         """
         sent, lines = "", []
         for tick in range(self.first, self.end):
@@ -93,6 +93,11 @@ class _Piece:
         return f"({number(self.value)}+({number(self.slope)})*({tick}-{self.first}))"
 
 
+def seconds(time: Fraction) -> str:
+    """Write seconds in decimal, to the microsecond, FFmpeg's resolution."""
+    return f"{round(time * 1_000_000) / 1_000_000:.6f}".rstrip("0").rstrip(".")
+
+
 def number(value: float | Fraction) -> str:
-    """A number without an exponent, as short as it may be."""
+    """Write a number without an exponent, as short as it may be."""
     return f"{float(value):.12f}".rstrip("0").rstrip(".")

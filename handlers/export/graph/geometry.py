@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from handlers.export.graph.expressions import Clock
+from handlers.export.graph.expressions import TickRange
 from handlers.export.model import ZERO, Curve, Film, Placement
 
 
@@ -62,12 +62,12 @@ def box(film: Film, placement: Placement, size: tuple[Fraction, Fraction], *, ev
     return Box(left, top, width, height)
 
 
-def reach(film: Film, clock: Clock, place: Placement, size: tuple[Fraction, Fraction]) -> Box | None:
+def reach(film: Film, ticks: TickRange, place: Placement, size: tuple[Fraction, Fraction]) -> Box | None:
     """The even pixels of the film that a warped clip ever touches."""
     moving = None in (curve.constant for curve in motion(place))
     left, top, right, bottom = math.inf, math.inf, -math.inf, -math.inf
-    for tick in range(clock.first, clock.end if moving else clock.first + 1):
-        x, y, scale_x, scale_y, rotation = (clock.at(curve, tick) for curve in motion(place))
+    for tick in range(ticks.first, ticks.end if moving else ticks.first + 1):
+        x, y, scale_x, scale_y, rotation = (ticks.at(curve, tick) for curve in motion(place))
         cosine, sine = math.cos(math.radians(rotation)), math.sin(math.radians(rotation))
         half_x, half_y = abs(float(size[0]) * scale_x) / 2, abs(float(size[1]) * scale_y) / 2
         across = half_x * abs(cosine) + half_y * abs(sine) + 1
@@ -81,14 +81,14 @@ def reach(film: Film, clock: Clock, place: Placement, size: tuple[Fraction, Frac
     return Box(first_x, first_y, end_x - first_x, end_y - first_y).seen(film)
 
 
-def covers(film: Film, clock: Clock, place: Placement, size: tuple[Fraction, Fraction]) -> bool:
+def covers(film: Film, ticks: TickRange, place: Placement, size: tuple[Fraction, Fraction]) -> bool:
     """Whether a clip that isn't turned reaches all edges of the film in every frame."""
     if place.rotation.constant is None or place.rotation.constant % 360:
         return False
     sides = (film.width, size[0], place.scale_x, place.x), (film.height, size[1], place.scale_y, place.y)
     return all(
-        float(length) * abs(clock.at(scale, tick)) - 2 * abs(clock.at(move, tick)) > extent - 0.001
-        for tick in range(clock.first, clock.end)
+        float(length) * abs(ticks.at(scale, tick)) - 2 * abs(ticks.at(move, tick)) > extent - 0.001
+        for tick in range(ticks.first, ticks.end)
         for extent, length, scale, move in sides
     )
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 
-from handlers.export.graph.inputs import Source, Stream
+from handlers.export.graph.dsl import Stream
+from handlers.export.model import Source
 from listener.kit.media import Video
 
 Light = tuple[float, float, float]
 
 _SIDE = 33  # colours along each edge of a table
-_WHITE, _MOST = 203, 1000  # cd/m²
-_PEAK, _KNEE = _MOST / _WHITE, 0.5
+_PAPER_NITS, _SCREEN_NITS = 203, 1000  # cd/m²
+_PEAK, _KNEE = _SCREEN_NITS / _PAPER_NITS, 0.5
 
 # From the primaries of BT.2020 to those of BT.709, by BT.2087.
 _PRIMARIES = ((1.6605, -0.5876, -0.0729), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1188))
@@ -31,7 +31,7 @@ def _pq(signal: Light) -> Light:
     def light(value: float) -> float:
         root = math.pow(value, 1 / 78.84375)
         share = max(0.0, root - 0.8359375) / (18.8515625 - 18.6875 * root)
-        return 10_000 / _WHITE * math.pow(share, 1 / 0.1593017578125)
+        return 10_000 / _PAPER_NITS * math.pow(share, 1 / 0.1593017578125)
 
     red, green, blue = signal
     return light(red), light(green), light(blue)
@@ -62,11 +62,10 @@ def toned(stream: Stream, transfer: str) -> Stream:
     return stream.filter("setparams", color_primaries="bt709", color_trc="bt709")
 
 
-def write_tables(sources: Iterable[Source], folder: Path) -> None:
-    """Puts there what `toned` needs for these sources."""
+def tables(sources: Iterable[Source]) -> dict[str, str]:
+    """Return the contents of the files, by their names, that `toned` needs for these sources."""
     videos = (source.media.video for source in sources)
-    for transfer in {transfer for video in videos if video and (transfer := hdr_of(video))}:
-        (folder / _name(transfer)).write_text(_table(transfer))
+    return {_name(transfer): _table(transfer) for video in videos if video and (transfer := hdr_of(video))}
 
 
 def _name(transfer: str) -> str:

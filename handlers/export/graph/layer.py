@@ -12,14 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import ffmpeg
-
-from handlers.export.graph import perspective as warp
+from handlers.export.graph import dsl, perspective
 from handlers.export.graph.colour import Space
-from handlers.export.graph.expressions import Clock, number
+from handlers.export.graph.dsl import Stream
+from handlers.export.graph.expressions import TickRange, number
 from handlers.export.graph.geometry import Box, box, covers, motion, reach, rest, upright
-from handlers.export.graph.inputs import Inputs, Stream
-from handlers.export.graph.scaling import LARGEST, Material, fitted, hold, mirrored, scaled, ticking
+from handlers.export.graph.inputs import Inputs
+from handlers.export.graph.scaling import LARGEST, Material, fitted, mirrored, scaled, ticking, to_length
 from handlers.export.model import Film, Placement
 
 _RING = 2  # clear pixels around a warped picture, so that its edges become smooth
@@ -40,10 +39,10 @@ class Placer:
     """Makes the layer of one clip while it is seen."""
 
     def __init__(
-        self, film: Film, inputs: Inputs, placement: Placement, clock: Clock, base: int, space: Space
+        self, film: Film, inputs: Inputs, placement: Placement, ticks: TickRange, base: int, space: Space
     ) -> None:
         """`base` is the frame of the film at which the stream beneath begins."""
-        self.film, self.inputs, self.placement, self.clock, self.base = film, inputs, placement, clock, base
+        self.film, self.inputs, self.placement, self.ticks, self.base = film, inputs, placement, ticks, base
         self.space = space
 
     def layer(self, material: Material, *, even: bool) -> Layer | None:
@@ -80,7 +79,7 @@ class Placer:
     def _moving(self, material: Material, where: Box) -> Layer:
         stream = mirrored(material.stream, self.placement)
         stream = scaled(stream, material, where.width, where.height, self.space.clear)
-        clock, time = self.clock, f"(t*{self.film.fps}+{self.base})"
+        ticks, time = self.ticks, f"(t*{self.film.fps}+{self.base})"
         (left, moves), (top, rises) = (
             (Fraction(extent - pixels, 2), curve)
             for extent, pixels, curve in (
@@ -90,13 +89,13 @@ class Placer:
         )
 
         def corner(tick: int) -> tuple[int, int]:
-            return math.ceil(left + clock.at(moves, tick) - 0.5), math.ceil(top + clock.at(rises, tick) - 0.5)
+            return math.ceil(left + ticks.at(moves, tick) - 0.5), math.ceil(top + ticks.at(rises, tick) - 0.5)
 
         stream = self._faded(
             self._wiped(self._lasting(stream, material), corner, (where.width, where.height))
         )
         x, y = (
-            f"ceil({number(rest)}+{clock.expression(curve, time)}-0.5)"
+            f"ceil({number(rest)}+{ticks.expression(curve, time)}-0.5)"
             for rest, curve in ((left, moves), (top, rises))
         )
         return Layer(stream, x, y)
@@ -109,8 +108,8 @@ class Placer:
         changing = changing or place.opacity.constant is None or place.reveal.constant != 1
         if material.still and not changing:
             return stream
-        stream = hold(stream, self.clock.end - self.clock.first)
-        return ticking(stream, self.film, self.clock.first - self.base)
+        stream = to_length(stream, self.ticks.end - self.ticks.first)
+        return ticking(stream, self.film, self.ticks.first - self.base)
 
     def _wiped(
         self, stream: Stream, corner: Callable[[int], tuple[int, int]], size: tuple[int, int]
@@ -127,7 +126,7 @@ class Placer:
         axis, extent = (0, self.film.width) if side in {"left", "right"} else (1, self.film.height)
 
         def hidden(tick: int) -> int:
-            revealed = round(min(1.0, max(0.0, self.clock.at(reveal, tick))) * extent)
+            revealed = round(min(1.0, max(0.0, self.ticks.at(reveal, tick))) * extent)
             first = corner(tick)[axis]
             near = first + size[axis] - revealed if side in {"left", "top"} else extent - revealed - first
             return min(size[axis], max(0, near))
@@ -147,10 +146,10 @@ class Placer:
             return stream
 
         def alpha(tick: int) -> str:
-            return f"val*{round(min(1.0, max(0.0, self.clock.at(opacity, tick))) * 255)}/255+0.5"
+            return f"val*{round(min(1.0, max(0.0, self.ticks.at(opacity, tick))) * 255)}/255+0.5"
 
         if opacity.constant is not None:
-            return stream.filter("lut", c3=alpha(self.clock.first))
+            return stream.filter("lut", c3=alpha(self.ticks.first))
         return self._driven(stream, ("lut", "c3"), alpha, {})
 
     def _driven(
@@ -161,27 +160,26 @@ class Placer:
         fixed: Mapping[str, object],
     ) -> Stream:
         """A filter one of whose options changes from tick to tick."""
-        self.inputs.driven += 1
-        target, key = f"{option[0]}@{self.inputs.driven}", option[1]
-        commands = self.clock.commands(f"{target} {key}", argument, self.base)
-        start = argument(self.clock.first)
+        target, key = self.inputs.run.named(option[0]), option[1]
+        commands = self.ticks.commands(f"{target} {key}", argument, self.base)
+        start = argument(self.ticks.first)
         return stream.filter("sendcmd", c=commands).filter(target, **{key: start}, **fixed)
 
     # Warped pictures
 
     def _warped(self, material: Material) -> Layer | None:
-        film, clock, space, place = self.film, self.clock, self.space, self.placement
-        seen = reach(film, clock, place, material.size)
+        film, ticks, space, place = self.film, self.ticks, self.space, self.placement
+        seen = reach(film, ticks, place, material.size)
         if seen is None:
             return None
         width, height = (
-            max(2, min(LARGEST * extent, math.ceil(float(length) * clock.largest(scale) / 2) * 2))
+            max(2, min(LARGEST * extent, math.ceil(float(length) * ticks.largest(scale) / 2) * 2))
             for extent, length, scale in (
                 (film.width, material.size[0], place.scale_x),
                 (film.height, material.size[1], place.scale_y),
             )
         )
-        if material.opaque and place.reveal.constant == 1 and covers(film, clock, place, material.size):
+        if material.opaque and place.reveal.constant == 1 and covers(film, ticks, place, material.size):
             return self._covering(material, place, width, height)
         across, down = (max(b, p + 2 * _RING) for b, p in ((seen.width, width), (seen.height, height)))
         left, top = (across - width) // 2, (down - height) // 2
@@ -190,13 +188,13 @@ class Placer:
         stream = stream.filter("pad", across, down, left, top, color=_CLEAR)
         if material.opaque:  # clear pixels keep the colour of their neighbours, or edges would turn dark
             stream = stream.filter("fillborders", left, left, top, top, mode="smear")
-            mask = self.inputs.lavfi(f"color=white:s={width}x{height}:r={film.fps}:d={number(1 / film.fps)}")
-            mask = mask.video.filter("format", "gray").filter("pad", across, down, left, top, color="black")
+            white = self.inputs.lavfi(f"color=white:s={width}x{height}:r={film.fps}:d={number(1 / film.fps)}")
+            mask = white.video.filter("format", "gray").filter("pad", across, down, left, top, color="black")
             mask = mask.filter("lut", c0="255*gt(val,125)")  # for black and white may come as 16 and 235
-            stream = ffmpeg.filter([stream, mask], "alphamerge")
+            stream = dsl.merge([stream, mask], "alphamerge")
         moving = None in (curve.constant for curve in motion(place))
         stream = self._lasting(stream, material, changing=moving)
-        canvas = warp.Canvas(material.size, (width, height), (across, down), seen)
+        canvas = perspective.Canvas(material.size, (width, height), (across, down), seen)
         stream = self._mapped(stream, place, canvas)
         cut = (across - seen.width) // 2, (down - seen.height) // 2
         # Named before and after, or FFmpeg may halve the chroma first, and then it crops at even pixels only.
@@ -215,16 +213,16 @@ class Placer:
             scaled(material.stream, material, width, height, self.space.opaque), material, changing=True
         )
         whole = Box(0, 0, film.width, film.height)
-        canvas = warp.Canvas(material.size, (width, height), (width, height), whole)
+        canvas = perspective.Canvas(material.size, (width, height), (width, height), whole)
         stream = self._mapped(stream, place, canvas)
         stream = stream.filter("crop", film.width, film.height).filter(
             "format", self.space.opaque if place.opacity.constant == 1 else self.space.clear
         )
         return Layer(self._faded(stream), "0", "0")
 
-    def _mapped(self, stream: Stream, place: Placement, canvas: warp.Canvas) -> Stream:
+    def _mapped(self, stream: Stream, place: Placement, canvas: perspective.Canvas) -> Stream:
         moving = None in (curve.constant for curve in motion(place))
-        corners = warp.corners(self.film, self.clock, place, canvas)
+        corners = perspective.corners(self.film, self.ticks, place, canvas)
         return stream.filter(
             "perspective", **corners, sense="destination", eval="frame" if moving else "init"
         )

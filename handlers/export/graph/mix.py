@@ -1,28 +1,34 @@
-"""The sound of a film: each sound at its place, its speed and its level, and all of them together."""
+"""Compile the sound of a film: each sound at its place, its speed and its level, and all of them together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-import ffmpeg
-
-from handlers.export.graph.expressions import Clock, number
-from handlers.export.graph.inputs import Inputs, Source, Stream
+from handlers.export.graph import dsl
+from handlers.export.graph.dsl import Stream
+from handlers.export.graph.expressions import TickRange, number
+from handlers.export.graph.inputs import Cut, Inputs, Span
+from handlers.export.graph.plan import Plan
 from handlers.export.model import SAMPLE_RATE, STRAIGHT, Film, Sound
 
 _STEREO = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
 
-def heard(sound: Sound, sources: Mapping[str, Source]) -> bool:
-    """Whether there is anything to hear."""
-    media = sources[sound.source].media
-    reached = media.duration is None or sound.offset < media.duration
-    return media.audio is not None and reached and sound.rate > 0 and sound.gain.constant != 0
+def sounds(plan: Plan, inputs: Inputs, cuts: Mapping[Span, Cut]) -> list[Stream]:
+    """Place each sound that can be heard.
+
+    Args:
+        cuts: the inputs that the picture opened. A sound of the same span is read from the same input, so that its
+            file is opened once; each input serves one sound.
+    """
+    unused = dict(cuts)
+    return [placed(sound, plan.film, inputs, unused.pop(_span(sound), None)) for sound in plan.sounds]
 
 
-def whole(film: Film, inputs: Inputs, streams: Sequence[Stream]) -> Stream:
-    """The streams mixed, as long as the film."""
+def whole(plan: Plan, inputs: Inputs, streams: Sequence[Stream]) -> Stream:
+    """Mix the streams, as long as the film is."""
+    film = plan.film
     # Every film has a sound track: some players and platforms refuse films without.
     silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo"
     stream = together(streams) if streams else inputs.lavfi(silence).audio
@@ -33,24 +39,27 @@ def whole(film: Film, inputs: Inputs, streams: Sequence[Stream]) -> Stream:
 
 
 def together(streams: Sequence[Stream]) -> Stream:
-    """The sum of the streams; samples may go beyond full scale."""
+    """Add the streams up; samples may go beyond full scale."""
     if len(streams) == 1:
         return streams[0]
     options = {"duration": "longest", "dropout_transition": 0, "normalize": 0}
-    return ffmpeg.filter(streams, "amix", inputs=len(streams), **options)
+    return dsl.merge(streams, "amix", inputs=len(streams), **options)
 
 
-def placed(sound: Sound, film: Film, inputs: Inputs, *, origin: int = 0) -> Stream:
-    """One sound in stereo, after silence up to its place.
+def placed(sound: Sound, film: Film, inputs: Inputs, cut: Cut | None = None, *, origin: int = 0) -> Stream:
+    """Read one sound in stereo, after silence up to its place.
 
     Args:
+        cut: an input that is open already at the sound's span; None opens one.
         origin: the sample of the film at which the stream begins.
     """
     first, end = film.sample(sound.start), film.sample(sound.end)
-    stream = _stereo(sound, inputs, end - first).filter("asetpts", "N/SR/TB")
+    stream = _stereo(sound, inputs, cut, end - first).filter("asetpts", "N/SR/TB")
     level = sound.gain.constant
     if level is None:  # sample by sample: steps would be heard as a crackle
-        gain = Clock(Fraction(SAMPLE_RATE), sound.start, first, end).expression(sound.gain, f"(n+{first})")
+        gain = TickRange(Fraction(SAMPLE_RATE), sound.start, first, end).expression(
+            sound.gain, f"(n+{first})"
+        )
         stream = stream.filter("aeval", f"val(0)*{gain}|val(1)*{gain}", channel_layout="same")
     elif level != 1:
         stream = stream.filter("volume", level, precision="float")
@@ -58,15 +67,17 @@ def placed(sound: Sound, film: Film, inputs: Inputs, *, origin: int = 0) -> Stre
 
 
 def delayed(stream: Stream, samples: int) -> Stream:
-    """After so much silence."""
+    """Put silence before a stream."""
     return stream.filter("adelay", f"{samples}S", all=1) if samples else stream
 
 
-def _stereo(sound: Sound, inputs: Inputs, samples: int) -> Stream:
-    """So many samples, from the sound's first one on."""
-    length = sound.length * sound.rate
-    span = (sound.source, sound.start, sound.offset, length)
-    cut = inputs.spare.pop(span, None) or inputs.cut(sound.source, sound.offset, length, vn=None)
+def _span(sound: Sound) -> Span:
+    return Span(sound.source, sound.start, sound.offset, sound.length * sound.rate)
+
+
+def _stereo(sound: Sound, inputs: Inputs, cut: Cut | None, samples: int) -> Stream:
+    """Return `samples` samples, from the sound's first one on."""
+    cut = cut or inputs.cut(sound.source, sound.offset, sound.length * sound.rate, vn=None)
     begin = round(cut.lead * SAMPLE_RATE)
     audio = inputs.sources[sound.source].media.audio
     stream = cut.input.audio.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
@@ -86,7 +97,7 @@ def _stereo(sound: Sound, inputs: Inputs, samples: int) -> Stream:
 
 
 def _paced(stream: Stream, sound: Sound, begin: int, samples: int) -> Stream:
-    """So many samples at another speed, from the one that is `begin` now."""
+    """Return `samples` samples at another speed, from the one that is `begin` now."""
     early = round(_earliness(sound) * sound.rate * SAMPLE_RATE) if sound.keep_pitch else 0
     first, end = max(0, begin - early), begin + round(samples * sound.rate)
     stream = stream.filter("atrim", start_sample=first, end_sample=end).filter("asetpts", "N/SR/TB")
@@ -100,7 +111,7 @@ def _paced(stream: Stream, sound: Sound, begin: int, samples: int) -> Stream:
 
 
 def _steps(sound: Sound) -> list[float]:
-    """The speed in factors from 0.5 to 2; beyond them the filter drops samples instead of blending them."""
+    """Split the speed into factors from 0.5 to 2; beyond them `atempo` drops samples instead of blending them."""
     steps, left = [], float(sound.rate)
     while not 0.5 <= left <= 2:
         steps.append(2.0 if left > 1 else 0.5)
@@ -109,7 +120,7 @@ def _steps(sound: Sound) -> list[float]:
 
 
 def _earliness(sound: Sound) -> float:
-    """How many seconds early `atempo` is, which builds its output from overlapping windows; measured."""
+    """Return how many seconds early `atempo` is, which builds its output from overlapping windows; measured."""
     early = 0.0
     for step in _steps(sound):
         early = (early + 0.009) / step

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from handlers.export.graph.expressions import Clock, number
+from handlers.export.graph.expressions import TickRange, number
 from handlers.export.graph.geometry import Box
 from handlers.export.model import Curve, Film, Placement
 
@@ -30,12 +30,12 @@ class Canvas:
     seen: Box
 
 
-def corners(film: Film, clock: Clock, place: Placement, canvas: Canvas) -> dict[str, str]:
+def corners(film: Film, ticks: TickRange, place: Placement, canvas: Canvas) -> dict[str, str]:
     """Where the corners of the canvas of a warped picture go, counted in its pixels."""
-    tick = f"(in+{clock.first - 1})"
+    tick = f"(in+{ticks.first - 1})"
 
     def text(curve: Curve) -> str:
-        return f"({clock.expression(curve, tick)})"
+        return f"({ticks.expression(curve, tick)})"
 
     grows = []
     for curve, length, pixels in zip((place.scale_x, place.scale_y), canvas.size, canvas.scaled, strict=True):

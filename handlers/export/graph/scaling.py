@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from handlers.export.graph import colour, hdr
+from handlers.export.graph.dsl import Stream
 from handlers.export.graph.expressions import number
 from handlers.export.graph.geometry import Box
-from handlers.export.graph.inputs import Stream
 from handlers.export.model import Film, Placement
 
 LARGEST = 2
@@ -56,7 +56,7 @@ def fitted(film: Film, material: Material, place: Box, placement: Placement, pix
     return stream
 
 
-def hold(stream: Stream, frames: int) -> Stream:
+def to_length(stream: Stream, frames: int) -> Stream:
     """Exactly `frames` frames: the last one stays when there are too few."""
     return stream.filter("tpad", stop=-1, stop_mode="clone").filter("trim", end_frame=frames)
 

@@ -20,12 +20,12 @@ from listener.kit.data_url import CHUNK, decode_base64
 from listener.kit.errors import TooLarge
 from listener.kit.fetch import FetchError
 
-LONG = 64 * 1024  # bytes of base64; less stays in the text
+MIN_SPLIT_BYTES = 64 * 1024  # bytes of base64; less stays in the text
 MAX_VALUES = 1_000_000  # objects, lists and their members: each costs a hundred bytes, however short it is
 
 # JSON may write a slash as `\/`. The byte before the quote tells a string's beginning from a quote in a text.
 _OPENING = re.compile(rb'[^\\]"data:(?:[^",\\]|\\/){0,200};base64,', re.IGNORECASE)
-_LONGEST = 512  # bytes of such an opening
+_MAX_OPENING_BYTES = 512  # bytes of such an opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +87,18 @@ class _Splitter:
             ahead, position = ahead + block, 0
             while opening := _OPENING.search(ahead, position):
                 start, position = opening.start() + 1, opening.end()
-                if len(ahead) - position < LONG:
+                if len(ahead) - position < MIN_SPLIT_BYTES:
                     self._keep(ahead[:start])
-                    ahead, start, position = ahead[start:] + self.file.read(LONG), 0, position - start
-                if ahead.find(b'"', position, position + LONG) >= 0 or len(ahead) - position < LONG:
+                    ahead, position = ahead[start:] + self.file.read(MIN_SPLIT_BYTES), position - start
+                    start = 0
+                long_enough = len(ahead) - position >= MIN_SPLIT_BYTES
+                if not long_enough or b'"' in ahead[position : position + MIN_SPLIT_BYTES]:
                     continue
                 self._keep(ahead[:start])
                 ahead, position = self._media(ahead[position:]), 0
             # What may be the beginning of an opening waits for the next block.
-            self._keep(ahead[:-_LONGEST])
-            ahead = ahead[-_LONGEST:]
+            self._keep(ahead[:-_MAX_OPENING_BYTES])
+            ahead = ahead[-_MAX_OPENING_BYTES:]
         self._keep(ahead)
         return self.kept
 

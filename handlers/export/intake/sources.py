@@ -8,10 +8,8 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from handlers.export.graph.inputs import Source
 from handlers.export.intake.animated_webp import unfold
-from handlers.export.model import FilmError
-from handlers.export.opencut import MediaItem
+from handlers.export.model import FilmError, MediaItem, Source
 from handlers.export.settings import limits, over
 from listener.kit import intake, media, storage
 from listener.kit.errors import TooLarge

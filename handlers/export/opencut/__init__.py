@@ -11,13 +11,13 @@ from fractions import Fraction
 from typing import Any
 
 from handlers.export.model import FilmError
-from handlers.export.opencut.builder import MediaItem, Timeline, Wanted
+from handlers.export.opencut.builder import Request, Timeline
 from handlers.export.opencut.scenes import ScenesReader
 from handlers.export.opencut.schema import meant, members
 from handlers.export.opencut.ticks import TicksReader, in_ticks
 from handlers.export.opencut.timeline import TimelineReader
 
-__all__ = ["MediaItem", "Timeline", "read"]
+__all__ = ["Timeline", "read"]
 
 
 def read(
@@ -26,20 +26,22 @@ def read(
     width: int | None = None,
     height: int | None = None,
     fps: int | Fraction | None = None,
+    max_elements: int | None = None,
 ) -> Timeline:
-    """Turns a parsed document into a film.
+    """Turn a parsed document into a film.
 
     Args:
         document: a timeline, a project, or `{project, mediaItems}`.
         width, height: pixels of the film, rounded down to even numbers; the project's where they are None.
         fps: frames a second, 29.97 for 30000/1001 and its like; the project's where it is None.
+        max_elements: how many elements the timeline may have; None sets no limit.
 
     Raises:
         FilmError: with a sentence that names the element, or the limit, that stands against it.
     """
-    wanted = Wanted(width, height, None if fps is None else meant(Fraction(fps)))
+    request = Request(width, height, None if fps is None else meant(Fraction(fps)), max_elements)
     if isinstance(document.get("tracks"), list):
-        return TimelineReader(document, wanted).read()
+        return TimelineReader(document, request).read()
     nested = members(document.get("project"))
     project = nested if nested.get("scenes") else document
     if not (isinstance(project.get("scenes"), list) and project["scenes"]):
@@ -48,4 +50,4 @@ def read(
             "send {project, tracks, mediaItems}, or a project with its scenes and 'mediaItems'."
         )
     reader = TicksReader if in_ticks(project) else ScenesReader
-    return reader(project, document, wanted).read()
+    return reader(project, document, request).read()

@@ -18,7 +18,7 @@ from pydantic import Field
 from handlers.export.model import Curve, FilmError, Key
 from handlers.export.opencut.schema import Clock, Model, Moment, check, members
 
-MAX_KEYS = 500  # of one property of one element
+MAX_KEYS_OF_PROPERTY = 500  # of one property of one element
 
 _STEPS = 12  # straight pieces for a Bézier curve
 _FINE = 4096  # parts of the time between two keyframes, for the ends of these pieces
@@ -92,9 +92,9 @@ def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
     for path, keyframes, extrapolation in _channels(members(raw)):
         if not keyframes:
             continue
-        if len(keyframes) > MAX_KEYS:
+        if len(keyframes) > MAX_KEYS_OF_PROPERTY:
             raise FilmError(
-                f"The {path[:40]} of {where} has {len(keyframes)} keyframes; the limit is {MAX_KEYS}."
+                f"The {path[:40]} of {where} has {len(keyframes)} keyframes; the limit is {MAX_KEYS_OF_PROPERTY}."
             )
         if not all(isinstance(members(frame).get("value"), int | float) for frame in keyframes):
             others.append(path)

@@ -23,7 +23,7 @@ from handlers.export.model import (
 )
 from handlers.export.opencut import animation, schema
 from handlers.export.opencut.animation import Animation
-from handlers.export.opencut.builder import BOLD, Reader
+from handlers.export.opencut.builder import BOLD, TimelineBuilder
 from handlers.export.opencut.curves import amplitude, clamped, combined, mapped
 from handlers.export.opencut.elements import Element, Look, TextLook, Track, flat, undrawn
 from handlers.export.opencut.panning import one_after_the_other, panned
@@ -62,7 +62,7 @@ class Item:
     motion: Animation
 
 
-class ElementsReader(Reader):
+class ElementsBuilder(TimelineBuilder):
     """Draws single elements; which there are is for those that derive from this to say.
 
     Attributes:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
-from handlers.export.model import Colour, Film, FilmError, Picture, Sound, Text
+from handlers.export.model import Colour, Film, FilmError, MediaItem, Picture, Sound, Text
 from handlers.export.opencut import schema
 from handlers.export.opencut.curves import delayed
-from handlers.export.settings import check_elements
 
 MAX_WIDTH, MAX_HEIGHT = 7680, 4320
 MAX_FPS = 120
@@ -19,19 +18,7 @@ MAX_FPS = 120
 BOLD = {"bold", "bolder", "600", "700", "800", "900"}
 ALIGNS: dict[str, Literal["left", "center", "right"]] = {"left": "left", "center": "center", "right": "right"}
 
-_CANVAS = schema.Canvas(width=1920, height=1080)
-
-
-@dataclass(frozen=True, slots=True)
-class MediaItem:
-    """A media file that the film needs, and where it lies.
-
-    Attributes:
-        url: an https or data URL, a key in the storage, or the name of a file that was written into the document.
-    """
-
-    name: str
-    url: str
+_CANVAS = schema.CanvasSize(width=1920, height=1080)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +36,20 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The film that is asked for; the project decides what is None."""
+class Request:
+    """What the caller asks for; the project decides about a width, height or frame rate that is None.
+
+    Attributes:
+        max_elements: how many elements the timeline may have; None sets no limit.
+    """
 
     width: int | None
     height: int | None
     fps: Fraction | None
+    max_elements: int | None
 
 
-class Reader:
+class TimelineBuilder:
     """A film in the making; each format has a reader derived from this.
 
     Attributes:
@@ -65,17 +57,17 @@ class Reader:
     """
 
     def __init__(
-        self, items: Mapping[str, object], wanted: Wanted, canvas: schema.Canvas | None, fps: Fraction
+        self, items: Mapping[str, object], request: Request, canvas: schema.CanvasSize | None, fps: Fraction
     ) -> None:
         default = canvas or _CANVAS
-        width = int(default.width) if wanted.width is None else wanted.width
-        height = int(default.height) if wanted.height is None else wanted.height
+        width = int(default.width) if request.width is None else request.width
+        height = int(default.height) if request.height is None else request.height
         if not (2 <= width <= MAX_WIDTH and 2 <= height <= MAX_HEIGHT):
             raise FilmError(
                 f"A film of {width} × {height} pixels can't be made; "
                 f"the limits are 2 × 2 and {MAX_WIDTH} × {MAX_HEIGHT}."
             )
-        self.fps = fps if wanted.fps is None else wanted.fps
+        self.fps = fps if request.fps is None else request.fps
         if not 1 <= self.fps <= MAX_FPS:
             raise FilmError(
                 f"A film of {float(self.fps):g} frames a second can't be made; the limits are 1 and {MAX_FPS}."
@@ -83,7 +75,7 @@ class Reader:
         self.width, self.height = width // 2 * 2, height // 2 * 2
         self.scale = min(width / canvas.width, height / canvas.height) if canvas else 1.0
         self.items = items
-        self.elements = 0
+        self.elements, self.max_elements = 0, request.max_elements
         self.media: dict[str, MediaItem] = {}
         self.warnings: dict[str, None] = {}
         self.clips: list[Picture | Text] = []
@@ -117,13 +109,17 @@ class Reader:
         self.warnings[sentence] = None
 
     def count(self, elements: int) -> None:
-        """Notes that so many more elements will be read.
+        """Count elements before they are read.
 
         Raises:
             FilmError: they are too many.
         """
         self.elements += elements
-        check_elements(self.elements)
+        limit = self.max_elements
+        if limit is not None and self.elements > limit:
+            raise FilmError(
+                f"The timeline has {self.elements:,} elements; the limit is {limit:,} (EXPORT_MAX_ELEMENTS)."
+            )
 
     def lasts(self, start: Fraction, length: Fraction, name: str) -> bool:
         """Whether anything of an element is seen; then the film lasts at least until its end."""
@@ -144,7 +140,7 @@ class Reader:
         raw = self.items[media_id]
         if isinstance(raw, str):
             raw = {"url": raw}
-        item = schema.check(schema.MediaItem, raw, f"the media “{media_id[:80]}”")
+        item = schema.check(schema.MediaEntry, raw, f"the media “{media_id[:80]}”")
         self.use(media_id, item.name or media_id, item.url)
         return item.type
 

@@ -15,15 +15,15 @@ _DECIBELS = 3.0  # the same for a straight line in decibels: then a piece is off
 
 def mapped(curve: Curve, change: Callable[[float], float]) -> Curve:
     """The curve with each value changed, by a linear function."""
-    return Curve(tuple(Key(key.time, change(key.value), key.hold) for key in curve.keys))
+    return Curve(tuple(Key(key.time, change(key.value), key.stepped) for key in curve.keys))
 
 
 def clamped(curve: Curve, low: float, high: float) -> Curve:
     """The curve between two values; where a line leaves them, it turns."""
     keys: list[Key] = []
     for key, following in pairwise((*curve.keys, curve.keys[-1])):
-        keys.append(Key(key.time, min(high, max(low, key.value)), key.hold))
-        rise = 0.0 if key.hold else following.value - key.value
+        keys.append(Key(key.time, min(high, max(low, key.value)), key.stepped))
+        rise = 0.0 if key.stepped else following.value - key.value
         if rise:
             span = following.time - key.time
             crossed = sorted(((bound - key.value) / rise, bound) for bound in (low, high))
@@ -35,7 +35,7 @@ def shifted(curve: Curve, seconds: Fraction) -> Curve:
     """The curve of a clip that begins so many seconds later."""
     if curve.constant is not None:
         return curve
-    return Curve(tuple(Key(key.time - seconds, key.value, key.hold) for key in curve.keys))
+    return Curve(tuple(Key(key.time - seconds, key.value, key.stepped) for key in curve.keys))
 
 
 def combined(first: Curve, second: Curve, join: Callable[[float, float], float]) -> Curve:
@@ -63,12 +63,12 @@ def amplitude(decibels: Curve) -> Curve:
     """A curve of decibels as a curve of factors."""
     keys: list[Key] = []
     for key, following in pairwise((*decibels.keys, decibels.keys[-1])):
-        rise = 0.0 if key.hold else following.value - key.value
+        rise = 0.0 if key.stepped else following.value - key.value
         steps = max(1, round(abs(rise) / _DECIBELS))
         for step in range(steps):
             share = Fraction(step, steps)
             time = key.time + (following.time - key.time) * share
-            keys.append(Key(time, 10 ** ((key.value + rise * float(share)) / 20), key.hold))
+            keys.append(Key(time, 10 ** ((key.value + rise * float(share)) / 20), key.stepped))
     return Curve(tuple(keys))
 
 

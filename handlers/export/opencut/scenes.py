@@ -11,8 +11,8 @@ from pydantic import Field
 
 from handlers.export.model import Curve, FilmError, Picture, Placement
 from handlers.export.opencut import schema, transitions
-from handlers.export.opencut.appearance import ElementsReader, Item, visible
-from handlers.export.opencut.builder import Timeline, Wanted, media_of
+from handlers.export.opencut.appearance import ElementsBuilder, Item, visible
+from handlers.export.opencut.builder import Request, Timeline, media_of
 from handlers.export.opencut.curves import mapped
 from handlers.export.opencut.elements import TextLook, Track
 from handlers.export.opencut.schema import Model, check
@@ -30,7 +30,7 @@ class Background(Model):
 
 class Settings(Model):
     fps: schema.Rate = Fraction(30)
-    canvasSize: schema.Canvas | None = None
+    canvasSize: schema.CanvasSize | None = None
     background: Background = Background()
 
 
@@ -47,15 +47,15 @@ class Project(Model):
     currentSceneId: str = ""
 
 
-class ScenesReader(ElementsReader):
+class ScenesReader(ElementsBuilder):
     """Also the base of the reader of *ticks*."""
 
     version = 10.0  # where the project doesn't say
 
-    def __init__(self, project: Mapping[str, Any], document: Mapping[str, Any], wanted: Wanted) -> None:
+    def __init__(self, project: Mapping[str, Any], document: Mapping[str, Any], request: Request) -> None:
         self.project = check(Project, project, "the project")
         settings = self.project.settings
-        super().__init__(media_of(document, project), wanted, settings.canvasSize, settings.fps)
+        super().__init__(media_of(document, project), request, settings.canvasSize, settings.fps)
         if self.project.version is not None:
             self.version = self.project.version
         self.lines = settings.canvasSize.height if settings.canvasSize else self.height

@@ -26,7 +26,7 @@ from pydantic import (
 
 from handlers.export.model import Colour, FilmError
 
-LONGEST = 24 * 3600  # seconds; a film may be far shorter, but a source may be that long
+MAX_SECONDS = 24 * 3600  # seconds; a film may be far shorter, but a source may be that long
 
 _BROADCAST = [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)]
 _LARGEST = 1e18  # far beyond any time, whatever its unit
@@ -45,8 +45,8 @@ def _time(value: object, info: ValidationInfo) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise ValueError("it must be a finite number")
     seconds = (info.context or exact)(min(_LARGEST, max(-_LARGEST, value)))
-    if abs(seconds) > LONGEST:
-        raise ValueError(f"it is beyond {LONGEST // 3600} hours")
+    if abs(seconds) > MAX_SECONDS:
+        raise ValueError(f"it is beyond {MAX_SECONDS // 3600} hours")
     return seconds
 
 
@@ -77,10 +77,10 @@ def _rate(value: object) -> Fraction:
 Rate = Annotated[Fraction, BeforeValidator(_rate)]
 Moment = Annotated[Fraction, BeforeValidator(_time)]
 Span = Annotated[Fraction, AfterValidator(_not_negative), BeforeValidator(_time)]
-Seconds = Annotated[float, Field(strict=True, ge=0, le=LONGEST, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Length = Annotated[float, Field(strict=True, ge=-100_000, le=100_000, allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-Side = Annotated[float, Field(strict=True, gt=0, le=32_000)]
+CanvasSide = Annotated[float, Field(strict=True, gt=0, le=32_000)]
 Size = Annotated[float, Field(strict=True, gt=0, le=4_000)]
 Blurred = Annotated[float, Field(strict=True, ge=0, le=2_000)]
 Words = Annotated[str, Field(max_length=20_000)]
@@ -102,12 +102,12 @@ class Model(BaseModel):
         )
 
 
-class Canvas(Model):
-    width: Side
-    height: Side
+class CanvasSize(Model):
+    width: CanvasSide
+    height: CanvasSide
 
 
-class MediaItem(Model):
+class MediaEntry(Model):
     """A media file that elements refer to.
 
     Attributes:

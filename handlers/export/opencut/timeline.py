@@ -11,7 +11,7 @@ from pydantic import Field
 
 from handlers.export.model import Curve, FilmError, Picture, Placement, Sound, Style, Text
 from handlers.export.opencut import schema
-from handlers.export.opencut.builder import BOLD, Reader, Timeline, Wanted, media_of
+from handlers.export.opencut.builder import BOLD, Request, Timeline, TimelineBuilder, media_of
 from handlers.export.opencut.schema import Length, Model, Seconds, Share, check, exact
 
 _PADDING = (8.0, 4.0)  # of the editor's text box, in pixels of its canvas
@@ -24,14 +24,14 @@ _PREVIEW = 540
 
 
 class Project(Model):
-    canvasSize: schema.Canvas | None = None
+    canvasSize: schema.CanvasSize | None = None
     fps: schema.Rate = Fraction(30)
     backgroundColor: str = "#000000"
     backgroundType: str = "color"
     blurIntensity: schema.Blurred = 8
 
 
-class Track(Model):
+class TimelineTrack(Model):
     name: str = ""
     type: str = "media"
     muted: bool = False
@@ -39,7 +39,7 @@ class Track(Model):
     elements: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class Element(Model):
+class TimelineElement(Model):
     """What media and text elements share; times are seconds."""
 
     duration: Seconds
@@ -62,13 +62,13 @@ class Flips(Model):
     flipVertical: bool = False
 
 
-class MediaElement(Element):
+class MediaElement(TimelineElement):
     mediaId: str
     muted: bool = False
     transform: Flips = Flips()
 
 
-class TextElement(Element):
+class TextElement(TimelineElement):
     """`x` and `y` lead from the centre of the canvas to the centre of the box, in pixels of the canvas."""
 
     content: schema.Words = ""
@@ -86,11 +86,11 @@ class TextElement(Element):
     opacity: Share = 1
 
 
-class TimelineReader(Reader):
-    def __init__(self, document: Mapping[str, Any], wanted: Wanted) -> None:
+class TimelineReader(TimelineBuilder):
+    def __init__(self, document: Mapping[str, Any], request: Request) -> None:
         self.document = document
         self.project = check(Project, document.get("project") or {}, "the project")
-        super().__init__(media_of(document), wanted, self.project.canvasSize, self.project.fps)
+        super().__init__(media_of(document), request, self.project.canvasSize, self.project.fps)
 
     def read(self) -> Timeline:
         for track in reversed(self._tracks()):
@@ -113,14 +113,14 @@ class TimelineReader(Reader):
             if isinstance(clip, Picture)
         ]
 
-    def _tracks(self) -> list[Track]:
+    def _tracks(self) -> list[TimelineTrack]:
         """The tracks from the top to the bottom."""
         raw = self.document["tracks"]
-        tracks = [check(Track, track, f"track {number}") for number, track in enumerate(raw, 1)]
+        tracks = [check(TimelineTrack, track, f"track {number}") for number, track in enumerate(raw, 1)]
         self.count(sum(len(track.elements) for track in tracks))
         return sorted(tracks, key=lambda track: _RANKS.get("main" if track.isMain else track.type, 1))
 
-    def _element(self, track: Track, raw: dict[str, Any], name: str) -> None:
+    def _element(self, track: TimelineTrack, raw: dict[str, Any], name: str) -> None:
         kind = str(raw.get("type"))
         if kind == "text":
             text = check(TextElement, raw, f"“{name}”")
@@ -133,7 +133,7 @@ class TimelineReader(Reader):
         else:
             self.warn(f"“{name}” is left out: elements of type “{kind[:40]}” are unknown.")
 
-    def _media(self, track: Track, element: MediaElement, name: str) -> None:
+    def _media(self, track: TimelineTrack, element: MediaElement, name: str) -> None:
         kind = self.need(element.mediaId, name)
         if kind is None:
             raise FilmError(f"The media “{element.mediaId[:80]}” has no 'type': image, video or audio.")

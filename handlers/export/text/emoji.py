@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 # Of the characters below U+1F000 those that are pictures without being asked; the others need U+FE0F.
-_EARLY = frozenset(
+_PICTURES_BY_DEFAULT = frozenset(
     "⌚⌛⏩⏪⏫⏬⏰⏳◽◾☔☕♈♉♊♋♌♍♎♏♐♑♒♓♿⚓⚡⚪⚫⚽⚾⛄⛅⛎⛔⛪⛲⛳⛵⛺⛽✅✊✋✨❌❎❓❔❕❗➕➖➗➰➿⬛⬜⭐⭕"
 )
 _AS_TEXT, _AS_PICTURE, _JOINER = "\ufe0e", "\ufe0f", "\u200d"
@@ -19,7 +19,9 @@ def is_picture(cluster: str) -> bool:
     """Whether a cluster asks for a coloured picture."""
     if _AS_TEXT in cluster:
         return False
-    return _AS_PICTURE in cluster or cluster[0] in _EARLY or 0x1F000 <= ord(cluster[0]) < 0x20000
+    return (
+        _AS_PICTURE in cluster or cluster[0] in _PICTURES_BY_DEFAULT or 0x1F000 <= ord(cluster[0]) < 0x20000
+    )
 
 
 def continues(char: str, before: str) -> bool:

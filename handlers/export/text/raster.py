@@ -16,10 +16,10 @@ from handlers.export.text import glyphs as ink
 from handlers.export.text.glyphs import Area, Placed
 from handlers.export.text.layout import Composer, Line
 
-_LONGEST = 20_000  # characters
-_TALLEST = 100_000  # pixels of a font's size
-_LARGEST = 32_000_000  # pixels: 128 MB while it is drawn
-_COARSEST = 0.25  # pixels for each of the film: less would look broken
+_MAX_CHARACTERS = 20_000  # characters
+_MAX_FONT_PIXELS = 100_000  # pixels of a font's size
+_MAX_PIXELS = 32_000_000  # pixels: 128 MB while it is drawn
+_MIN_SCALE = 0.25  # pixels for each of the film: less would look broken
 _SHARES = {"left": 0.0, "center": 0.5, "right": 1.0}
 _UNDER, _THROUGH = -0.1, 0.28  # where lines stand above the baseline, as shares of the size
 
@@ -53,21 +53,25 @@ class _Row:
         return ((glyph, self.x + glyph.x, self.y - glyph.y) for glyph in self.line.glyphs)
 
 
-def draw(text: Text, film: Film, path: Path, scale: float = 1.0) -> Raster | None:
-    """Writes `text` to `path` (PNG, RGBA), without what never comes into the picture; None if that is all.
+def draw(text: Text, film: Film, path: Path, scale: float | None = None) -> Raster | None:
+    """Draw `text` into the file `path` (PNG, RGBA), without the parts that are never seen.
 
     Args:
-        scale: pixels of the file for each pixel of the film, so that the text stays crisp where a curve
-            enlarges it; fewer are drawn where the file would be too large.
+        scale: pixels of the file for each pixel of the film; None keeps the text crisp where it is largest. Fewer are
+            drawn where the file would be too large.
+
+    Returns:
+        None when no part of the text is ever seen; then there is no file.
 
     Raises:
         FilmError: the text is far too long or too large to be drawn.
     """
-    if len(text.content) > _LONGEST:
+    scale = _crisp_scale(text) if scale is None else scale
+    if len(text.content) > _MAX_CHARACTERS:
         raise FilmError(
-            f"The text “{text.name}” has {len(text.content)} characters; at most {_LONGEST} can be drawn."
+            f"The text “{text.name}” has {len(text.content)} characters; at most {_MAX_CHARACTERS} can be drawn."
         )
-    if not text.style.size * scale < _TALLEST:
+    if not text.style.size * scale < _MAX_FONT_PIXELS:
         raise FilmError(f"The text “{text.name}” is too large to be drawn; make it smaller.")
     composer = Composer(text.style, scale)
     rows = _rows(composer, text)
@@ -79,9 +83,9 @@ def draw(text: Text, film: Film, path: Path, scale: float = 1.0) -> Raster | Non
         return None
     reach = visibility.reach(text.placement, film)
     width, height = (math.ceil(min(half, far) * scale) for half, far in zip(halves, reach, strict=True))
-    if 4 * width * height > _LARGEST:
-        smaller = scale * math.sqrt(_LARGEST / (4 * width * height)) * 0.99
-        if smaller > _COARSEST:
+    if 4 * width * height > _MAX_PIXELS:
+        smaller = scale * math.sqrt(_MAX_PIXELS / (4 * width * height)) * 0.99
+        if smaller > _MIN_SCALE:
             return draw(text, film, path, smaller)
         raise FilmError(f"The text “{text.name}” is too large to be drawn; shorten it, or make it smaller.")
     window = Area(-width, -height, width, height)
@@ -91,6 +95,11 @@ def draw(text: Text, film: Film, path: Path, scale: float = 1.0) -> Raster | Non
     picture.save(path, format="PNG", compress_level=1)
     notes = tuple(_notes(text, composer))
     return Raster(path, picture.size, picture.width / scale, picture.height / scale, notes)
+
+
+def _crisp_scale(text: Text) -> float:
+    sizes = (key.value for curve in (text.placement.scale_x, text.placement.scale_y) for key in curve.keys)
+    return min(8.0, max(0.1, *map(abs, sizes)))
 
 
 def _rows(composer: Composer, text: Text) -> list[_Row]:

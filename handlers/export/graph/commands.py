@@ -1,0 +1,91 @@
+"""FFmpeg's arguments for each run that a film needs: all of it at once, a segment, sounds, the joining, a poster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from handlers.export.graph import colour, dsl, encoding, mix
+from handlers.export.graph.composition import Composition
+from handlers.export.graph.expressions import seconds
+from handlers.export.graph.inputs import Inputs
+from handlers.export.graph.picture import picture
+from handlers.export.graph.plan import Plan
+from handlers.export.model import SAMPLE_RATE, Rendered, Sound
+
+_POSTER_CHOICE = 60  # frames at most, of which `thumbnail` chooses the one that is most like them
+
+
+def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]:
+    """Make all of a film in one run.
+
+    Args:
+        still: where to put a JPEG of the frame a third into the film, which costs nearly nothing on the way.
+    """
+    film, inputs = plan.film, Inputs(plan)
+    seen = picture(plan, plan.composition, inputs)
+    streams, posters = [seen.stream], []
+    if still:
+        film_stream, still_stream = seen.stream.split(2)
+        streams = [film_stream]
+        # It ends with that frame: an output that waits for more keeps FFmpeg from the sound, until it is too late.
+        chosen = still_stream.filter("trim", start_frame=film.frames // 3, end_frame=film.frames // 3 + 1)
+        posters = [dsl.output([colour.jpeg(chosen)], f"file:{still}", **encoding.STILL, vframes=1)]
+    if plan.output.sound:
+        streams.append(mix.whole(plan, inputs, mix.sounds(plan, inputs, seen.cuts)))
+    made = dsl.output(streams, str(target), **encoding.whole(plan.output, film))
+    return dsl.arguments(made, *posters)
+
+
+def segment(plan: Plan, part: Composition, target: Path) -> list[str]:
+    """Make some frames of a film, without sound."""
+    seen = picture(plan, part, Inputs(plan))
+    options = encoding.segment(plan.output, plan.film, part.end - part.first)
+    return dsl.arguments(dsl.output([seen.stream], str(target), **options))
+
+
+def mixture(plan: Plan, sounds: Sequence[Sound], target: Path) -> list[str]:
+    """Mix some sounds of a film; the file begins with the first of them, at `first_sample`."""
+    inputs, origin = Inputs(plan), first_sample(plan, sounds)
+    stream = mix.together([mix.placed(sound, plan.film, inputs, origin=origin) for sound in sounds])
+    return dsl.arguments(dsl.output([stream], str(target), acodec="wavpack", ar=SAMPLE_RATE, format="wv"))
+
+
+def first_sample(plan: Plan, sounds: Sequence[Sound]) -> int:
+    """Return the sample of the film at which the first of some sounds begins."""
+    return min(plan.film.sample(sound.start) for sound in sounds)
+
+
+def joined(plan: Plan, segments: Path, mixtures: Sequence[tuple[int, Path]], target: Path) -> list[str]:
+    """Join the segments of a film and mix its sounds to them.
+
+    Args:
+        segments: their list, in the format of FFmpeg's demuxer `concat`.
+        mixtures: the files, and the samples of the film at which they begin.
+    """
+    inputs = Inputs(plan)
+    streams = [inputs.own(segments, format="concat", safe=0).video]
+    if plan.output.sound:
+        sounds = [mix.delayed(inputs.own(path).audio, sample) for sample, path in mixtures]
+        streams.append(mix.whole(plan, inputs, sounds))
+    return dsl.arguments(dsl.output(streams, str(target), **encoding.joined(plan.output)))
+
+
+def poster(film: Rendered, target: Path, at: Fraction | None = None) -> list[str]:
+    """Make a JPEG of a finished film.
+
+    Args:
+        at: seconds into the film; None chooses a frame that looks like those around it, a third into the film.
+    """
+    last = film.duration * Fraction(film.frames - 1, film.frames)
+    moment = film.duration / 3 if at is None else at
+    # Half a frame earlier, because a seek lands on the first frame that is not before the time.
+    time = max(Fraction(0), min(moment, last) - film.duration / film.frames / 2)
+    convert = "scale=in_color_matrix=bt709:in_range=tv:out_color_matrix=bt601:out_range=pc,format=yuvj420p"
+    filters = (
+        convert if at is not None else f"thumbnail={min(_POSTER_CHOICE, film.frames // 10 + 2)},{convert}"
+    )
+    source = ["-ss", seconds(time), "-i", f"file:{film.path}", "-map", "0:v"]
+    still = ["-vf", filters, "-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1"]
+    return [*source, *still, f"file:{target}"]
