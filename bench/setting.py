@@ -20,7 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from listener.database import migrate
 from listener.embedded import Postgres
 from listener.errors import ListenerError
-from listener.kit.sandbox.process import leashed
+from listener.kit.sandbox.process import sandboxed
 
 # As careful as a server in production: nothing here may be bought with durability.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
@@ -125,7 +125,7 @@ class Setting:
         """Run `python -m …` at default settings until the block ends, or this process dies."""
         checkout = Path(__file__).parent.parent
         process = await anyio.open_process(
-            leashed([sys.executable, "-m", *arguments]),
+            sandboxed([sys.executable, "-m", *arguments]),
             cwd=self.folder,
             env={
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},

@@ -1,8 +1,8 @@
-"""The process that changes a picture for `pictures.retouch`.
+"""Edit a picture for `image_edit.retouch`.
 
-Run by path, `python -I retoucher.py REQUEST SOURCE TARGET`, and therefore free of imports from this package. REQUEST is
-JSON with the arguments of `retouch`. It answers one line of JSON: the picture's size, or an error that continues the
-sentence `FILE ...`.
+Run by path, `python -I _image_edit_main.py REQUEST SOURCE TARGET`, so it imports nothing of this package. REQUEST is
+JSON: the fields of `image_edit.Retouch`, and `max_pixels`. The program prints one line of JSON: the size of the result,
+or an error that continues the sentence `FILE ...`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SHADE = 0.6  # brightness of the blurred picture behind the sharp one
 
 
 def retouch(source: str, target: str, request: dict[str, Any]) -> dict[str, Any]:
-    """See `pictures.retouch`."""
+    """Write the edited picture to `target`, and return its size or an error."""
     with Image.open(source, formats=SOURCES) as opened:
         if opened.width * opened.height > request["max_pixels"]:
             return {"error": f"has {opened.width} × {opened.height} pixels, more than can be worked on"}
         if not request["crop"]:
-            # JPEG's decoder can skip what would be thrown away.
+            # JPEG's decoder can skip details that the smaller picture would lose anyway.
             opened.draft("RGB", (2 * request["width"], 2 * request["height"]))
         upright = ImageOps.exif_transpose(opened)
         picture = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
@@ -37,13 +37,13 @@ def retouch(source: str, target: str, request: dict[str, Any]) -> dict[str, Any]
     if request["format"] == "jpg" and made.mode != "RGB":
         ground = Image.new("RGBA", made.size, request["background"])
         made = Image.alpha_composite(ground, made).convert("RGB")
-    # Nothing of the source's metadata is kept, such as where a photo was taken.
+    # The source's metadata is dropped: it may hold the place where a photo was taken.
     made.save(target, FORMATS[request["format"]], quality=request["quality"])
     return {"width": made.width, "height": made.height}
 
 
 def fitted(picture: Image.Image, size: tuple[int, int], fit: str, background: str) -> Image.Image:
-    """The picture as large as `fit` makes it within `size`."""
+    """Return the picture resized to `size` by the rule `fit` of `image_edit.Retouch`."""
     match fit:
         case "inside":
             made = picture.copy()
@@ -54,7 +54,7 @@ def fitted(picture: Image.Image, size: tuple[int, int], fit: str, background: st
         case "contain":
             return ImageOps.pad(picture.convert("RGBA"), size, Image.Resampling.LANCZOS, color=background)
         case _:
-            # Blurred while it is small, which is quick and looks the same.
+            # Blurring the small picture is quicker and looks the same.
             small = (max(1, size[0] // 8), max(1, size[1] // 8))
             behind = ImageOps.fit(picture.convert("RGB"), small).filter(ImageFilter.GaussianBlur(4))
             ground = (
@@ -74,4 +74,4 @@ if __name__ == "__main__":
         answer = {"error": f"can't be read as a picture ({type(error).__name__})"}
     except MemoryError:
         answer = {"error": "needs more memory than there is for a picture"}
-    sys.stdout.write(json.dumps(answer))
+    print(json.dumps(answer))  # noqa: T201 - read by the parent

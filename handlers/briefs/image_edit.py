@@ -1,30 +1,25 @@
 """Still pictures: resize, crop, fit and convert them.
 
-They are read by Pillow in a process of its own with limits on time, memory and size, without a network, and with no
-other file in its sight: a hostile picture may crash that process, but never the service.
+Pillow reads them in a sandbox: a hostile picture may crash that process, but never the service.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import anyio
-
 from handlers.briefs.model import BriefError
 from listener.kit.ffmpeg import MAX_PIXELS
-from listener.kit.sandbox import process
-from listener.kit.sandbox.policy import PYTHON, Confinement
+from listener.kit.sandbox import SandboxError, run_python
 
-RETOUCHER = Path(__file__).with_name("_image_edit_main.py")
-PATIENCE = 60.0  # seconds
-MEMORY = 3 * 1024**3
-LARGEST = 8192  # pixels of a side
-_LIMITS = {"RLIMIT_AS": MEMORY, "RLIMIT_CPU": 60, "RLIMIT_FSIZE": 512 * 1024**2, "RLIMIT_CORE": 0}
+PROGRAM = Path(__file__).with_name("_image_edit_main.py")
+SECONDS = 60
+MEMORY = 3 * 1024**3  # bytes of address space
+MAX_FILE_BYTES = 512 * 1024**2
+MAX_SIDE = 8192  # pixels
 _FITS = ("cover", "contain", "background", "inside")
 
 
@@ -54,8 +49,8 @@ class Retouch:
 
     def __post_init__(self) -> None:
         for side in (self.width, self.height):
-            if not isinstance(side, int) or not 1 <= side <= LARGEST:
-                raise BriefError(f"A picture's width and height are whole numbers from 1 to {LARGEST}.")
+            if not isinstance(side, int) or not 1 <= side <= MAX_SIDE:
+                raise BriefError(f"A picture's width and height are whole numbers from 1 to {MAX_SIDE}.")
         if self.fit not in _FITS:
             raise BriefError(f"A picture's fit is one of {', '.join(_FITS)}.")
         if self.format not in {"jpg", "png", "webp"}:
@@ -82,31 +77,38 @@ class Retouch:
 
 
 async def retouch(source: Path, target: Path, wanted: Retouch) -> tuple[int, int]:
-    """Make a picture of another; answers its width and height.
+    """Edit the picture `source` and write the result to `target`.
 
     Args:
-        source: a local file, by its absolute path; its name means nothing.
-        target: where to, in a folder that holds nothing that the reading process must not change.
+        source: absolute path of a local file; its name means nothing.
+        target: path of the result, in a folder whose files the sandboxed process may change.
+        wanted: the edit.
+
+    Returns:
+        Width and height of the result in pixels.
 
     Raises:
-        BriefError: it can't be read; the text ends `source can't …`, without its name.
+        BriefError: the picture can't be read; the text continues the sentence `FILE …`.
     """
     request = json.dumps({**asdict(wanted), "max_pixels": MAX_PIXELS})
-    command = [sys.executable, "-I", str(RETOUCHER), request, str(source), str(target)]
-    confined = Confinement(reads=(*map(Path, PYTHON), RETOUCHER, source), writes=(target.parent,))
-    said = b""
-    with anyio.move_on_after(PATIENCE):
-        async with process.spawn(command, limits=_LIMITS, confined=confined) as child:
-            async for chunk in child.stdout:
-                said += chunk
-            await child.wait()
+    printed: list[bytes] = []
     try:
-        answer = json.loads(said)
-    except ValueError:
-        raise BriefError("can't be read: the reader crashed on it, or took too long") from None
-    if "error" in answer:
-        raise BriefError(answer["error"])
-    return answer["width"], answer["height"]
+        await run_python(
+            PROGRAM,
+            [request, str(source), str(target)],
+            reads=[source],
+            writes=[target.parent],
+            memory=MEMORY,
+            seconds=SECONDS,
+            max_file_bytes=MAX_FILE_BYTES,
+            on_line=printed.append,
+        )
+    except SandboxError as error:
+        raise BriefError("can't be read: the reader crashed on it, or took too long") from error
+    result = json.loads(printed[-1])
+    if "error" in result:
+        raise BriefError(result["error"])
+    return result["width"], result["height"]
 
 
 def _is_box(crop: Any) -> bool:

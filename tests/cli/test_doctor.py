@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from listener.kit.sandbox import _selftest_main as escape
+from listener.kit.sandbox.selftest import open_ways
 from tests.cli.conftest import Listener, Sql, Worker
 
 
@@ -34,7 +34,7 @@ def test_all_is_well(listener: Listener, worker: Worker) -> None:
     assert "✓ table       public.thumbs is heard as thumbs" in result.output
     assert "✓ queue       thumbs: 1 worker, 5 slots" in result.output
     # Not every kernel can confine ffmpeg, and not every system has fonts; that is worth a look.
-    possible = anyio.run(escape.ways)
+    possible = anyio.run(open_ways)
     assert ("✓ confinement ffmpeg has no network" in result.output) is not bool(possible)
     doubts = bool(possible) + ("! fonts" in result.output)
     assert result.output.endswith(f"\n0 to mend, {doubts} to look at\n" if doubts else "\nall is well\n")

@@ -65,7 +65,7 @@ async def test_a_film_that_grows_too_large_is_given_up(
 async def test_the_lists_of_formats_and_protocols_hold_without_a_confinement(
     seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Confinement, "words", lambda _: [])
+    monkeypatch.setattr(Confinement, "arguments", lambda _: [])
     paths = []
     for number, (_, content) in enumerate(corpus.references(seen.folder, seen.port)):
         # Beside the secret, under names that FFmpeg takes for what they say.
@@ -82,7 +82,7 @@ async def test_the_lists_of_formats_and_protocols_hold_without_a_confinement(
 
 async def test_the_observer_sees(seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any wall the same documents do reach the secret and the server."""
-    monkeypatch.setattr(Confinement, "words", lambda _: [])
+    monkeypatch.setattr(Confinement, "arguments", lambda _: [])
     documents = dict(corpus.references(seen.folder, seen.port))
     options = ["-protocol_whitelist", "file,http,tcp"]
     for name, demuxer in {"hls web": ["hls"], "ffconcat absolute": ["concat", "-safe", "0"]}.items():

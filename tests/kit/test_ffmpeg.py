@@ -141,7 +141,7 @@ async def test_cancellation_leaves_no_process() -> None:
 
 
 async def test_a_stopped_ffmpeg_can_be_cancelled_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("listener.kit.sandbox.process.GRACE", 0.2)
+    monkeypatch.setattr("listener.kit.sandbox.process.GRACE_SECONDS", 0.2)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ffmpeg.run, ENDLESS)
         child = await started()

@@ -222,7 +222,7 @@ async def test_a_reader_that_needs_too_long_is_given_up(film: Path) -> None:
 
 
 async def test_a_reader_that_crashes_takes_nobody_along(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MEMORY", 20 * 1024**2)  # not even Python starts in that
+    monkeypatch.setitem(reader.LIMITS, "RLIMIT_AS", 20 * 1024**2)  # not even Python starts in that
     with closing(reader.Reader()) as by, pytest.raises(MediaError, match="the reader crashed on it"):
         await media.probe(film, by=by)
 
@@ -296,7 +296,7 @@ def readers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if str(reader.PROBER) in child.cmdline():
+            if str(reader.PROGRAM) in child.cmdline():
                 found.append(child)
     return found
 

@@ -1,7 +1,8 @@
-"""The process in which PocketSphinx runs: for each part of a recording one line of JSON.
+"""Recognise speech with PocketSphinx, and print one line of JSON for each part of a recording.
 
-Run by path, `python -I recogniser.py WAVE PARTS`, and therefore free of imports from this package. PARTS is a JSON list
-of [start, end] in seconds; a line has `words`, each [start, end, text] in seconds of the recording, and `until`.
+Run by path, `python -I _pocketsphinx_main.py WAVE PARTS`, so it imports nothing of this package. PARTS is a JSON list
+of [start, end] in seconds. A line has `words`, each [start, end, text] in seconds of the recording, and `until`, the
+end of the part.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import wave
 
 from pocketsphinx import Decoder
 
-FRAMES = 100  # a second
+FRAMES_PER_SECOND = 100
 
 
 def main() -> None:
@@ -27,10 +28,10 @@ def main() -> None:
             decoder.process_raw(sound, False, True)
             decoder.end_utt()
             words = [
-                # The dictionary numbers the ways to speak a word: and(2).
+                # The dictionary numbers alternative pronunciations of a word: and(2).
                 [
-                    start + one.start_frame / FRAMES,
-                    start + (one.end_frame + 1) / FRAMES,
+                    start + one.start_frame / FRAMES_PER_SECOND,
+                    start + (one.end_frame + 1) / FRAMES_PER_SECOND,
                     one.word.partition("(")[0],
                 ]
                 for one in decoder.seg() or ()

@@ -14,7 +14,7 @@ import anyio
 from listener.cli.doctor.finding import Finding, bad, doubtful, good
 from listener.config import Settings
 from listener.kit import ffmpeg
-from listener.kit.sandbox import _selftest_main as escape
+from listener.kit.sandbox.selftest import open_ways
 
 ENCODERS = ("libx264", "aac")
 FONTS = {".ttf", ".otf", ".ttc"}
@@ -53,7 +53,7 @@ async def _check_ffmpeg() -> Finding:
 
 
 async def _check_confinement() -> Finding:
-    if not (ways := await escape.ways()):
+    if not (ways := await open_ways()):
         return good("confinement", "ffmpeg has no network, and sees no files but its job's")
     mend = "Run on Linux 6.7 or newer with Landlock, or let the service make network namespaces."
     return doubtful("confinement", f"a hijacked ffmpeg could {' and '.join(ways)} of this machine", mend)

@@ -23,12 +23,11 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from listener.kit.sandbox.policy import PYTHON, Confinement
-from listener.kit.sandbox.process import environment, leashed
+from listener.kit.sandbox.policy import Confinement
+from listener.kit.sandbox.process import environment, sandboxed
 
-PROBER = Path(__file__).with_name("_probe_main.py")
-MEMORY = 2 * 1024**3  # bytes of address space
-CPU_SECONDS = 600
+PROGRAM = Path(__file__).with_name("_probe_main.py")
+LIMITS = {"RLIMIT_AS": 2 * 1024**3, "RLIMIT_CPU": 600, "RLIMIT_FSIZE": 0, "RLIMIT_CORE": 0}
 _CHUNK = 65536
 
 
@@ -40,8 +39,6 @@ class Reader:
     """
 
     def __init__(self) -> None:
-        limits = f"RLIMIT_AS={MEMORY},RLIMIT_CPU={CPU_SECONDS},RLIMIT_FSIZE=0,RLIMIT_CORE=0"
-        confined = Confinement(reads=(*map(Path, PYTHON), PROBER))
         self._received = b""
         self._owes = False  # an answer, perhaps to somebody who has left
         self._socket, theirs = socket.socketpair()
@@ -49,7 +46,7 @@ class Reader:
         with theirs:
             # Without a loop, for it may be started in one and end in another.
             self._process = subprocess.Popen(
-                leashed([sys.executable, "-I", str(PROBER)], limits, confined.words()),
+                sandboxed([sys.executable, "-I", str(PROGRAM)], LIMITS, Confinement.of_python(PROGRAM)),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

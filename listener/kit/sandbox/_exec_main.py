@@ -1,12 +1,12 @@
-"""Become another program that dies with its parent, can't exceed its limits, and sees only what it is shown.
+"""Become another program that dies with its parent, has limits, and opens only the files it is given.
 
-Run by path, `python -I -S leash.py PARENT LIMITS [read=PATH | write=PATH]... -- PROGRAM ARGUMENT...`, and
-therefore free of imports from this package, and of all that would slow each start. It does between fork and
-exec what a `preexec_fn` would do, which is unsafe in a process with threads. LIMITS is a comma list like
+Run by path: `python -I -S _exec_main.py PARENT LIMITS [read=PATH | write=PATH]... -- PROGRAM ARGUMENT...`. It
+imports nothing of this package and nothing that would slow each start. It does what a `preexec_fn` would do
+between fork and exec, which is unsafe in a process with threads. LIMITS is a comma list such as
 `RLIMIT_AS=1073741824,RLIMIT_CPU=15`, or empty.
 
-With paths the program has no network but an empty one of its own, and opens only files below them, as far as
-the kernel goes along; `escape.ways` tells how far that is. Numbers are those of <linux/landlock.h>,
+With paths, the program gets an empty network namespace and may open only files below these paths, as far as the
+kernel supports it; `selftest.open_ways` reports what stays possible. The numbers are those of <linux/landlock.h>,
 <linux/prctl.h>, <linux/sched.h>, and of the system calls of every architecture since Linux 5.13.
 """
 
@@ -33,13 +33,13 @@ SCOPE = 0b11  # abstract sockets of others, signals to others
 
 
 class Ruleset(ctypes.Structure):
-    """What is forbidden but for the rules that follow; older kernels know only the first fields."""
+    """The rights that are denied unless a rule allows them; older kernels know only the first fields."""
 
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scope", ctypes.c_uint64))
 
 
 class PathRule(ctypes.Structure):
-    """What is allowed below a folder, or with a file."""
+    """The rights that are allowed below a folder, or for a file."""
 
     _pack_ = 1
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
@@ -48,27 +48,27 @@ class PathRule(ctypes.Structure):
 def main() -> None:
     parent, limits, *rest = sys.argv[1:]
     end = rest.index("--")
-    words, command = rest[:end], rest[end + 1 :]
+    rules, command = rest[:end], rest[end + 1 :]
     libc = ctypes.CDLL(None)
-    if words and sys.platform == "linux":
+    if rules and sys.platform == "linux":
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         cut_network(libc)
-        confine_files(libc, words)
+        confine_files(libc, rules)
     if sys.platform == "linux":
-        libc.prctl(PR_SET_PDEATHSIG, SIGKILL)  # last, for the kernel forgets it where rights change
+        libc.prctl(PR_SET_PDEATHSIG, SIGKILL)  # last, because the kernel resets it when rights change
     if os.getppid() != int(parent):
         sys.exit("the parent process is gone")  # it died before the line above could take effect
     for limit in filter(None, limits.split(",")):
         name, _, value = limit.partition("=")
         set_limit(name, int(value))
     for number in (SIGPIPE, SIGXFSZ):
-        libc.signal(number, None)  # Python ignores them, and exec would pass that on
+        libc.signal(number, None)  # Python ignores them, and exec would inherit that
     os.execv(command[0], command)  # noqa: S606 - no shell is the point
 
 
 def set_limit(name: str, value: int) -> None:
     try:
-        # SIGXCPU, which tells what happened, comes at the soft limit; at the hard one it would be SIGKILL.
+        # The kernel sends SIGXCPU, which shows the reason, at the soft limit, and SIGKILL at the hard one.
         hard = value + 1 if name == "RLIMIT_CPU" else value
         _, highest = resource.getrlimit(getattr(resource, name))
         if highest != resource.RLIM_INFINITY:
@@ -79,27 +79,27 @@ def set_limit(name: str, value: int) -> None:
 
 
 def cut_network(libc: ctypes.CDLL) -> None:
-    # Root needs no user namespace, in which it would no longer own its files.
+    # Root needs no user namespace; inside one it would no longer own its files.
     if libc.unshare(CLONE_NEWNET) != 0:
         libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
 
 
-def confine_files(libc: ctypes.CDLL, words: list[str]) -> None:
+def confine_files(libc: ctypes.CDLL, rules: list[str]) -> None:
     version = libc.syscall(LANDLOCK_CREATE, None, 0, LANDLOCK_CREATE_VERSION)
     if version < 1:
         return
     reading = EXECUTE | READ_FILE | READ_DIR
     writing = WRITE_FILE | MAKE | (REFER if version >= 2 else 0) | (TRUNCATE if version >= 3 else 0)
     handled = reading | writing | MAKE_ALL | (IOCTL if version >= 5 else 0)
-    rules = Ruleset(handled, TCP if version >= 4 else 0, SCOPE if version >= 6 else 0)
+    denied = Ruleset(handled, TCP if version >= 4 else 0, SCOPE if version >= 6 else 0)
     size = 8 if version < 4 else 16 if version < 6 else 24
-    ruleset = libc.syscall(LANDLOCK_CREATE, ctypes.byref(rules), size, 0)
-    for word in words:
-        right, _, path = word.partition("=")
+    ruleset = libc.syscall(LANDLOCK_CREATE, ctypes.byref(denied), size, 0)
+    for text in rules:
+        right, _, path = text.partition("=")
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
-            continue  # not every system has every folder
+            continue  # some systems lack some of these folders
         allowed = reading | writing if right == "write" else reading
         if not os.path.isdir(path):  # noqa: PTH112 - pathlib would double the start-up time
             allowed &= EXECUTE | READ_FILE | WRITE_FILE | TRUNCATE

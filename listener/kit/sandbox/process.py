@@ -1,4 +1,4 @@
-"""Child processes that never outlive the code that started them."""
+"""Start child processes that never outlive the code that started them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from anyio.abc import ByteReceiveStream, Process
 
 from listener.kit.sandbox.policy import Confinement
 
-LEASH = Path(__file__).with_name("_exec_main.py")
-GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-KEPT = 16 * 1024  # bytes of stderr
+EXEC_PROGRAM = Path(__file__).with_name("_exec_main.py")
+GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+STDERR_BYTES = 16 * 1024  # kept of the end of stderr
 
 
 class Child:
@@ -37,7 +37,7 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """Exit code, the negative number of the signal that ended it, or None while it runs."""
+        """Exit code, the negative number of the signal that ended the process, or None while it runs."""
         return self._process.returncode
 
     @property
@@ -57,29 +57,36 @@ class Child:
     async def _drain(self) -> None:
         async for chunk in cast(ByteReceiveStream, self._process.stderr):
             self._stderr += chunk
-            del self._stderr[:-KEPT]
+            del self._stderr[:-STDERR_BYTES]
 
     async def _end(self) -> None:
         if self.returncode is None:
             self.signal(signal.SIGTERM)
-            with anyio.move_on_after(GRACE):
+            with anyio.move_on_after(GRACE_SECONDS):
                 await self.wait()
-        self.signal(signal.SIGKILL)  # also what the leader of the group may have left behind
+        self.signal(signal.SIGKILL)  # reaches processes that the group's leader left behind, too
         await self.wait()
 
 
-def leashed(command: Sequence[str], limits: str = "", words: Sequence[str] = ()) -> list[str]:
-    """The command by which a child of this thread becomes `command`, and on Linux dies with the thread.
+def sandboxed(
+    command: Sequence[str],
+    limits: Mapping[str, int] | None = None,
+    confined: Confinement | None = None,
+) -> list[str]:
+    """Return the command by which a child of this thread becomes `command`, and on Linux dies with the thread.
 
     Args:
         command: absolute path of a program, and its arguments.
-        limits, words: see `leash`.
+        limits, confined: as for `spawn`.
     """
-    return [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), limits, *words, "--", *command]
+    bounds = ",".join(f"{name}={value}" for name, value in (limits or {}).items())
+    rules = confined.arguments() if confined else []
+    program = [sys.executable, "-I", "-S", str(EXEC_PROGRAM), str(os.getpid()), bounds]
+    return [*program, *rules, "--", *command]
 
 
 def environment() -> dict[str, str]:
-    """Of a child: nothing of ours but PATH, so no secret."""
+    """Return the environment of a child: only PATH is inherited, so no secret is."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
 
 
@@ -93,9 +100,9 @@ async def spawn(
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block.
 
-    The child leads a process group of its own and knows nothing of the service's `environment`. Its stderr is
-    read all the time, so that it never blocks on a full pipe. However the block ends, the group is ended with
-    it: SIGTERM, and SIGKILL after five seconds.
+    The child leads its own process group and gets `environment()`. Its stderr is read all the time, so that it
+    never blocks on a full pipe. However the block ends, the group is ended with it: SIGTERM, and SIGKILL after
+    five seconds.
 
     On Linux the child is also killed when this process dies, even by kill -9. The kernel ties that to the
     *thread* that started the child, so the event loop must run in a thread that lives as long.
@@ -104,13 +111,11 @@ async def spawn(
         command: absolute path of a program, and its arguments. Never given to a shell.
         cwd: the child's working directory.
         limits: hard resource limits by name, e.g. `{"RLIMIT_AS": 2**30}` in bytes.
-        confined: the files that the child may open, and no network; None leaves it everything. The kernel may
-            not be able to (Linux before 5.13, containers that forbid it): `listener doctor` tells.
+        confined: the files that the child may open, without a network; None means no restriction. Some kernels
+            cannot enforce it (Linux before 5.13, containers that forbid it): `listener doctor` reports that.
     """
-    words = confined.words() if confined else []
-    bounds = ",".join(f"{name}={value}" for name, value in (limits or {}).items())
     process = await anyio.open_process(
-        leashed(command, bounds, words),
+        sandboxed(command, limits, confined),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
@@ -128,7 +133,7 @@ async def spawn(
                 with anyio.CancelScope(shield=True):
                     await child._end()
     except ExceptionGroup as group:
-        # The task group is nobody's business: the block's own exception leaves as it was raised.
+        # Callers do not see the task group: the block's exception leaves as it was raised.
         error = group.exceptions[0]
         raise error from error.__cause__
     finally:
