@@ -2,7 +2,7 @@
 
 from handlers.briefs.handler import app as _briefs
 from handlers.clips.handler import app as _clips
-from handlers.export.handler import app as _export
+from handlers.export import app as _export
 from handlers.operations.handler import app as _operations
 from handlers.projects.handler import app as _projects
 from handlers.studio.handler import app as _studio

@@ -1,10 +1,12 @@
-"""The export room: renders films, whether OpenCut projects or what other rooms describe.
+"""Films: render OpenCut projects, which rows of `export_jobs` name, and films that other rooms describe.
 
-Other rooms use `render_film`, with the model that it takes, around it `outcomes`, and after it perhaps `poster`; the
-service includes `handlers.export.handler.app`.
+`app` serves the queue. Other rooms describe a film with the classes of the model and call `render_film`, inside
+`outcomes`, and then `poster` if they need a still. `render_file` renders a project file without a service.
 """
 
 from handlers.export.film import render_film
+from handlers.export.handler import app
+from handlers.export.local import render_file
 from handlers.export.model import (
     Curve,
     Film,
@@ -35,7 +37,9 @@ __all__ = [
     "Sound",
     "Style",
     "Text",
+    "app",
     "outcomes",
     "poster",
+    "render_file",
     "render_film",
 ]

@@ -1,4 +1,4 @@
-"""The queue `export`: a row of `export_jobs` becomes a film in the bucket `exports`."""
+"""The queue `export`: render the timeline of a row of `export_jobs` into the bucket `exports`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handlers.export.film import render_film
 from handlers.export.intake import document
 from handlers.export.model import FilmError
 from handlers.export.outcomes import outcomes
-from handlers.export.render.resume_folder import kept_folder, remove_old
+from handlers.export.render.resume_folder import remove_idle_folders, resume_folder
 from handlers.export.settings import ExportSettings, limits
 from handlers.shared.uploads import await_upload
 from listener import App, Job
@@ -34,14 +34,14 @@ FOLDER = "{user_id}/{job_id}"
 
 
 class Exported(TypedDict):
-    """The columns of the row that a finished film fills."""
+    """The columns of the row that are set when the film is finished."""
 
     download_url: str
 
 
 @app.handler("export", concurrency=2, timeout=3600)
 async def export(job: Job) -> Exported:
-    """Renders the row's timeline at the row's size, and answers where the film can be downloaded."""
+    """Render the row's timeline at the row's size, and return where the film can be downloaded."""
     names = {"user_id": str(job.row["user_id"]), "job_id": str(job.key)}
     with outcomes():
         with await_upload(job):
@@ -55,12 +55,12 @@ async def export(job: Job) -> Exported:
             max_elements=limits().max_elements,
         )
         timeline = await to_thread.run_sync(read, loaded.content)
-        output = options.wanted(loaded.content, job.row)
+        output = options.requested(loaded.content, job.row)
     for warning in timeline.warnings:
         job.warn(warning)
 
     still = job.workdir / "poster.jpg"
-    async with kept_folder(f"export {job.key}") as keep:
+    async with resume_folder(f"export {job.key}") as folder:
         with outcomes():
             film = await render_film(
                 timeline.film,
@@ -70,19 +70,19 @@ async def export(job: Job) -> Exported:
                 inline=loaded.inline,
                 output=output,
                 still=still,
-                resume_in=keep,
+                resume_in=folder,
                 on_progress=lambda percent, message: job.progress(1 + 0.94 * percent, message),
             )
             for warning in film.warnings:
                 job.warn(warning)
 
             job.progress(95, "uploading")
-            folder = FOLDER.format(**names)
-            await storage.upload(FILMS, still, f"{folder}/poster.jpg")
+            prefix = FOLDER.format(**names)
+            await storage.upload(FILMS, still, f"{prefix}/poster.jpg")
             url = await storage.publish(
                 FILMS,
                 film.path,
-                f"{folder}/export.{output.format}",
+                f"{prefix}/export.{output.format}",
                 fence=job.fence,
                 saved=job.saved,
                 remember=job.checkpoint,
@@ -92,8 +92,8 @@ async def export(job: Job) -> Exported:
 
 @app.every(3600)
 async def forget() -> None:
-    """Removes what jobs left that were not tried again."""
-    await to_thread.run_sync(remove_old)
+    """Remove the finished segments of jobs that were not tried again."""
+    await to_thread.run_sync(remove_idle_folders)
 
 
 async def _timeline(job: Job, names: dict[str, str]) -> Path:

@@ -67,7 +67,7 @@ async def render_file(
         limit = limits().max_elements
         read = partial(opencut.read, width=width, height=height, fps=fps, max_elements=limit)
         timeline = await to_thread.run_sync(read, loaded.content)
-        output = replace(options.wanted(loaded.content), format=formats[suffix])
+        output = replace(options.requested(loaded.content), format=formats[suffix])
         made = await render_film(
             timeline.film,
             _found(timeline.media, loaded.inline, folder or project.parent),

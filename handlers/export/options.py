@@ -1,4 +1,4 @@
-"""What a document or a row asks for beside the film itself: format, quality, sound or none."""
+"""Read from a document and a row how the film is to be encoded: format, quality, with or without sound."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from handlers.export.model import FilmError, Format, Output, Quality
 Word = TypeVar("Word")
 
 
-def wanted(document: Mapping[str, Any], row: Mapping[str, Any] | None = None) -> Output:
-    """How a film is to be encoded.
+def requested(document: Mapping[str, Any], row: Mapping[str, Any] | None = None) -> Output:
+    """Return how a film is to be encoded.
 
     Args:
-        document: may have `exportOptions`, in its project or itself: `format`, `quality` and `includeAudio`; or has
-            these itself.
-        row: its columns `format`, `quality` and `include_audio` win, where there are any and they aren't null.
+        document: may have `format`, `quality` and `includeAudio` in `exportOptions`, in `project.exportOptions`, or
+            directly; the first of these wins.
+        row: its columns `format`, `quality` and `include_audio` win over the document if they are not null.
 
     Raises:
         FilmError: with a sentence that names the option, and what it may be.

@@ -178,7 +178,7 @@ async def test_what_is_finished_of_a_film_is_kept_until_the_job_ends(
     store: storage.LocalStorage, diary: Diary, scratch: Path, tmp_path: Path
 ) -> None:
     await put(store, timeline(track("text", text("hi", 0, 0.2))), tmp_path)
-    root = scratch / f"listener-kept-{os.getuid()}"
+    root = scratch / f"listener-resume-{os.getuid()}"
     (tmp_path / "storage/exports").write_text("no folder")  # so that nothing can be uploaded
     with closing(a_job(diary)) as job, pytest.raises(Retry):
         await handler.export(job)

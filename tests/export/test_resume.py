@@ -83,7 +83,7 @@ async def test_a_killed_service_loses_one_part_of_a_film(
         USER,
     )
 
-    kept = tmp_path / "scratch" / f"listener-kept-{os.getuid()}"
+    kept = tmp_path / "scratch" / f"listener-resume-{os.getuid()}"
     first: Path = await until(lambda: next(iter(kept.glob("*/*.mp4")), None), within=40)
     services[0].kill()
     services[0].wait()

@@ -22,7 +22,7 @@ def is_animated(path: Path) -> bool:
     return len(head) == 21 and head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and bool(head[20] & 2)
 
 
-async def unfold(path: Path, target: Path, name: str) -> Path:
+async def to_apng(path: Path, target: Path, name: str) -> Path:
     """Convert an animated WebP to an APNG at `target`, and leave any other file as it is.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from handlers.export.intake.animated_webp import unfold
+from handlers.export.intake.animated_webp import to_apng
 from handlers.export.model import FilmError, MediaItem, Source
 from handlers.export.settings import limits, over
 from listener.kit import intake, media, storage
@@ -87,7 +87,7 @@ class _Shelf:
             most = min(limits().max_file_mb * _MB, self.room)
             try:
                 path = await self._bring(item, target, most)
-                path = await unfold(path, target.with_suffix(".apng"), item.name)
+                path = await to_apng(path, target.with_suffix(".apng"), item.name)
                 size = (await to_thread.run_sync(path.stat)).st_size
             except TooLarge:
                 size = most + 1

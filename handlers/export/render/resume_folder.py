@@ -1,6 +1,6 @@
-"""A folder of a job's own that outlives its attempts, and the process: what one has finished the next one finds.
+"""A folder for each job that outlives its attempts and the process, so that the next attempt finds what one finished.
 
-It lies in TEMP_DIR, or in the system's temporary folder. Where that is lost in a restart, or another machine does the
+It lies in TEMP_DIR, or in the system's temporary folder. If that is lost in a restart, or another machine makes the
 next attempt, the work is done again.
 """
 
@@ -23,21 +23,21 @@ from anyio import to_thread
 from listener import Fail
 from listener.kit.settings import Settings
 
-LONGEST = 6 * 3600.0  # seconds that a folder waits for the next attempt
+MAX_IDLE_SECONDS = 6 * 3600.0  # how long a folder waits for the next attempt
 _LOCK = ".lock"
 
 
 @asynccontextmanager
-async def kept_folder(job: str) -> AsyncIterator[Path | None]:
-    """The job's folder; removed when the block ends well or with `Fail`, and else kept for the next attempt.
+async def resume_folder(job: str) -> AsyncIterator[Path | None]:
+    """Open the job's folder. It is removed when the block ends well or with `Fail`, and otherwise kept.
 
-    It is None where another attempt has it still, whose lease was lost, or where none can be made.
+    It is None while another attempt, one that lost its lease, still has the folder, and when none can be made.
 
     Args:
-        job: a name that the job shares with no other.
+        job: a name that no other job has.
     """
     folder = _root() / hashlib.sha256(job.encode()).hexdigest()[:32]
-    lock = await to_thread.run_sync(_taken, folder)
+    lock = await to_thread.run_sync(_locked, folder)
     if lock is None:
         yield None
         return
@@ -50,25 +50,26 @@ async def kept_folder(job: str) -> AsyncIterator[Path | None]:
         await to_thread.run_sync(_remove, folder)
 
 
-def remove_old() -> None:
+def remove_idle_folders() -> None:
     """Remove the folders of jobs that were not tried again."""
     for folder in _root().glob("*/"):
         with suppress(OSError):
-            if time.time() - folder.stat().st_mtime > LONGEST and (lock := _taken(folder)):
+            idle = time.time() - folder.stat().st_mtime
+            if idle > MAX_IDLE_SECONDS and (lock := _locked(folder)):
                 with lock:
                     _remove(folder)
 
 
 def _root() -> Path:
     parent = Settings.load().temp_dir or Path(tempfile.gettempdir())
-    return parent / f"listener-kept-{os.getuid()}"
+    return parent / f"listener-resume-{os.getuid()}"
 
 
-def _taken(folder: Path) -> IO[str] | None:
-    """The lock of a folder, which is made when it is missing."""
+def _locked(folder: Path) -> IO[str] | None:
+    """Make a folder if it is missing, and lock it; return None when that is not possible."""
     try:
         folder.parent.mkdir(mode=0o700, exist_ok=True)
-        # A temporary folder is everybody's: nobody else must have made this one, or be able to write into it.
+        # Everybody may write into a temporary folder: nobody else must have made this one, or be able to write into it.
         status = folder.parent.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
             return None
@@ -80,7 +81,7 @@ def _taken(folder: Path) -> IO[str] | None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(lock.fileno()), (folder / _LOCK).stat()):
             return lock
-    except OSError:  # somebody has it, or has removed it right now
+    except OSError:  # another attempt has it, or has just removed it
         pass
     lock.close()
     return None
