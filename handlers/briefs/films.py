@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from unicodedata import east_asian_width
 
-from handlers.briefs.steps.text import WORD
 from handlers.export import Curve, Film, Picture, Placement, Sound, Style, Text, render_film
+from handlers.shared.text.language import words
 from listener.kit import ffmpeg
 from listener.kit.media import Media
 
@@ -79,7 +79,7 @@ def of_texts(texts: Sequence[str], size: Size) -> Film:
 
 def reading(text: str) -> Fraction:
     """Seconds that it takes to read a card."""
-    return max(Fraction(2), _READ * len(WORD.findall(text)), Fraction(len(text), LETTERS))
+    return max(Fraction(2), _READ * len(words(text)), Fraction(len(text), LETTERS))
 
 
 async def cards(texts: Sequence[str], size: Size, folder: Path) -> list[Path]:

@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypedDict
 
-from anyio import to_thread
-
 from handlers.briefs.model import BriefError
 from handlers.briefs.routes import router
 from handlers.briefs.settings import BriefSettings, settings
 from handlers.briefs.step import Step
-from handlers.briefs.steps import text as words
 from handlers.briefs.steps.analysis import analysis
 from handlers.briefs.steps.assets import asset_prep, image_processing
 from handlers.briefs.steps.generation import render, storyboard, video_generation
+from handlers.briefs.steps.text import text_analysis
 from handlers.shared.outcomes import outcomes
 from listener import App, Fail, Job, ListenerError, Snooze
 from listener.kit import tables
@@ -69,23 +67,6 @@ def _outcomes(*, is_last: bool) -> Iterator[None]:
             raise
         told = str(error) if isinstance(error, ListenerError) else f"{type(error).__name__}: {error}"
         raise Fail(told) from error
-
-
-async def text_analysis(step: Step) -> Result:
-    """Keywords, a summary, and how hard the text is to read."""
-    text = str(step.payload.get("text") or step.metadata.get("text") or step.said or step.title)
-    if not text.strip():
-        raise BriefError("There is no text: neither in metadata.text nor in the brief itself.")
-    return await to_thread.run_sync(_analysed, text)
-
-
-def _analysed(text: str) -> Result:
-    return {
-        "language": words.language(text),
-        "keywords": words.keywords(text),
-        "summary": words.summary(text),
-        "readability": words.readability(text),
-    }
 
 
 step("analysis", analysis)

@@ -13,8 +13,8 @@ import anyio
 from rich.console import Console
 from rich.table import Table
 
+from handlers.shared.text.language import words
 from handlers.studio.handler import app
-from handlers.studio.language import words_of
 from handlers.studio.settings import settings
 from listener.testing import DemoFailed, Harness, running_app
 
@@ -96,7 +96,7 @@ async def _follow(made: Harness, job: uuid.UUID, console: Console) -> Ended:
 
 def word_error_rate(spoken: str, heard: str) -> float:
     """Words that would have to be changed, added or removed, as a share of those that were spoken."""
-    wanted, found = words_of(spoken), words_of(heard)
+    wanted, found = words(spoken), words(heard)
     distances = list(range(len(found) + 1))
     for number, word in enumerate(wanted, 1):
         before, distances[0] = distances[0], number

@@ -14,10 +14,10 @@ from anyio import Path, to_thread
 from handlers.shared.outcomes import outcomes
 from handlers.shared.uploads import await_upload
 from handlers.studio import backends as choice
-from handlers.studio import captions, source
+from handlers.studio import source
 from handlers.studio import transcript as speech
 from handlers.studio.audio import RecordingError, listen
-from handlers.studio.enrichment import Enrichment, enrich
+from handlers.studio.enrichment import Enrichment, captions, enrich
 from handlers.studio.refiners.base import Notes
 from handlers.studio.routes import router
 from handlers.studio.settings import StudioSettings, settings

@@ -238,7 +238,8 @@ async def test_a_text_brief_is_analysed_and_shown_as_cards(scenery: Scenery) -> 
     async with scenery() as made:
         told = await made.done(await made.brief(media_type="text", query=TEXT))
         seen = told["text_analysis"]
-        assert (seen["language"], seen["keywords"][0]) == ("de", "bienen")
+        assert seen["language"] == "de"
+        assert {"bienen fliegen", "pollen"} <= set(seen["keywords"])
         assert len(seen["summary"]) == 3
         assert "Das Wetter war gestern schön." not in seen["summary"]
         assert seen["readability"]["sentences"] == 5

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from handlers.studio.chapters import Chapter
 from handlers.studio.enrichment import Enrichment
+from handlers.studio.enrichment.chapters import Chapter
+from handlers.studio.enrichment.sentences import Paragraph
 from handlers.studio.refiners.base import Notes
 from handlers.studio.refiners.chat import ChatRefiner, divided, halved, messages
 from handlers.studio.refiners.rules import tidied
-from handlers.studio.sentences import Paragraph
 from handlers.studio.settings import StudioSettings
 from listener import Fail, Retry
 from tests.support.standin.provider import CHAT, Provider, Refuse, Word, providing

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.studio import captions, language
 from handlers.studio import transcript as speech
 from handlers.studio.demo import SPOKEN
-from handlers.studio.enrichment import Enrichment, enrich
-from handlers.studio.sentences import sentences
+from handlers.studio.enrichment import Enrichment, captions, enrich
+from handlers.studio.enrichment.sentences import sentences
 from handlers.studio.transcript import Segment, Transcript, Word
 
 
@@ -72,23 +70,6 @@ def test_a_long_talk_has_no_more_chapters_than_one_can_look_through() -> None:
 def test_a_word_or_two_are_enough() -> None:
     enriched = enrich(said("hello there"))
     assert (enriched.text, len(enriched.chapters), enriched.keywords) == ("Hello there.", 1, ("hello",))
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("we know that it is not what they said to us", "en"),
-        ("das ist nicht das was wir mit der Sache und dem Garten gemeint haben", "de"),
-        ("nous ne savons pas ce que vous avez dit dans les jardins", "fr"),
-        ("no sabemos lo que los vecinos han dicho en el jardín", "es"),
-        ("non sappiamo che cosa hanno detto nella riunione del comune", "it"),
-        ("wij weten niet wat zij over de tuin hebben gezegd", "nl"),
-        ("não sabemos o que eles disseram sobre os jardins da cidade", "pt"),
-        ("xyzzy plugh", None),
-    ],
-)
-def test_a_language_is_known_by_its_small_words(text: str, code: str | None) -> None:
-    assert language.guess(text) == code
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60), min_size=1, max_size=20))

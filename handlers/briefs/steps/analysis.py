@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from handlers.briefs.query import wishes
 from handlers.briefs.scene_detection import look
 from handlers.briefs.step import Asset, Step, kind_of
-from handlers.briefs.steps import text as words
+from handlers.shared.text.keywords import keywords
+from handlers.shared.text.language import guess
 from listener.kit.media import Media
+
+KEYWORDS = 10
 
 
 async def analysis(step: Step) -> dict[str, Any]:
@@ -17,10 +21,11 @@ async def analysis(step: Step) -> dict[str, Any]:
     for number, asset in enumerate(assets):
         step.job.progress(100 * number / len(assets), f"looking at {asset.name}")
         looked.append(await _looked(step, asset))
+    language = guess(step.text)
     return {
-        "language": words.language(step.text),
-        "keywords": words.keywords(step.text),
-        **words.wanted(step.query or step.text),
+        "language": language,
+        "keywords": keywords(step.text, language, KEYWORDS),
+        **wishes(step.query or step.text),
         "assets": looked,
     }
 

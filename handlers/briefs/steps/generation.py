@@ -11,11 +11,11 @@ from handlers.briefs.films import Shot
 from handlers.briefs.model import BriefError
 from handlers.briefs.settings import settings
 from handlers.briefs.step import KINDS, Step
-from handlers.briefs.steps import text as words
 from handlers.briefs.steps.analysis import shape
 from handlers.briefs.transcode import still
 from handlers.clips import ClipError, Request, generate
 from handlers.export import Film, outcomes, poster, render_film
+from handlers.shared.text.sentences import sentences
 from listener.kit import media
 
 SCENES = 24  # pictures of a storyboard
@@ -158,7 +158,7 @@ async def _shot(step: Step, file: dict[str, Any]) -> Shot:
 
 def _script(step: Step) -> list[str]:
     """What is said, card by card: the title, and what the text comes to."""
-    said = (step.results.get("text_analysis") or {}).get("summary") or words.sentences(step.query)
+    said = (step.results.get("text_analysis") or {}).get("summary") or sentences(step.query)
     texts = [text[:LONGEST] for text in [step.title, *said[:SAID]] if text.strip()]
     if not texts:
         raise BriefError("There is nothing to show: the brief has no title, no query and no assets.")

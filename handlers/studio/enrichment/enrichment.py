@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from handlers.studio import language
-from handlers.studio.chapters import Chapter, chapters
-from handlers.studio.keywords import keywords
-from handlers.studio.sentences import Paragraph, Sentence, paragraphs, sentences
+from handlers.shared.text import language
+from handlers.shared.text.keywords import keywords
+from handlers.studio.enrichment.chapters import Chapter, chapters
+from handlers.studio.enrichment.sentences import Paragraph, Sentence, paragraphs, sentences
 from handlers.studio.transcript import Transcript
 
 KEYWORDS = 12

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from handlers.shared.text.sentences import ends_sentence, has_end
 from handlers.studio.transcript import Transcript, Word
 
 STOP = 0.6  # seconds of silence that end a sentence, where nothing else tells
@@ -13,12 +14,6 @@ COMMA = 0.35
 PARAGRAPH_PAUSE = 1.5
 PARAGRAPH_WORDS = 110  # after which the next sentence begins a paragraph
 PUNCTUATED = 1 / 60  # ends of sentences to a word, at least, in a text that has punctuation
-
-_END = re.compile(r"[.!?…。？！।]+[\"'”’)\]]*$")
-# Points that end no sentence.
-_SHORT = re.compile(
-    r"^(?:[A-Za-z]|mr|mrs|ms|dr|prof|st|vs|etc|e\.g|i\.e|no|z\.b|bzw|ca|nr|str)\.$", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Paragraph:
 def sentences(transcript: Transcript) -> list[Sentence]:
     """What was heard as sentences: by its punctuation, or for want of that by the pauses."""
     words = [word for segment in transcript.segments for word in segment.timed()]
-    ends = sum(bool(_END.search(word.text)) for word in words)
+    ends = sum(ends_sentence(word.text) for word in words)
     split = _by_points(words) if ends > len(words) * PUNCTUATED else _by_pauses(words)
     return [Sentence(some[0].start, some[-1].end, _mended(some)) for some in split if some]
 
@@ -68,7 +63,7 @@ def _by_points(words: Sequence[Word]) -> list[list[Word]]:
     split: list[list[Word]] = [[]]
     for word in words:
         split[-1].append(word)
-        if _END.search(word.text) and not _SHORT.search(word.text):
+        if ends_sentence(word.text):
             split.append([])
     return split
 
@@ -91,4 +86,4 @@ def _mended(words: Sequence[Word]) -> str:
     text = re.sub(r"\s+([,.;:!?…])", r"\1", text)
     text = re.sub(r"\bi(?=\b(?:'|’|\s|$))", "I", text)
     text = text[0].upper() + text[1:]
-    return text if _END.search(text) else f"{text.rstrip(',;:')}."
+    return text if has_end(text) else f"{text.rstrip(',;:')}."

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from handlers.studio.keywords import keywords
-from handlers.studio.language import content_words, stem
-from handlers.studio.sentences import Sentence
+from handlers.shared.text.keywords import keywords
+from handlers.shared.text.language import content_words, stem
+from handlers.studio.enrichment.sentences import Sentence
 
 WINDOW = 60  # words to each side of a place that are compared
 SHORTEST = 25  # words of a chapter

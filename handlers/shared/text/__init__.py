@@ -1,0 +1,1 @@
+"""Language, keywords and sentences of a text, found by small rules instead of a model."""
