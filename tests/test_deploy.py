@@ -1,4 +1,4 @@
-"""The board and the alerts speak of metrics that exist, and the runbook of all of them."""
+"""The Grafana dashboard and the alerts use metrics that exist, and the runbook explains all of them."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def test_the_board_can_be_imported_anywhere() -> None:
     assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
 
 
-def test_railway_is_told_of_what_there_is() -> None:
-    told = json.loads((ROOT / "deploy" / "railway.json").read_text(encoding="utf-8"))
+def test_the_railway_file_names_what_exists() -> None:
+    railway = json.loads((ROOT / "deploy" / "railway.json").read_text(encoding="utf-8"))
 
-    assert (ROOT / told["build"]["dockerfilePath"]).is_file()
-    assert told["deploy"]["healthcheckPath"] == "/readyz"
-    assert told["deploy"]["drainingSeconds"] >= Settings().shutdown_grace + 10
+    assert (ROOT / railway["build"]["dockerfilePath"]).is_file()
+    assert railway["deploy"]["healthcheckPath"] == "/readyz"
+    assert railway["deploy"]["drainingSeconds"] >= Settings().shutdown_grace + 10

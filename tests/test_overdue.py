@@ -1,4 +1,4 @@
-"""Every reason why a job can be overdue is said in words."""
+"""Every reason for an overdue job has an explanation."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OPERATIONS = Path(__file__).parents[1] / "docs/operations.md"
 
 
 @pytest.mark.parametrize("why", REASONS)
-def test_each_reason_is_told_with_what_to_do(why: str) -> None:
+def test_each_reason_is_explained_with_what_to_do(why: str) -> None:
     job = {"why": why, "queue": "jobs/render", "key": "a b", "word": "processing", "timeout": 60}
     overdue = explain(job)
-    assert overdue.mend.endswith(".")
+    assert overdue.fix.endswith(".")
     # The manual names each in the same words.
     words = overdue.because.replace("60 s", "…").replace("processing", "…")
     assert f"| {words} |" in OPERATIONS.read_text(encoding="utf-8")

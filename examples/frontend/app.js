@@ -1,4 +1,4 @@
-// A row inserted by a signed-in user, followed until its film can be played.
+// Inserts a row as a signed-in user, and follows it until the film can be played.
 
 const supabase = window.supabase.createClient(window.config.url, window.config.key)
 
@@ -17,7 +17,7 @@ onSubmit('#sign-in', async ({ email, password }) => {
 onSubmit('#export', async ({ title }) => {
   const id = crypto.randomUUID()
   await follow(id)
-  // First the row, then what is to be rendered: the service waits for it.
+  // First the row, then the timeline: the service waits for the timeline.
   await succeed(
     supabase.from('export_jobs').insert({ id, user_id: user.id, project_id: crypto.randomUUID(), status: 'queued', ...film }),
   )
@@ -28,7 +28,7 @@ onSubmit('#export', async ({ title }) => {
   )
 })
 
-// Two channels tell of a job. What its row says is the truth; what is broadcast only moves the bar more smoothly.
+// Two channels report progress. The row is authoritative; the broadcast only moves the bar more smoothly.
 async function follow(id) {
   element('#job').hidden = false
   show({ status: 'queued', progress: 0 })
@@ -52,7 +52,7 @@ async function follow(id) {
   )
 }
 
-// Resolves when the channel really hears: for changes of rows that is later than SUBSCRIBED.
+// Resolves when the channel receives events. For row changes that is later than SUBSCRIBED.
 function joined(channel, { waits } = {}) {
   return new Promise((resolve, reject) => {
     if (waits) {
@@ -62,7 +62,7 @@ function joined(channel, { waits } = {}) {
     }
     channel.subscribe((state, error) => {
       if (state === 'SUBSCRIBED' && !waits) resolve()
-      if (state === 'CHANNEL_ERROR' || state === 'TIMED_OUT') reject(error ?? new Error('Realtime does not answer'))
+      if (state === 'CHANNEL_ERROR' || state === 'TIMED_OUT') reject(error ?? new Error('Realtime does not respond'))
     })
   })
 }

@@ -1,2 +1,2 @@
-// Of the project's API settings: the two values that anybody may know.
+// The two public values from the API settings of the project.
 window.config = { url: 'https://YOUR-PROJECT.supabase.co', key: 'sb_publishable_…' }

@@ -1,4 +1,4 @@
-"""Make the projects beside this file anew: one of each format, with its media written into it.
+"""Write the sample projects in this folder: one of each format, with its media as data URLs.
 
 `python examples/timelines/make.py`
 """
@@ -22,13 +22,13 @@ SECOND = 120_000  # ticks
 
 
 def png(width: int, height: int, pixel: Pixel) -> str:
-    """A picture as a data URL; `pixel` answers the colour at (x, y), both 0..1, with or without alpha."""
+    """Return a picture as a data URL; `pixel` returns the colour at (x, y), both 0..1, with or without alpha."""
     rows = [
         b"\0" + b"".join(bytes(pixel(x / (width - 1), y / (height - 1))) for x in range(width))
         for y in range(height)
     ]
     kind = 6 if len(rows[0]) > 3 * width + 1 else 2  # with alpha or without
-    # Not compressed, so that it comes out the same everywhere.
+    # Not compressed, so that the bytes are the same with every version of zlib.
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)),
         (b"IDAT", zlib.compress(b"".join(rows), 0)),
@@ -42,7 +42,7 @@ def png(width: int, height: int, pixel: Pixel) -> str:
 
 
 def wav(seconds: float, *tones: float) -> str:
-    """A chime of some tones (in Hz) as a data URL."""
+    """Return a chime of some tones (in Hz) as a data URL."""
     rate = 8_000
     samples = bytes(
         128
@@ -84,7 +84,7 @@ CHIME = {"id": "chime", "name": "chime.wav", "type": "audio", "url": wav(1, 523.
 
 
 def timeline() -> Json:
-    """What the export button of the oldest editor sends: a tall picture before a blurred copy of itself."""
+    """Return what the export button of the oldest editor sends: a tall picture on a blurred copy of itself."""
 
     def element(kind: str, start: float, duration: float, **more: object) -> Json:
         return {"type": kind, "startTime": start, "duration": duration, "trimStart": 0, "trimEnd": 0, **more}
@@ -114,7 +114,7 @@ def timeline() -> Json:
 
 
 def scenes() -> Json:
-    """A saved project in seconds: a slow zoom, a slide to the next picture, a text that fades."""
+    """Return a saved project in seconds: a slow zoom, a slide to the next picture, a text that fades."""
 
     def element(kind: str, name: str, start: float, duration: float, **more: object) -> Json:
         times = {"startTime": start, "duration": duration, "trimStart": 0, "trimEnd": 0}
@@ -179,7 +179,7 @@ def scenes() -> Json:
 
 
 def ticks() -> Json:
-    """A saved project in ticks: a crossfade, a sun that rises on a curve, a chime that fades out."""
+    """Return a saved project in ticks: a crossfade, a sun that rises on a curve, a chime that fades out."""
 
     def element(kind: str, name: str, start: float, duration: float, **more: object) -> Json:
         times = {"startTime": round(start * SECOND), "duration": round(duration * SECOND)}

@@ -24,7 +24,9 @@ def _size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tu
     if value is None:
         return None
     if not (found := re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", value)):
-        raise click.BadParameter(f"{value!r} is no size; write width and height in pixels, such as 1920x1080")
+        raise click.BadParameter(
+            f"{value!r} is not a size; write width and height in pixels, such as 1920x1080"
+        )
     return int(found[1]), int(found[2])
 
 
@@ -32,7 +34,7 @@ def _fps(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Fra
     if value is None:
         return None
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6}|/[1-9]\d{0,5})?", value):
-        raise click.BadParameter(f"{value!r} is no frame rate; write one such as 30, 23.976 or 30000/1001")
+        raise click.BadParameter(f"{value!r} is not a frame rate; write one such as 30, 23.976 or 30000/1001")
     return Fraction(value)
 
 
@@ -56,7 +58,7 @@ def render(
     poster: Path | None,
     media: Path | None,
 ) -> None:
-    """Render a project file, without a database.
+    """Render a project file without a database.
 
     PROJECT is a file that an editor saved or exported. Its media are https addresses, data: URLs, or paths of files
     in the project's folder or the folder of --media. An older FILM is replaced.

@@ -1,4 +1,4 @@
-"""The command `listener`. Each command's module is imported only when that command is asked for."""
+"""The command `listener`. The module of a command is imported only when that command is used."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ import click
 
 from listener.errors import ListenerError, single
 
-# Heading -> command -> its module here, and what `listener --help` says of it.
+# Heading -> command -> its module in this package, and its line in `listener --help`.
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Serve": {
-        "run": ("run", "Serve the handlers of an app until told to stop."),
-        "dev": ("dev", "Serve with everything on board: Postgres, storage, an app."),
+        "run": ("run", "Run the service with the handlers of an app."),
+        "dev": ("dev", "Run the service with its own Postgres and storage."),
         "demo": ("demo", "Show one job from its row to its result."),
     },
     "Tables": {
-        "migrate": ("schema", "Bring the schema `listener` up to date."),
+        "migrate": ("schema", "Create or update the schema `listener`."),
         "attach": ("schema", "Make the rows of a table jobs of a queue."),
-        "detach": ("schema", "Undo attach; the table's rows stay as they are."),
-        "adopt": ("schema", "Take over rows that another worker left stuck."),
+        "detach": ("schema", "Reverse attach; the rows of the table stay as they are."),
+        "adopt": ("schema", "Take over rows that another program left in a running word."),
     },
     "Jobs": {
-        "queues": ("jobs", "List the queues: what waits, what runs, who serves."),
-        "jobs": ("jobs", "List jobs, or show one with its attempts."),
+        "queues": ("jobs", "List the queues with their jobs and workers."),
+        "jobs": ("jobs", "List jobs, or show one job with its attempts."),
         "submit": ("submit", "Insert a row as a job."),
-        "watch": ("watch", "Follow jobs with live progress."),
-        "requeue": ("control", "Let jobs run again from the start."),
-        "cancel": ("control", "End jobs that are not finished."),
-        "pause": ("control", "Start no job of a queue until resume."),
-        "resume": ("control", "End a pause."),
+        "watch": ("watch", "Show live progress of jobs."),
+        "requeue": ("control", "Run jobs again from the start."),
+        "cancel": ("control", "Cancel unfinished jobs."),
+        "pause": ("control", "Start no more jobs of a queue until it is resumed."),
+        "resume": ("control", "Resume a paused queue."),
     },
     "Tools": {
-        "render": ("render", "Render a project file, without a database."),
-        "doctor": ("doctor", "Check everything, and say how to mend it."),
+        "render": ("render", "Render a project file without a database."),
+        "doctor": ("doctor", "Check the set-up and suggest corrections."),
         "bench": ("bench", "Measure this machine and database."),
     },
 }
 
 
 class Commands(click.Group):
-    """The group of all commands: finds their modules, and turns errors into one line and an exit code."""
+    """The group of all commands. It imports their modules, and turns errors into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order in which they are shown."""
+        """Return the names in the order in which help shows them."""
         return [name for section in COMMANDS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command's module and answer the command; None for an unknown name."""
+        """Import the module of a command and return the command; None for an unknown name."""
         for section in COMMANDS.values():
             if cmd_name in section:
                 module = importlib.import_module(f"listener.cli.{section[cmd_name][0]}")
@@ -61,19 +61,19 @@ class Commands(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by heading, without importing them."""
+        """Write the commands under their headings, without importing them."""
         for heading, section in COMMANDS.items():
             with formatter.section(heading):
                 formatter.write_dl([(name, about) for name, (_, about) in section.items()], col_spacing=4)
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run, and show what the terminal has no character for as a question mark."""
+        """Run the command. Print characters that the terminal cannot encode as question marks."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; every error but click's own becomes one line on standard error, for exit code 1."""
+        """Run a command. Every error except those of click becomes one line on standard error and exit code 1."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -85,14 +85,14 @@ class Commands(click.Group):
 
 
 class Problem(click.ClickException):
-    """What a command failed of, for a person."""
+    """An error of a command, for a person."""
 
     def __init__(self, message: str, hint: str | None) -> None:
         super().__init__(message)
         self.hint = hint
 
     def show(self, file: Any = None) -> None:
-        """Write `error: …`, and `hint: …` where there is one."""
+        """Write `error: …`, and `hint: …` if there is a hint."""
         click.echo(
             f"{click.style('error:', fg='red', bold=True)} {self.message}", err=True, color=self.show_color
         )
@@ -109,7 +109,9 @@ def _explain(error: BaseException) -> NoReturn:
     if isinstance(error, ListenerError):
         hint = getattr(error, "hint", None)
         raise Problem(redact(str(error)), redact(hint) if hint else None)
-    raise Problem(redact(summary(error)), "This should not happen; LOG_LEVEL=debug shows where it did.")
+    raise Problem(
+        redact(summary(error)), "This is a bug. Run the command with LOG_LEVEL=debug to see the traceback."
+    )
 
 
 @click.group(
@@ -119,8 +121,8 @@ def _explain(error: BaseException) -> NoReturn:
         "max_content_width": 100,
         "color": False if os.environ.get("NO_COLOR") else None,
     },
-    epilog="Settings are read from the environment, .env and .env.local; DATABASE_URL names the database.",
+    epilog="Settings come from the environment, .env.local and .env. DATABASE_URL is the address of the database.",
 )
 @click.version_option(package_name="supalistener", prog_name="listener")
 def main() -> None:
-    """Rows inserted into your own Postgres tables become jobs: heard at once, done once, never stuck."""
+    """Run the rows of your own Postgres tables as jobs."""

@@ -1,4 +1,4 @@
-"""`bench`: the measurements of the checkout."""
+"""`bench`: run the benchmarks of the checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from listener.cli.common import json_option
 def bench(names: tuple[str, ...], as_json: bool) -> None:
     """Measure this machine and database.
 
-    Runs the measurements of the checkout, or those that are named, each on a Postgres of its own.
+    Runs all benchmarks of the checkout, or those that you name. Each starts its own Postgres.
     """
     code = load("bench").run(list(names), as_json)
     click.get_current_context().exit(code)

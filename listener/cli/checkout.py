@@ -1,4 +1,4 @@
-"""What only a checkout has: the reference application and the measurements, which no wheel carries."""
+"""Import what only a checkout has: the reference application and the benchmarks. The wheel does not contain them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def load(name: str) -> ModuleType:
     """Import a module of the checkout in the working directory.
 
     Raises:
-        ConfigError: it is not there.
+        ConfigError: the module does not exist.
     """
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
@@ -23,6 +23,6 @@ def load(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
             raise ConfigError(
-                f"there is no {name} here; run this command in a checkout of supalistener that has it"
+                f"there is no {name} here; run this command in a checkout of supalistener"
             ) from None
         raise

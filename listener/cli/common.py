@@ -1,4 +1,4 @@
-"""What the commands share: a connection to the database, and its option."""
+"""The database connection that commands share, and its option."""
 
 from __future__ import annotations
 
@@ -22,26 +22,24 @@ from listener.log import reason_of
 
 P = ParamSpec("P")
 
-database_option = click.option(
-    "--database-url", metavar="URL", help="The database; DATABASE_URL when left out."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, for scripts.")
+database_option = click.option("--database-url", metavar="URL", help="The database. Default: DATABASE_URL.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database whose schema `listener` fits this program.
+    """A database with a schema `listener` that fits this program.
 
     Attributes:
         store: the typed verbs.
-        fetchval: the first column of the first row of any query; ConfigError over the REST API.
+        fetchval: returns the first column of the first row of a query; raises ConfigError over the REST API.
     """
 
     store: Store
     fetchval: Callable[..., Awaitable[Any]]
 
     async def require_queue(self, name: str) -> None:
-        """Raise DatabaseError, which names the queues, when there is none of that name or of its kinds."""
+        """Raise DatabaseError, which names the queues, if no queue has that name or is a kind of it."""
         stats = await self.store.stats() or {"queues": []}
         names = [queue["queue"] for queue in stats["queues"]]
         if not any(known == name or known.startswith(f"{name}/") for known in names):
@@ -50,31 +48,31 @@ class Database:
 
 
 def database_url(given: str | None) -> str:
-    """The URL that was given, or that of the settings.
+    """Return the given URL, or that of the settings.
 
     Raises:
-        ConfigError: neither is there, or it is malformed.
+        ConfigError: there is no URL, or it is malformed.
     """
     settings = Settings.load(**{} if given is None else {"database_url": given})
     if settings.database_url is None:
-        raise ConfigError("no database is configured; set DATABASE_URL, or say --database-url")
+        raise ConfigError("no database is configured; set DATABASE_URL, or use --database-url")
     return settings.database_url.get_secret_value()
 
 
 @asynccontextmanager
 async def connected(given: str | None) -> AsyncIterator[Database]:
-    """A checked connection to the database of `given`, or of the settings; else over the project's REST API.
+    """Connect to the database `given`, or to that of the settings, or to the REST API of the project.
 
     Raises:
-        ConfigError: neither is there, or it is malformed.
-        DatabaseUnavailable: there is no answer.
+        ConfigError: there is no address, or it is malformed.
+        DatabaseUnavailable: the database does not respond.
         SchemaError: the schema is missing, older or newer than this program needs.
     """
     settings = Settings.load(**{} if given is None else {"database_url": given})
     settings.require_database()
     transport: PostgresTransport | RestTransport
     if settings.database_url is not None:
-        # Whatever pooler there may be: a command needs no speed.
+        # `pooled` works with any kind of pooler, and a command does not need the speed.
         transport = PostgresTransport(settings.database_url.get_secret_value(), connections=1, pooled=True)
         fetchval: Callable[..., Awaitable[Any]] = transport.fetchval
     else:
@@ -90,13 +88,13 @@ async def connected(given: str | None) -> AsyncIterator[Database]:
 
 
 async def _no_queries(*_: Any) -> Any:
-    raise ConfigError("the REST API takes no queries, which this command needs; set DATABASE_URL")
+    raise ConfigError("this command needs SQL queries, which the REST API does not offer; set DATABASE_URL")
 
 
 def with_database(
     command: Callable[Concatenate[Database, P], Awaitable[None]],
 ) -> Callable[..., None]:
-    """Give an async command `--database-url`, and that database as its first argument."""
+    """Add the option `--database-url` to an async command, and pass that database as its first argument."""
 
     @database_option
     @functools.wraps(command)
@@ -112,11 +110,11 @@ def with_database(
 
 @asynccontextmanager
 async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A plain session, for what is more than one call; the errors of Postgres inside become ours.
+    """Open a plain session for several statements. Errors of Postgres inside become errors of this package.
 
     Raises:
-        DatabaseUnavailable: there is no answer.
-        DatabaseError: a statement was refused.
+        DatabaseUnavailable: the database does not respond.
+        DatabaseError: the database refused a statement.
     """
     try:
         connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "listener"})
@@ -127,16 +125,16 @@ async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
     except asyncpg.PostgresError as error:
         hint: str | None = getattr(error, "hint", None)
         if str(error) == 'schema "auth" does not exist':
-            hint = "On a Postgres of your own, first: listener attach --preset supabase_shim"
+            hint = "On your own Postgres, run first: listener attach --preset supabase_shim"
         raise DatabaseError(str(error), sqlstate=str(error.sqlstate), hint=hint) from error
     finally:
         connection.terminate()
 
 
 def print_json(value: Any) -> None:
-    """Write a value for a script."""
+    """Print a value as JSON."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 class NotFound(ListenerError):
-    """What a command was to work on isn't there."""
+    """The queue, job or table of a command does not exist."""

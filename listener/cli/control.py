@@ -1,4 +1,4 @@
-"""`requeue`, `cancel`, `pause`, `resume`: what people tell jobs and queues to do."""
+"""`requeue`, `cancel`, `pause`, `resume`: control jobs and queues."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from listener.cli.common import Database, NotFound, json_option, print_json, wit
 from listener.cli.show import count
 
 BATCH = 500
-LOOKED_AT = 50  # keys, to name those that are wrong
+CHECKED = 50  # missing keys that an error names
 
-# History names each job that ever failed here; its row says whether it still is.
+# The history names each job that ever failed; only its row says whether it is still failed.
 FAILED = """
 select array(
   select key from (select distinct job->>'key' as key
@@ -24,16 +24,16 @@ select array(
 @click.command()
 @click.argument("queue")
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
-@click.option("--failed", is_flag=True, help="All jobs that failed here, the newest 10,000.")
+@click.option("--failed", is_flag=True, help="All failed jobs, at most the newest 10,000.")
 @json_option
 @with_database
 async def requeue(database: Database, queue: str, keys: tuple[str, ...], failed: bool, as_json: bool) -> None:
-    """Let jobs run again from the start.
+    """Run jobs again from the start.
 
-    Whatever word their rows show, their attempts count from 0 again. A job that runs now is restarted.
+    This works for rows in any word. Attempts are counted from 0 again. A running job is restarted.
     """
     if failed == bool(keys):
-        raise click.UsageError("name the KEYs of jobs, or --failed")
+        raise click.UsageError("give the KEYs of jobs, or --failed")
     if failed:
         await database.require_queue(queue)
         keys = tuple(await database.fetchval(FAILED, queue, 10_000))
@@ -42,44 +42,44 @@ async def requeue(database: Database, queue: str, keys: tuple[str, ...], failed:
         print_json({"queue": queue, "requeued": done})
     else:
         click.echo(f"requeued {count(done, 'job')}")
-    await _told(database, queue, keys, done, "row")
+    await _require_all(database, queue, keys, done, "row")
 
 
 @click.command()
 @click.argument("queue")
 @click.argument("keys", metavar="KEY...", nargs=-1, required=True)
 @click.option(
-    "--reason", default="cancelled", show_default=True, help="What the rows' error columns will say."
+    "--reason", default="cancelled", show_default=True, help="The text for the error columns of the rows."
 )
 @json_option
 @with_database
 async def cancel(database: Database, queue: str, keys: tuple[str, ...], reason: str, as_json: bool) -> None:
-    """End jobs that are not finished.
+    """Cancel unfinished jobs.
 
-    A worker that runs one is told at once. Finished jobs stay as they are.
+    A running handler is stopped at once. Finished jobs stay as they are.
     """
     done = await _each_batch(keys, lambda batch: database.store.cancel(queue, batch, reason))
     if as_json:
         print_json({"queue": queue, "cancelled": done})
     else:
         click.echo(f"cancelled {count(done, 'job')}")
-    await _told(database, queue, keys, done, "unfinished job")
+    await _require_all(database, queue, keys, done, "unfinished job")
 
 
-async def _told(database: Database, queue: str, keys: Sequence[str], done: int, what: str) -> None:
-    """Raise NotFound unless something was done to each key; a table can have jobs of other queues, too."""
+async def _require_all(database: Database, queue: str, keys: Sequence[str], done: int, what: str) -> None:
+    """Raise NotFound unless each key was changed; a table can also have jobs of other queues."""
     wanted = list(dict.fromkeys(keys))
     if done == len(wanted):
         return
-    rowless = [key for key in wanted[:LOOKED_AT] if await database.store.look(queue, key) is None]
+    rowless = [key for key in wanted[:CHECKED] if await database.store.look(queue, key) is None]
     raise NotFound(
-        f"{len(wanted) - done} of {len(wanted)} keys name no {what} of {queue}"
-        + (f"; it has no row {', '.join(rowless)}" if rowless else "")
+        f"{len(wanted) - done} of {len(wanted)} keys are not the key of any {what} of {queue}"
+        + (f"; these rows do not exist: {', '.join(rowless)}" if rowless else "")
     )
 
 
 async def _each_batch(keys: Sequence[str], verb: Callable[[Sequence[str]], Awaitable[int]]) -> int:
-    """Small transactions, since each holds the locks of its rows until it ends."""
+    """Call a verb in small batches, because each transaction keeps its row locks until it ends."""
     return sum([await verb(keys[start : start + BATCH]) for start in range(0, len(keys), BATCH)])
 
 
@@ -88,15 +88,15 @@ async def _each_batch(keys: Sequence[str], verb: Callable[[Sequence[str]], Await
 @json_option
 @with_database
 async def pause(database: Database, queue: str, as_json: bool) -> None:
-    """Start no job of a queue until resume.
+    """Start no more jobs of a queue until it is resumed.
 
-    Jobs that run go on, and new rows wait.
+    Running jobs continue, and new rows wait.
     """
     changed = await database.store.pause(queue)
     if as_json:
         print_json({"queue": queue, "paused": True, "changed": changed})
     else:
-        click.echo(f"{queue} is paused" if changed else f"{queue} was paused already")
+        click.echo(f"{queue} is paused" if changed else f"{queue} was already paused")
 
 
 @click.command()
@@ -104,9 +104,9 @@ async def pause(database: Database, queue: str, as_json: bool) -> None:
 @json_option
 @with_database
 async def resume(database: Database, queue: str, as_json: bool) -> None:
-    """End a pause."""
+    """Resume a paused queue."""
     changed = await database.store.resume(queue)
     if as_json:
         print_json({"queue": queue, "paused": False, "changed": changed})
     else:
-        click.echo(f"{queue} goes on" if changed else f"{queue} was not paused")
+        click.echo(f"{queue} is resumed" if changed else f"{queue} was not paused")

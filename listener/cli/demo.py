@@ -1,4 +1,4 @@
-"""`demo`: one job from its row to its result, in a room of the reference application."""
+"""`demo`: show one job from its row to its result, in a room of the reference application."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ FOLDER = ".demo"
 def demo(room: str) -> None:
     """Show one job from its row to its result.
 
-    ROOM is a part of the reference application; export, when left out, renders a film.
+    ROOM is a package of the reference application. The default, export, renders a film.
     """
     rooms = sorted(script.parent.name for script in Path("handlers").glob("*/demo.py"))
     if rooms and room not in rooms:
-        raise click.BadParameter(f"{room!r} is no room; the rooms are {', '.join(rooms)}", param_hint="ROOM")
+        raise click.BadParameter(
+            f"there is no room {room!r}; the rooms are {', '.join(rooms)}", param_hint="ROOM"
+        )
     shown = load(f"handlers.{room}.demo")
     console = Console(highlight=False, soft_wrap=True)
     log.configure("error")

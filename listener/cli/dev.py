@@ -1,4 +1,4 @@
-"""`dev`: the service with everything that it needs on board."""
+"""`dev`: run the service with its own Postgres and storage."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ LOOK_EVERY = 0.5  # seconds
     default=".listener",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the database and the files are kept.",
+    help="Folder of the database and the files.",
 )
 @click.option(
     "--preset",
     "presets",
     metavar="NAME",
     multiple=True,
-    help="Run a preset first, such as supabase_shim or export_jobs.",
+    help="Apply a preset first, such as supabase_shim or export_jobs.",
 )
 def dev(spec: str, data: Path, presets: tuple[str, ...]) -> None:
-    """Serve with everything on board: Postgres, storage, an app.
+    """Run the service with its own Postgres and storage.
 
-    MODULE:APP is handlers:app, the reference application of a checkout, when left out. The database is kept
-    in FOLDER/pg, and listens on this machine only.
+    The default of MODULE:APP is handlers:app, the reference application of a checkout. The database is in FOLDER/pg,
+    and accepts connections from this machine only.
     """
     app = load(spec)
-    Settings.load()  # a wrong value is to be said before a database is made
+    Settings.load()  # report a wrong value before a database is created
     with Postgres(data / "pg") as server:
         anyio.run(migrate_database, server.url)
         anyio.run(_prepare, server.url, presets)
@@ -54,8 +54,8 @@ def dev(spec: str, data: Path, presets: tuple[str, ...]) -> None:
         log.configure(settings.log_level)
 
         def announce(address: str | None) -> None:
-            click.secho("\nlistener is up; Ctrl-C ends it, and its database with it", bold=True)
-            # Of use on this machine only: the password is that of this folder's database.
+            click.secho("\nlistener is running; Ctrl-C stops it and its database", bold=True)
+            # Usable on this machine only: the password belongs to the database in this folder.
             click.echo(f"  export DATABASE_URL={server.url}")
             places = {"dashboard": "/dashboard", "health": "/health", "metrics": "/metrics", "API": "/docs"}
             for about, path in places.items():
@@ -82,9 +82,9 @@ async def _serve(
 
 
 async def _keep_alive(server: Postgres) -> None:
-    """Start the database again when it has died; a start that fails ends the service."""
+    """Restart the database if it has died. If that fails, the service ends."""
     while True:
         await anyio.sleep(LOOK_EVERY)
         if not server.is_running:
-            structlog.get_logger(__name__).warning("Postgres has died; it is started again")
+            structlog.get_logger(__name__).warning("Postgres died; restarting it")
             await anyio.to_thread.run_sync(server.start)

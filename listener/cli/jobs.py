@@ -1,4 +1,4 @@
-"""`queues` and `jobs`: what there is to do, and how it stands."""
+"""`queues` and `jobs`: list queues and jobs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MANY = 10_000
 @json_option
 @with_database
 async def queues(database: Database, as_json: bool) -> None:
-    """List the queues: what waits, what runs, who serves."""
+    """List the queues with their jobs and workers."""
     found = (await database.store.stats() or {"queues": []})["queues"]
     if as_json:
         print_json(found)
         return
     if not found:
-        click.echo("no table is attached yet; begin with: listener attach TABLE QUEUE")
+        click.echo("no table is attached yet; start with: listener attach TABLE QUEUE")
         return
     numbers = ("waiting", "scheduled", "running", "broken", "oldest", "workers", "slots")
     shown = table("queue", "table", *numbers, "", numbers=numbers, wide="table")
@@ -48,19 +48,24 @@ def _remark(queue: dict[str, Any]) -> Text:
     if queue["paused"]:
         return state("paused")
     if queue["waiting"] and not queue["workers"]:
-        return Text("nobody serves it", "red")
-    return Text(f"{queue['expired']} silent", "red") if queue["expired"] else Text("")
+        return Text("no worker", "red")
+    return Text(f"{queue['expired']} without heartbeat", "red") if queue["expired"] else Text("")
 
 
 @click.command()
 @click.argument("queue", required=False)
-@click.option("--key", help="Show this one job of QUEUE, with its attempts and warnings.")
+@click.option("--key", help="Show one job of QUEUE with its attempts and warnings.")
 @click.option(
-    "--state", "wanted", type=click.Choice(STATES), help="Only these; the last three are ended ones."
+    "--state",
+    "wanted",
+    type=click.Choice(STATES),
+    help="Only jobs in this state. The last three are outcomes of finished jobs.",
 )
-@click.option("--stuck", is_flag=True, help="Only what is overdue, and why.")
-@values.older_option("With --stuck: waiting jobs, and those of other programs, count after so long.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, MANY), help="At most so many.")
+@click.option("--stuck", is_flag=True, help="Only overdue jobs, with the reason.")
+@values.older_option("With --stuck: waiting jobs, and jobs of other programs, are overdue after this time.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, MANY), help="The maximum number of jobs."
+)
 @json_option
 @with_database
 async def jobs(
@@ -74,17 +79,17 @@ async def jobs(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List jobs, or show one with its attempts.
+    """List jobs, or show one job with its attempts.
 
-    Without --state, those that are not finished, in the order in which they will run.
+    Without --state it lists unfinished jobs in the order in which they will run.
     """
     if key is not None:
         if queue is None:
-            raise click.UsageError("--key needs the QUEUE, too")
+            raise click.UsageError("--key needs QUEUE")
         await _show_one(database, queue, key, as_json)
         return
     if stuck and wanted is not None:
-        raise click.UsageError("--stuck looks at all states; leave out --state")
+        raise click.UsageError("--stuck includes all states; leave out --state")
     if queue is not None:
         await database.require_queue(queue)
     if stuck:
@@ -96,9 +101,9 @@ async def jobs(
     elif found:
         _show_list(found)
         if len(found) == limit:
-            click.echo(f"these are the first {limit}; --limit shows more")
+            click.echo(f"only the first {limit} are shown; --limit shows more")
     else:
-        click.echo("no such jobs" if wanted or stuck else "no unfinished jobs")
+        click.echo("no matching jobs" if wanted or stuck else "no unfinished jobs")
 
 
 def _show_list(found: list[dict[str, Any]]) -> None:
@@ -120,13 +125,13 @@ def _when(job: dict[str, Any]) -> str:
         return _why(job)
     match job["state"]:
         case "running":
-            return f"began {ago(job['claimed_at'])}" + (", now silent" if job["expired"] else "")
+            return f"started {ago(job['claimed_at'])}" + (", no heartbeat" if job["expired"] else "")
         case "waiting" | "scheduled":
             return f"due {ago(job['due'])}"
         case "broken":
             return f"was due {ago(job['due'])}"
         case _:
-            return f"ended {ago(job['due'])}"
+            return f"finished {ago(job['due'])}"
 
 
 def _why(job: dict[str, Any]) -> str:
@@ -169,7 +174,7 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
     shown = table(
         "attempt",
         "outcome",
-        "ended",
+        "finished",
         "worker",
         "error and warnings",
         numbers=("attempt",),

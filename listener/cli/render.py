@@ -1,4 +1,4 @@
-"""`render`: render a project file, without a database. The reference application's export has the command."""
+"""`render`: render a project file without a database. The export room of the reference application has the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run`: the service."""
+"""`run`: run the service."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from listener.kit import fetch, ffmpeg, storage, tables
 from listener.kit.configured import configured_storage, configured_tables
 from listener.kit.storage.http import routes
 
-# A loop written in C: a job waits for a few of its turns before it starts.
+# uvloop: a job starts after a few turns of the event loop, and these are faster in C.
 LOOP = {"use_uvloop": True}
 
 
 @click.command()
 @click.argument("spec", metavar="[MODULE:APP]", required=False)
-@click.option("--app", "app_spec", metavar="MODULE:APP", help="The same, as an option.")
+@click.option("--app", "app_spec", metavar="MODULE:APP", help="The same as the argument.")
 @database_option
 def run(spec: str | None, app_spec: str | None, database_url: str | None) -> None:
-    """Serve the handlers of an app until told to stop.
+    """Run the service with the handlers of an app.
 
-    MODULE:APP names the App in a module of the working directory, such as worker:app. SIGTERM and Ctrl-C let
-    running jobs finish for SHUTDOWN_GRACE seconds, and hand on the rest; a second one doesn't wait.
+    MODULE:APP names the App in a module of the working directory, such as worker:app. After SIGTERM or Ctrl-C,
+    running jobs have SHUTDOWN_GRACE seconds to finish; the others are released. A second signal does not wait.
     """
     if (spec is None) == (app_spec is None):
-        raise click.UsageError("name one app: listener run MODULE:APP")
+        raise click.UsageError("name exactly one app: listener run MODULE:APP")
     settings = Settings.load(**{} if database_url is None else {"database_url": database_url})
     log.configure(settings.log_level)
     anyio.run(serve, load(spec or app_spec or ""), settings, backend_options=LOOP)
 
 
 async def serve(app: App, settings: Settings, announce: Callable[[str | None], None] | None = None) -> None:
-    """Serve until told to stop.
+    """Run the service until a signal stops it.
 
     Args:
         app: the handlers.
-        settings: where the database is, and how to run; with STORAGE_DIR the local storage is served, too.
-        announce: called once it listens for events, with the address of its HTTP routes or None without HTTP.
+        settings: the settings of the service; with STORAGE_DIR it also serves the local storage.
+        announce: called when it listens for events, with the address of its HTTP routes, or None without HTTP.
     """
     if files := configured_storage(settings):
         storage.use(files)
@@ -74,7 +74,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
 
 
 class _Started:
-    """Tells what the engine reports at its start."""
+    """Passes on the HTTP port that the engine reports at its start."""
 
     def __init__(self, tell: Callable[[int | None], None]) -> None:
         self._tell = tell
@@ -84,7 +84,7 @@ class _Started:
 
 
 def _browsable(host: str) -> str:
-    """A name for the address that the service listens on, as a browser on this machine takes it."""
+    """Return the host of a URL with which a browser on this machine reaches the address `host`."""
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
         return "localhost"
     return f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""`migrate`, `attach`, `detach`, `adopt`: the schema, and which tables are queues."""
+"""`migrate`, `attach`, `detach`, `adopt`: the schema, and the tables that are attached."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 ROLES = {
     "key": "names a job",
     "status": "holds the status word",
-    "progress": "shows percent",
-    "message": "shows what is being done",
+    "progress": "shows the progress in percent",
+    "message": "shows the current step",
     "error": "shows why a job failed",
-    "result": "gets what the handler returns",
-    "started_at": "gets the time of the start",
-    "finished_at": "gets the time of the end",
-    "updated_at": "tells when the row was last changed",
-    "run_at": "says when a job is due",
-    "tenant": "says whose job it is",
-    "priority": "says what comes first, the highest",
+    "result": "receives what the handler returns",
+    "started_at": "receives the time of the start",
+    "finished_at": "receives the time of the end",
+    "updated_at": "has the time of the last change",
+    "run_at": "has the time from which a job is due",
+    "tenant": "names the user who owns the job",
+    "priority": "has the priority; the highest number comes first",
 }
 
 
 def _columns(command: F) -> F:
-    """Give a command an option for each role that a column can have."""
+    """Add an option for each role that a column can have."""
     for role, about in reversed(ROLES.items()):
         option = click.option(f"--{role.replace('_', '-')}", metavar="COLUMN", help=f"Column that {about}.")
         command = option(command)
@@ -51,17 +51,21 @@ def _columns(command: F) -> F:
 
 
 @click.command()
-@click.option("--print", "as_script", is_flag=True, help="Print one script, to paste into an SQL editor.")
+@click.option(
+    "--print", "as_script", is_flag=True, help="Print one script that you can paste into an SQL editor."
+)
 @json_option
 @database_option
 def migrate(as_script: bool, as_json: bool, database_url: str | None) -> None:
-    """Bring the schema `listener` up to date.
+    """Create or update the schema `listener`.
 
-    Safe to run at any time, also by several programs at once. It needs no superuser: a role that owns the
-    tables to attach and may create a schema.
+    You can run it at any time, and several programs may run it at once. It needs no superuser, only a role that owns
+    the tables to attach and that may create a schema.
     """
     if as_script:
-        click.echo(migrations.script().encode(), nl=False)  # UTF-8, whatever the terminal speaks
+        click.echo(
+            migrations.script().encode(), nl=False
+        )  # UTF-8, regardless of the encoding of the terminal
         return
     applied = anyio.run(migrate_database, database_url)
     if as_json:
@@ -73,7 +77,7 @@ def migrate(as_script: bool, as_json: bool, database_url: str | None) -> None:
 
 
 async def migrate_database(given: str | None) -> list[str]:
-    """Migrate the database of `given`, or of the settings; answers the names of the files applied."""
+    """Migrate the database `given`, or that of the settings. Return the names of the applied files."""
     async with session(database_url(given)) as connection:
         return await migrations.migrate(connection)
 
@@ -89,53 +93,53 @@ def _summary(applied: list[str]) -> str:
 @click.argument("queue", required=False)
 @_columns
 @click.option(
-    "--kind", metavar="COLUMN", help="Column or JSON path, such as metadata->>type, that tells a row's kind."
+    "--kind",
+    metavar="COLUMN",
+    help="Column or JSON path that has the kind of a row, such as metadata->>type.",
 )
 @click.option(
     "--kinds",
     metavar="NAME,…",
     callback=values.names,
-    help="The kinds to deliver; each is a queue QUEUE/KIND.",
+    help="The kinds that become jobs; each is a queue QUEUE/KIND.",
 )
 @click.option(
     "--words",
     metavar="STATE=WORD,…",
     callback=values.pairs,
-    help="Words for ready, running, done, failed and cancelled.",
+    help="The status words for ready, running, done, failed and cancelled.",
 )
 @click.option(
     "--stages",
     metavar="WORD,…",
     callback=values.names,
-    help="Running words in their order, where there are several.",
+    help="The running words in their order, if there are several.",
 )
-@click.option(
-    "--max-attempts", type=click.IntRange(1, 1000), help="Attempts before a job fails; 3 when left out."
-)
+@click.option("--max-attempts", type=click.IntRange(1, 1000), help="Attempts before a job fails. Default: 3.")
 @click.option(
     "--backoff",
     metavar="DURATION",
     callback=values.duration,
-    help="Longest wait before the second attempt, which doubles from there; 2s when left out.",
+    help="Longest delay before the second attempt; it doubles with each attempt. Default: 2s.",
 )
 @click.option(
     "--wake",
     type=click.Choice(["notify", "realtime", "both", "none"]),
-    help="How the service hears of rows; none leaves them to the sweep.",
+    help="How new rows wake the service; with none, only sweeps find them.",
 )
 @click.option(
     "--guard/--no-guard",
     default=None,
-    help="Let browsers insert, cancel and retry jobs, but write nothing that the service writes.",
+    help="Let browsers insert, cancel and retry jobs, but write no column of the service.",
 )
 @click.option(
     "--guard-columns",
     metavar="NAME,…",
     callback=values.names,
-    help="Guard it, and these columns of the handler's, such as download_url.",
+    help="Like --guard, and also protect these columns, such as download_url.",
 )
-@click.option("--preset", metavar="NAME", help="Make and attach the table of a known system instead.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--preset", metavar="NAME", help="Create and attach the table of a known system instead.")
+@click.option("--dry-run", is_flag=True, help="Report what would change, and change nothing.")
 @json_option
 @database_option
 def attach(
@@ -152,16 +156,16 @@ def attach(
 ) -> None:
     """Make the rows of a table jobs of a queue.
 
-    Columns that are not named are found by their usual names; an empty name means none. Adds four triggers
-    to the table, and changes nothing else of it. Attaching again changes what was said before.
+    Columns without an option are found by their usual names; an empty name means none. The command adds four triggers
+    to the table and changes nothing else. Attaching again changes the options that you give.
     """
     if preset is not None:
         if table or queue or any(value is not None for value in (guard, guard_columns, *options.values())):
-            raise click.UsageError("--preset brings its own table, queue and options")
+            raise click.UsageError("--preset has its own table, queue and options; leave out the others")
         anyio.run(_attach_preset, preset, dry_run, as_json, database_url)
         return
     if table is None or queue is None:
-        raise click.UsageError("name a TABLE and a QUEUE, or a --preset")
+        raise click.UsageError("give a TABLE and a QUEUE, or a --preset")
     if guard_columns is not None:
         guard = True
     options["dry_run"] = dry_run
@@ -209,14 +213,14 @@ def _show_report(report: dict[str, Any]) -> None:
         out.print(f"  guarded  {plain(', '.join(['status', *guard['columns']]))}", soft_wrap=True)
         if not guard["row_security"]:
             click.echo(
-                f"policies are not asked yet: alter table {report['table']} enable row level security;"
+                f"policies have no effect yet; run: alter table {report['table']} enable row level security;"
             )
     if report["stuck"] and report["attached"]:
-        click.echo(f"take the stuck ones over with: listener adopt {report['queue']} --older 10min")
+        click.echo(f"to take over the stuck rows, run: listener adopt {report['queue']} --older 10min")
 
 
 def _life(words: dict[str, str], stages: list[str]) -> str:
-    """The words of a job in their order: `queued → processing → completed | failed`."""
+    """Return the words of a job in their order: `queued → processing → completed | failed`."""
     ends = " | ".join(words[end] for end in ("done", "failed", "cancelled") if end in words)
     return " → ".join([words["ready"], *(stages or [words["running"]]), ends])
 
@@ -235,8 +239,8 @@ async def _attach_preset(preset: str, dry_run: bool, as_json: bool, given: str |
     if as_json:
         print_json({"preset": preset, "attached": not dry_run, "queues": queues})
     else:
-        verb = "would be applied" if dry_run else "is applied"
-        click.echo(f"preset {preset} {verb}; the queues are then: {', '.join(queues) or 'none'}")
+        verb = "would be applied" if dry_run else "applied"
+        click.echo(f"preset {preset} {verb}; queues: {', '.join(queues) or 'none'}")
 
 
 @click.command()
@@ -244,28 +248,28 @@ async def _attach_preset(preset: str, dry_run: bool, as_json: bool, given: str |
 @json_option
 @with_database
 async def detach(database: Database, queue: str, as_json: bool) -> None:
-    """Undo attach; the table's rows stay as they are.
+    """Reverse attach; the rows of the table stay as they are.
 
-    Unfinished jobs and the history of QUEUE are forgotten. Works also when the table is gone.
+    The deliveries and the history of QUEUE are deleted. This also works if the table does not exist any more.
     """
     report = await database.store.detach(queue)
     if report is None:
-        raise NotFound(f"nothing is attached as '{queue}'; `listener queues` lists what is")
+        raise NotFound(f"no table is attached as '{queue}'; `listener queues` lists the queues")
     if as_json:
         print_json(report)
     else:
-        click.echo(f"detached {queue}; {count(report['deliveries'], 'unfinished job')} forgotten")
+        click.echo(f"detached {queue}; {count(report['deliveries'], 'unfinished job')} dropped")
 
 
 @click.command()
 @click.argument("queue")
-@values.older_option("Only rows that nobody touched for so long.")
+@values.older_option("Only rows that have not changed for this long.")
 @json_option
 @with_database
 async def adopt(database: Database, queue: str, older: timedelta, as_json: bool) -> None:
-    """Take over rows that another worker left stuck.
+    """Take over rows that another program left in a running word.
 
-    They show a running word, and nobody here drives them.
+    Stop that program first. The rows become jobs of this service.
     """
     adopted = await database.store.adopt(queue, older)
     if as_json:

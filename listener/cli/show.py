@@ -1,4 +1,4 @@
-"""How the commands look on a terminal."""
+"""Format output for the terminal."""
 
 from __future__ import annotations
 
@@ -25,41 +25,39 @@ STYLES = {
 }
 
 
-FOLDED = 30  # characters that the wide column of a table gets at least
+FOLDED = 30  # minimum width of the wide column of a table, in characters
 
 
 def console() -> Console:
-    """Standard output; without colours where NO_COLOR is set or nobody looks, and then never cut short."""
+    """Return standard output: without colours if NO_COLOR is set, and unlimited in width if it is not a terminal."""
     width = None if sys.stdout.isatty() else 10_000
     return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
 def plain(value: Any) -> str:
-    """A value on one line. What a row holds must not steer the reader's terminal."""
+    """Return a value on one line, without control characters that could change the terminal."""
     text = " ".join(str(value).split()) if value is not None else ""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def brief(value: Any, most: int = 300) -> str:
-    """The beginning of a value on one line."""
+    """Return the beginning of a value on one line."""
     text = plain(value)
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def state(word: str) -> Text:
-    """A state in its colour."""
+    """Return a state in its colour."""
     return Text(plain(word), STYLES.get(word, ""))
 
 
 def table(*columns: str, numbers: Iterable[str] = (), wide: str) -> Table:
-    """An empty table.
+    """Return an empty table, to be printed by `whole`.
 
     Args:
         columns: headings.
-        numbers: those of them that hold numbers, flush right.
-        wide: the one that is folded when the terminal is narrow; the others keep their width.
-
-    To be printed by `whole`.
+        numbers: the columns that contain numbers; they are aligned to the right.
+        wide: the column that is folded if the terminal is narrow; the others keep their width.
     """
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     for column in columns:
@@ -68,9 +66,9 @@ def table(*columns: str, numbers: Iterable[str] = (), wide: str) -> Table:
 
 
 def whole(shown: Table) -> None:
-    """Print a table. On a terminal that is too narrow each row gets a second line, for the wide column.
+    """Print a table. If the terminal is too narrow, print the wide column on a second line of each row.
 
-    A line that is too long even then is wrapped by the terminal: a key that is cut short can't be copied.
+    The terminal wraps lines that are still too long, because a truncated key can't be copied.
     """
     out = console()
     widths = [max(cell_len(str(cell)) for cell in (column.header, *column.cells)) for column in shown.columns]
@@ -97,7 +95,7 @@ def whole(shown: Table) -> None:
 
 
 def ago(moment: str | None) -> str:
-    """An ISO 8601 time, as people say it: `3 s ago`, `in 2 min`; nothing for None."""
+    """Return an ISO 8601 time relative to now: `3 s ago`, `in 2 min`; an empty text for None."""
     if moment is None:
         return ""
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
@@ -105,7 +103,7 @@ def ago(moment: str | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time in its largest unit: `40 ms`, `3 s`, `2 min`, `5 h`, `9 d`."""
+    """Return a duration in its largest unit: `40 ms`, `3 s`, `2 min`, `5 h`, `9 d`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     for unit, size, most in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
@@ -115,5 +113,5 @@ def span(seconds: float) -> str:
 
 
 def count(number: int, thing: str) -> str:
-    """`1 job`, `2 jobs`."""
+    """Return `1 job`, `2 jobs`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,4 +1,4 @@
-"""`submit`: a row from the command line."""
+"""`submit`: insert a row from the command line."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from listener.cli.watch import follow
 @click.argument(
     "columns", metavar="[JSON | COLUMN=TEXT | COLUMN:=JSON]...", nargs=-1, callback=values.columns
 )
-@click.option("--watch", is_flag=True, help="Follow the job until it has ended.")
+@click.option("--watch", is_flag=True, help="Show the progress until the job is finished.")
 @json_option
 @with_database
 async def submit(database: Database, queue: str, columns: dict[str, Any], watch: bool, as_json: bool) -> None:
     """Insert a row as a job.
 
-    Columns that are not given keep their defaults; the status is the ready word.
+    Columns that you do not give have their defaults; the status is the ready word.
 
     \b
     listener submit export '{"width": 1280, "height": 720}'

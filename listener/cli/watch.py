@@ -1,4 +1,4 @@
-"""`watch`: live progress of jobs, as bars on a terminal and as lines elsewhere."""
+"""`watch`: show live progress of jobs, as bars on a terminal and as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from listener.cli.common import Database, NotFound, with_database
 from listener.cli.show import brief, console, count, plain
 from listener.errors import ListenerError
 
-INTERVAL = 0.5  # seconds between two looks at the rows
-MOST = 20  # jobs of a whole queue that are shown at once
+INTERVAL = 0.5  # seconds between two queries
+MOST = 20  # jobs shown at once if the whole queue is watched
 
 LOOK = """
 select coalesce(jsonb_agg(jsonb_build_object('key', key, 'job', listener.look($1, key)) order by n), '[]')
@@ -27,17 +27,17 @@ from unnest($2::text[]) with ordinality as wanted(key, n)
 
 
 class JobsFailed(ListenerError):
-    """Jobs that were followed did not complete."""
+    """Watched jobs did not complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What is to be said of one job.
+    """The current state of one job, for display.
 
     Attributes:
-        percent: 0 to 100, or None where the table doesn't tell.
-        ended: whether nothing more will happen to it.
-        ok: whether it has completed.
+        percent: 0 to 100, or None if the table has no progress column.
+        ended: whether the job is finished or set aside.
+        ok: whether the job has completed.
     """
 
     key: str
@@ -53,20 +53,20 @@ class Sight:
 @click.argument("keys", metavar="[KEY]...", nargs=-1)
 @with_database
 async def watch(database: Database, queue: str, keys: tuple[str, ...]) -> None:
-    """Follow jobs with live progress.
+    """Show live progress of jobs.
 
-    Ends when all of them have ended, with exit code 1 if one of them did not complete. Without KEYs it
-    follows whatever the queue has to do, until it is interrupted.
+    The command ends when all of them are finished, with exit code 1 if one of them did not complete. Without KEYs it
+    shows all jobs of the queue until it is interrupted.
     """
     await database.require_queue(queue)
     await follow(database, queue, keys)
 
 
 async def follow(database: Database, queue: str, keys: Sequence[str]) -> None:
-    """Show jobs until all have ended; without keys, those of the whole queue for ever.
+    """Show jobs until all are finished; without keys, show those of the whole queue without end.
 
     Raises:
-        NotFound: a key has no row at the start.
+        NotFound: there is no row with a key at the start.
         JobsFailed: a job did not complete.
     """
     sights = await _look(database, queue, keys)
@@ -96,7 +96,7 @@ async def _look(database: Database, queue: str, keys: Sequence[str]) -> list[Sig
 
 
 def judge(key: str, job: dict[str, Any] | None) -> Sight:
-    """What the answer of the verb `look` means for somebody who waits for the job."""
+    """Turn the result of the verb `look` into what is displayed."""
     if job is None:
         return Sight(key, "", None, "the row is gone", ended=True)
     delivery = job["delivery"] or {}
@@ -117,20 +117,20 @@ def _note(job: dict[str, Any], delivery: dict[str, Any]) -> str:
         case "running":
             return plain(job["message"] or "")
         case "waiting":
-            return "waits for a worker"
+            return "waiting for a worker"
         case "scheduled":
             due = datetime.fromisoformat(delivery["run_at"]).astimezone()
             again = "again " if delivery["attempt"] or delivery["snoozes"] else ""
             return f"starts {again}at {due:%H:%M:%S}"
         case _:
-            return "somebody else drives it" if job["state"] == "running" else "not yet found"
+            return "run by another program" if job["state"] == "running" else "no delivery yet"
 
 
 class Display(Protocol):
-    """Where sights are shown."""
+    """Shows the state of jobs."""
 
     def show(self, sight: Sight) -> None:
-        """Show how a job stands now."""
+        """Show the current state of a job."""
 
 
 @contextmanager
@@ -158,7 +158,7 @@ class _Bars:
             self._tasks[sight.key] = self._progress.add_task(plain(sight.key), mark=" ", word="", note="")
         self._progress.update(
             self._tasks[sight.key],
-            # A bar without a total moves to and fro, but an ended job stands still.
+            # A bar without a total is animated, so a finished job needs a total.
             total=100 if sight.percent is not None or sight.ended else None,
             completed=sight.percent or 0,
             mark="✓" if sight.ok else "✗" if sight.ended else " ",
@@ -168,15 +168,15 @@ class _Bars:
 
 
 class _Lines:
-    """A line for each change that matters: another word or note, or ten percent more."""
+    """Prints a line when the word or the note changes, and for each ten percent."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[object, ...]] = {}
+        self._shown: dict[str, tuple[object, ...]] = {}
 
     def show(self, sight: Sight) -> None:
         percent = None if sight.percent is None else int(sight.percent)
         telling = (sight.word, sight.note, None if percent is None else percent // 10)
-        if self._said.get(sight.key) != telling:
-            self._said[sight.key] = telling
+        if self._shown.get(sight.key) != telling:
+            self._shown[sight.key] = telling
             shown = [sight.key, sight.word, "" if percent is None else f"{percent} %", sight.note]
             click.echo("  ".join(plain(part) for part in shown if part))

@@ -1,4 +1,4 @@
-"""Says in words why a job is overdue and what to do about it, for the command line and the dashboard."""
+"""Explain why a job is overdue and what to do about it, for the command line and the dashboard."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """What there is to say of a job that the verb `stuck` answered.
+    """The explanation of one overdue job.
 
     Attributes:
-        since: what happened to it at that time, such as `began`.
+        since: the last event of the job, such as `started`, for "started 5 min ago".
         because: why it is overdue.
-        mend: what to do, a sentence or two.
-        command: what to type for that, where a command does it.
+        fix: what to do, in one or two sentences.
+        command: the command that does it, if there is one.
     """
 
     since: str
     because: str
-    mend: str
+    fix: str
     command: str | None = None
 
 
 def explain(job: Mapping[str, Any]) -> Overdue:
-    """What there is to say of one of the jobs that the verb `stuck` answers."""
+    """Explain one job of the result of the verb `stuck`."""
     queue, key = job["queue"], job["key"]
     match job["why"]:
         case "broken":
             return Overdue(
                 "was due",
-                "the table refuses it",
-                "Mend what the error names, then let it run again.",
+                "the database refuses to change its row",
+                "Correct what the error names, then requeue the job.",
                 command("requeue", queue, key),
             )
         case "silent":
             return Overdue(
-                "began",
-                "now silent",
-                "Its worker died or hangs. Another takes the job over within seconds, if one is left.",
+                "started",
+                "no heartbeat",
+                "Its worker died or hangs. Another worker takes the job within seconds, if there is one.",
             )
         case "slow":
             return Overdue(
-                "began",
-                f"longer than its {job['timeout'] or 0:g} s",
-                "A plain function can't be interrupted. Restart its worker: the job starts again elsewhere.",
+                "started",
+                f"longer than its timeout of {job['timeout'] or 0:g} s",
+                "A plain function can't be interrupted. Restart its worker; the job then starts again.",
             )
         case "paused":
             return Overdue(
-                "due", "the queue is paused", "It starts when the pause ends.", command("resume", queue)
+                "due", "the queue is paused", "It starts when the queue is resumed.", command("resume", queue)
             )
         case "unserved":
             return Overdue(
-                "due", "nobody serves the queue", "Start a process whose app has a handler for this queue."
+                "due", "no worker serves the queue", "Start a process with a handler for this queue."
             )
         case _:
             return Overdue(
-                "touched",
-                f"{job['word']}, not driven here",
-                "Another program drives it, or has left it. If it has, take its rows over.",
+                "changed",
+                f"{job['word']}, but no worker of this service runs it",
+                "Another program runs it or has abandoned it. If that program is gone, adopt its rows.",
                 command("adopt", queue.partition("/")[0]),
             )
 
 
 def command(*words: str) -> str | None:
-    """A command line of `listener` for a shell; None where a word has characters that no terminal should get."""
+    """Return a `listener` command line for a shell; None if a word contains control characters."""
     if not all(word.isprintable() for word in words):
         return None
     verb, *names = words
-    # A name that begins with a dash is no option.
+    # A name that begins with a dash must not be read as an option.
     dashed = ["--"] if any(name.startswith("-") for name in names) else []
     return shlex.join(["listener", verb, *dashed, *names])

@@ -158,7 +158,7 @@ def _words(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "begun": overdue.since,
         "because": overdue.because,
-        "mend": overdue.mend,
+        "fix": overdue.fix,
         "command": overdue.command,
     }
 

@@ -141,7 +141,7 @@ def test_interrupted_it_ends_with_130(configured: str, thumbs: str) -> None:
     )
     assert watching.stdout is not None
     assert watching.stdout.readline().startswith("submitted ")
-    assert "waits for a worker" in watching.stdout.readline()
+    assert "waiting for a worker" in watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
     _, stderr = watching.communicate(timeout=10)
     assert (watching.returncode, stderr) == (130, "")

@@ -1,4 +1,4 @@
-"""doctor: one thing is broken in each test, and named with its mend."""
+"""doctor: each test breaks one thing, and the report names it and the fix."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.cli.conftest import Listener, Sql, Worker
 
 @pytest.fixture
 def examine(listener: Listener) -> Any:
-    """Runs the doctor; answers its exit code and what is not well, as {check: (level, text, mend)}."""
+    """Runs the doctor; answers its exit code and what is not well, as {check: (level, text, fix)}."""
 
     def run(*arguments: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
         result = listener("doctor", "--json", *arguments)
         checks = json.loads(result.output)["checks"]
-        unwell = {c["check"]: (c["level"], c["text"], c["mend"]) for c in checks if c["level"] != "ok"}
+        unwell = {c["check"]: (c["level"], c["text"], c["fix"]) for c in checks if c["level"] != "ok"}
         return result.exit_code, unwell
 
     return run
@@ -31,13 +31,13 @@ def test_all_is_well(listener: Listener, worker: Worker) -> None:
     result = listener("doctor")
     assert result.exit_code == 0, result.output
     assert "✓ listen      a notification took" in result.output
-    assert "✓ table       public.thumbs is heard as thumbs" in result.output
+    assert "✓ table       public.thumbs is attached as thumbs" in result.output
     assert "✓ queue       thumbs: 1 worker, 5 slots" in result.output
     # Not every kernel can confine ffmpeg, and not every system has fonts; that is worth a look.
     possible = anyio.run(open_ways)
     assert ("✓ confinement ffmpeg has no network" in result.output) is not bool(possible)
     doubts = bool(possible) + ("! fonts" in result.output)
-    assert result.output.endswith(f"\n0 to mend, {doubts} to look at\n" if doubts else "\nall is well\n")
+    assert result.output.endswith(f"\n0 errors, {doubts} warnings\n" if doubts else "\nno problems found\n")
 
 
 def test_it_changes_nothing(listener: Listener, sql: Sql, thumbs: str) -> None:
@@ -69,7 +69,7 @@ def test_a_function_is_of_another_version(examine: Any, sql: Sql) -> None:
     sql("update listener.migration set checksum = 'x' where name = 'verbs/claim.sql'")
     code, unwell = examine()
     assert code == 0
-    assert unwell["schema"] == ("warning", "1 function file of another version", "Run: listener migrate")
+    assert unwell["schema"] == ("warning", "1 outdated function file", "Run: listener migrate")
 
 
 def test_browsers_can_call_a_function(examine: Any, sql: Sql, thumbs: str) -> None:
@@ -81,28 +81,28 @@ def test_browsers_can_call_a_function(examine: Any, sql: Sql, thumbs: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("statement", "problem", "mend"),
+    ("statement", "problem", "fix"),
     [
         ("alter table thumbs disable trigger user", "the insert trigger is disabled, the update", "enable trigger"),
         ("drop trigger listener_insert_1 on thumbs", "the insert trigger is missing on", "listener attach"),
-        ("drop table thumbs", "public.thumbs of thumbs is gone", "listener detach thumbs"),
+        ("drop table thumbs", "public.thumbs of thumbs does not exist any more", "listener detach thumbs"),
         (
             "alter table thumbs rename to pictures",
-            "public.thumbs of thumbs is called public.pictures now",
+            "public.thumbs of thumbs is now called public.pictures",
             "listener attach public.pictures thumbs",
         ),
-        ("alter table thumbs rename progress to percent", "has lost progress", "listener attach"),
+        ("alter table thumbs rename progress to percent", "has no column progress", "listener attach"),
         ("alter table thumbs enable row level security, force row level security", "hides its rows", "no force"),
     ],
 )  # fmt: skip
 def test_a_table_is_unwell(
-    examine: Any, sql: Sql, thumbs: str, statement: str, problem: str, mend: str
+    examine: Any, sql: Sql, thumbs: str, statement: str, problem: str, fix: str
 ) -> None:
     sql(statement)
     code, unwell = examine()
     assert code == 1
     assert problem in unwell["table"][1]
-    assert mend in unwell["table"][2]
+    assert fix in unwell["table"][2]
 
 
 def test_a_large_table_wants_an_index_on_its_status(examine: Any, sql: Sql, thumbs: str) -> None:
@@ -116,14 +116,14 @@ def test_a_large_table_wants_an_index_on_its_status(examine: Any, sql: Sql, thum
 def test_a_queue_is_paused_and_nobody_serves_it(examine: Any, sql: Sql, thumbs: str) -> None:
     sql("insert into thumbs (path) values ('a')")
     code, unwell = examine()
-    assert (code, unwell["queue"][1]) == (0, "nobody serves thumbs, and 1 job waiting")
+    assert (code, unwell["queue"][1]) == (0, "no worker serves thumbs, and 1 job is waiting")
 
 
 def test_a_worker_has_gone_silent(examine: Any, sql: Sql, worker: Worker) -> None:
     sql("insert into thumbs (path) values ('a')")
     worker.claim()
     sql("update listener.delivery set lease_until = now() - interval '1 s'")
-    assert examine()[1]["queue"][1] == "the worker of 1 job of thumbs has gone silent"
+    assert examine()[1]["queue"][1] == "1 job of thumbs has no heartbeat"
 
 
 def test_a_delivery_is_broken(examine: Any, sql: Sql, thumbs: str) -> None:

@@ -16,7 +16,7 @@ def test_queues_show_what_waits_and_that_nobody_serves(listener: Listener, sql: 
     sql("insert into thumbs (path) values ('a'), ('b')")
     shown = words(listener("queues").output)
     assert "thumbs public.thumbs 2 · · ·" in shown
-    assert shown.endswith("nobody serves it")
+    assert shown.endswith("no worker")
     [queue] = json.loads(listener("queues", "--json").output)
     assert (queue["queue"], queue["waiting"], queue["workers"]) == ("thumbs", 2, 0)
 
@@ -31,7 +31,7 @@ def test_jobs_lists_unfinished_ones(listener: Listener, sql: Sql, worker: Worker
     sql("insert into thumbs (path) values ('a'), ('b')")
     worker.claim()
     shown = words(listener("jobs", "thumbs").output)
-    assert "thumbs 1 running 1/3 began" in shown
+    assert "thumbs 1 running 1/3 started" in shown
     assert "thumbs 2 waiting 0/3 due" in shown
     assert [job["key"] for job in json.loads(listener("jobs", "--state", "waiting", "--json").output)] == [
         "2"
@@ -43,12 +43,14 @@ def test_jobs_stuck_are_those_of_a_silent_worker(listener: Listener, sql: Sql, w
     sql("insert into thumbs (path) values ('a'), ('b')")
     worker.claim()
     worker.claim()
-    assert listener("jobs", "--stuck").output == "no such jobs\n"
+    assert listener("jobs", "--stuck").output == "no matching jobs\n"
     sql("update listener.delivery set lease_until = now() - interval '1 s' where job_key = '2'")
     assert [job["key"] for job in json.loads(listener("jobs", "--stuck", "--json").output)] == ["2"]
-    assert "now silent" in listener("jobs", "--stuck").output
+    assert "no heartbeat" in listener("jobs", "--stuck").output
     sql("delete from listener.delivery where job_key = '1'")
-    assert "processing, not driven here" in words(listener("jobs", "--stuck", "--older", "0").output)
+    assert "processing, but no worker of this service runs it" in words(
+        listener("jobs", "--stuck", "--older", "0").output
+    )
 
 
 def test_one_job_with_its_attempts_and_warnings(listener: Listener, sql: Sql, worker: Worker) -> None:
@@ -87,7 +89,7 @@ def test_a_narrow_terminal_cuts_nothing_short(sql: Sql, worker: Worker) -> None:
         shown = terminal.read1().decode()
 
     lines = shown.splitlines()
-    assert words(lines[2]).startswith("thumbs 1 failed 1/3 ended ")
+    assert words(lines[2]).startswith("thumbs 1 failed 1/3 finished ")
     assert lines[3] == f"  {error}"
 
 
@@ -102,7 +104,7 @@ def test_submit_takes_pairs_or_json(listener: Listener, sql: Sql, thumbs: str) -
     ("arguments", "code", "sentence"),
     [
         (["thumbs", "{bad"], 2, "is not JSON"),
-        (["thumbs", "path"], 2, "is no column=value pair"),
+        (["thumbs", "path"], 2, "is neither a column=value pair"),
         (["thumbs", "colour=red"], 1, 'column "colour"'),
         (["nix"], 1, "there is no queue 'nix'"),
     ],
@@ -122,7 +124,10 @@ def test_requeue_by_key(listener: Listener, sql: Sql, worker: Worker) -> None:
     assert sql("select status from thumbs") == "queued"
     some = listener("requeue", "thumbs", "1", "99", "--json")
     assert (some.exit_code, json.loads(some.stdout)) == (1, {"queue": "thumbs", "requeued": 1})
-    assert some.stderr == "error: 1 of 2 keys name no row of thumbs; it has no row 99\n"
+    assert (
+        some.stderr
+        == "error: 1 of 2 keys are not the key of any row of thumbs; these rows do not exist: 99\n"
+    )
 
 
 def test_requeue_all_that_failed_but_not_what_has_completed_since(
@@ -145,12 +150,15 @@ def test_cancel(listener: Listener, sql: Sql, thumbs: str) -> None:
     assert json.loads(answer.output) == {"queue": thumbs, "cancelled": 1}
     assert sql("select error_message from thumbs where status = 'failed'") == "changed my mind"
     again = listener("cancel", thumbs, "1")
-    assert (again.exit_code, again.stderr) == (1, "error: 1 of 1 keys name no unfinished job of thumbs\n")
+    assert (again.exit_code, again.stderr) == (
+        1,
+        "error: 1 of 1 keys are not the key of any unfinished job of thumbs\n",
+    )
 
 
 def test_pause_and_resume(listener: Listener, sql: Sql, thumbs: str) -> None:
     assert listener("pause", thumbs).output == "thumbs is paused\n"
-    assert listener("pause", thumbs).output == "thumbs was paused already\n"
+    assert listener("pause", thumbs).output == "thumbs was already paused\n"
     assert "paused" in listener("queues").output
     assert json.loads(listener("resume", thumbs, "--json").output)["changed"] is True
     assert listener("resume", thumbs).output == "thumbs was not paused\n"

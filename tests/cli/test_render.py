@@ -115,9 +115,9 @@ def test_nothing_beyond_that_folder_is_read(
     [
         (["-o", "film.avi"], 1, "error: The film film.avi must end in .mp4 or .webm.\n"),
         (["-o", "there/film.mp4"], 1, "error: There is no folder there to write to.\n"),
-        (["-o", "film.mp4", "--size", "big"], 2, "'big' is no size; write width and height in pixels"),
+        (["-o", "film.mp4", "--size", "big"], 2, "'big' is not a size; write width and height in pixels"),
         (["-o", "film.mp4", "--size", "0x0"], 1, "error: A film of 0 × 0 pixels can't be made"),
-        (["-o", "film.mp4", "--fps", "1/0"], 2, "'1/0' is no frame rate; write one such as 30"),
+        (["-o", "film.mp4", "--fps", "1/0"], 2, "'1/0' is not a frame rate; write one such as 30"),
         (["-o", "film.mp4", "--fps", "1000"], 1, "error: A film of 1000 frames a second can't be made"),
         (["-o", "film.mp4", "--quality", "best"], 2, "'best' is not one of"),
         ([], 2, "Missing option '-o'"),

@@ -169,7 +169,7 @@ def test_a_wrong_room_is_told_the_others(listener: Listener, elsewhere: Path) ->
     (elsewhere / "handlers/attic/demo.py").touch()
     wrong = listener("demo", "../etc")
     assert wrong.exit_code == 2
-    assert "'../etc' is no room; the rooms are attic" in wrong.stderr
+    assert "'../etc'; the rooms are attic" in wrong.stderr
 
 
 def test_the_exit_code_is_that_of_the_bench(elsewhere: Path) -> None:

@@ -78,22 +78,22 @@ def test_attach_wants_a_table_and_a_queue_or_a_preset(listener: Listener, config
 def test_presets(listener: Listener, sql: Sql) -> None:
     too_soon = listener("attach", "--preset", "export_jobs")
     assert too_soon.stderr.endswith(
-        "hint: On a Postgres of your own, first: listener attach --preset supabase_shim\n"
+        "hint: On your own Postgres, run first: listener attach --preset supabase_shim\n"
     )
     assert listener("attach", "--preset", "supabase_shim").exit_code == 0
     tried = json.loads(listener("attach", "--preset", "export_jobs", "--dry-run", "--json").output)
     assert tried == {"preset": "export_jobs", "attached": False, "queues": ["export"]}
     assert sql("select to_regclass('export_jobs')") is None
-    assert "the queues are then: export" in listener("attach", "--preset", "export_jobs").output
+    assert "queues: export" in listener("attach", "--preset", "export_jobs").output
     unknown = listener("attach", "--preset", "nix")
     assert (unknown.exit_code, "the presets are briefs, " in unknown.stderr) == (1, True)
 
 
 def test_detach(listener: Listener, sql: Sql, thumbs: str) -> None:
     sql("insert into thumbs default values")
-    assert listener("detach", thumbs).output == "detached thumbs; 1 unfinished job forgotten\n"
+    assert listener("detach", thumbs).output == "detached thumbs; 1 unfinished job dropped\n"
     again = listener("detach", thumbs)
-    assert (again.exit_code, again.stderr[:35]) == (1, "error: nothing is attached as 'thum")
+    assert (again.exit_code, again.stderr[:35]) == (1, "error: no table is attached as 'thu")
     sql("select listener.attach('thumbs', 'thumbs')")
     assert json.loads(listener("detach", thumbs, "--json").output) == {"queue": "thumbs", "deliveries": 1}
 

@@ -31,7 +31,7 @@ def test_a_duration(typed: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("typed", ["", "10", "soon", "10 fortnights", "10min!", "-5s", "9" * 30 + "d"])
 def test_no_duration(typed: str) -> None:
-    with pytest.raises(click.BadParameter, match=r"is no duration; write numbers and units|is too long"):
+    with pytest.raises(click.BadParameter, match=r"is not a duration; write numbers with units|is too long"):
         parse(values.duration, typed)
 
 

@@ -39,7 +39,7 @@ def test_lines_tell_a_jobs_story(sql: Sql, worker: Worker) -> None:
         text=True,
     ) as watching:
         assert watching.stdout is not None
-        assert watching.stdout.readline() == "1  queued  waits for a worker\n"
+        assert watching.stdout.readline() == "1  queued  waiting for a worker\n"
         job = worker.claim()
         assert watching.stdout.readline() == "1  processing  0 %\n"
         worker.settle("progress", job, percent=42.5, message="looking")
@@ -72,7 +72,7 @@ RUNNING: dict[str, Any] = {
     [
         (None, True, "the row is gone"),
         (RUNNING | {"delivery": {"state": "running"}, "message": "rendering"}, False, "rendering"),
-        (RUNNING | {"delivery": None}, False, "somebody else drives it"),
+        (RUNNING | {"delivery": None}, False, "run by another program"),
         (RUNNING | {"delivery": {"state": "broken", "error": "no column"}}, True, "no column"),
         (RUNNING | {"delivery": None, "state": None, "word": "parked"}, True, "the row says 'parked'"),
         (RUNNING | {"delivery": None, "state": "cancelled", "error": "enough"}, True, "enough"),

@@ -44,9 +44,9 @@ def safe(exports: Project) -> Project:
     return exports
 
 
-def mend(project: Project, finding: dict[str, Any]) -> None:
+def fix(project: Project, finding: dict[str, Any]) -> None:
     """Do what a finding says."""
-    statement = finding["mend"].partition(": ")[2]
+    statement = finding["fix"].partition(": ")[2]
     project.script(statement)
 
 
@@ -55,11 +55,11 @@ def test_the_guides_table_lets_users_forge_and_the_doctors_word_ends_it(exports:
     code, findings = examine(exports)
     assert code == 1
     assert [finding["text"] for finding in findings] == [
-        "a user can set their own job of public.export_jobs to 'completed' with a download_url of their choice",
-        "a user can insert a row of public.export_jobs that is 'completed' already",
+        "a user can set their own job of public.export_jobs to 'completed' with any download_url",
+        "a user can insert a row of public.export_jobs that is already 'completed'",
     ]
-    assert findings[0]["mend"] == "Run: select listener.guard('export', '{download_url}');"
-    mend(exports, findings[0])
+    assert findings[0]["fix"] == "Run: select listener.guard('export', '{download_url}');"
+    fix(exports, findings[0])
     assert examine(exports) == (0, [])
 
 
@@ -81,22 +81,22 @@ def test_it_changes_nothing(exports: Project) -> None:
     assert exports.sql(everything) == before
 
 
-# What is broken -> what is found, and whether its mend alone closes it; all at once.
+# What is broken -> what is found, and whether its fix alone closes it; all at once.
 HOLES = [
-    ("create policy see on export_jobs for select using (true)", "can read others' rows of", True),
+    ("create policy see on export_jobs for select using (true)", "can read other users' rows of", True),
     (
         "create policy make on export_jobs for insert with check (true)",
-        "can insert others' rows of",
+        "can insert other users' rows of",
         True,
     ),
     (
         "create policy drop on export_jobs for delete using (true)",
-        "can delete others' rows of",
+        "can delete other users' rows of",
         True,
     ),
     (
         "create policy edit on export_jobs for update to authenticated using (true)",
-        "any signed-in user can change others' rows of public.export_jobs",
+        "any signed-in user can change other users' rows of public.export_jobs",
         True,
     ),
     (
@@ -107,23 +107,23 @@ HOLES = [
     ("grant select on listener.delivery to anon", "browsers can read listener.delivery", True),
     (
         "create table secrets (); grant select on secrets to anon",
-        "no policy of public.secrets is ever asked",
+        "policies of public.secrets have no effect",
         True,
     ),
     (
         "create function loose() returns int language sql security definer as 'select 1';"
         "grant execute on function loose to anon",
-        "loose() has its owner's rights and no search_path",
+        "loose() runs with its owner's rights and sets no search_path",
         True,
     ),
     (
         "create policy drop_box on storage.objects for insert with check (bucket_id = 'exports')",
-        "anybody can put files into others' folders of the bucket exports",
+        "anybody can put files into other users' folders of the bucket exports",
         False,
     ),
     (
         "create policy gallery on storage.objects for select to authenticated using (bucket_id = 'export_data')",
-        "any signed-in user can read others' files of the bucket export_data",
+        "any signed-in user can read other users' files of the bucket export_data",
         False,
     ),
     ("update storage.buckets set public = true where id = 'exports'", "the bucket exports is public", True),
@@ -138,9 +138,9 @@ def test_every_hole_is_found(safe: Project) -> None:
     assert len(findings) == len(HOLES)
     for _, expected, mended in HOLES:
         (finding,) = (finding for finding in findings if expected in finding["text"])
-        assert finding["mend"]
+        assert finding["fix"]
         if mended:
-            mend(safe, finding)
+            fix(safe, finding)
     assert len(examine(safe)[1]) == sum(not mended for _, _, mended in HOLES)
 
 
@@ -149,12 +149,12 @@ def test_policies_that_nobody_asks(safe: Project) -> None:
     code, findings = examine(safe)
     found = [finding["text"] for finding in findings]
     assert code == 1
-    assert found[0] == "no policy of public.export_jobs is ever asked: row-level security is off"
+    assert found[0] == "policies of public.export_jobs have no effect, because row-level security is off"
     assert [
-        f"anybody can {verb} others' rows of public.export_jobs"
+        f"anybody can {verb} other users' rows of public.export_jobs"
         for verb in ("read", "change", "delete", "insert")
     ] == found[1:]
-    mend(safe, findings[0])
+    fix(safe, findings[0])
     assert examine(safe) == (0, [])
 
 
@@ -165,7 +165,7 @@ def test_what_cant_be_tried_is_said(safe: Project, database: str) -> None:
         " status text check (status in ('new', 'running', 'done', 'failed')));"
         "alter table picky enable row level security; select listener.attach('picky', 'picky')"
     )
-    assert texts(safe) == ["public.picky takes no row that is made up, so nothing could be tried"]
+    assert texts(safe) == ["public.picky accepts no generated row, so nothing could be tried"]
     # The service's own role can't act as a browser.
     safe.script(migrate.preset("worker_role"))
     safe.script("alter role listener_worker password 'secret of the worker'")

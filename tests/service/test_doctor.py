@@ -1,4 +1,4 @@
-"""doctor on a project: one thing is wrong in each test, and named with its mend."""
+"""doctor on a project: each test breaks one thing, and the report names it and the fix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from listener.cli import main
 from tests.support.standin.pooler import pooling
 from tests.support.standin.stack import Stack
 
-# check -> (level, text, mend)
+# check -> (level, text, fix)
 Report = dict[str, tuple[str, str, str | None]]
 Examine = Callable[..., Awaitable[tuple[int, Report]]]
 
@@ -35,7 +35,7 @@ def examine(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Examine:
         report: Report = {}
         for one in json.loads(result.output)["checks"]:
             if one["level"] != "ok" or one["check"] not in report:
-                report[one["check"]] = (one["level"], one["text"], one["mend"])
+                report[one["check"]] = (one["level"], one["text"], one["fix"])
         return result.exit_code, report
 
     return run
@@ -51,12 +51,12 @@ async def test_a_project_by_its_address_and_key_alone(examine: Examine, owner: a
     code, report = await examine()
     assert code == 0
     assert report["key"][:2] == ("ok", "a secret key")
-    assert report["rest"][1].startswith("the verbs can be called, in ")
+    assert report["rest"][1].startswith("a verb took ")
     assert report["realtime"][1].startswith("a message took ")
     assert report["storage"][1].startswith(
         "export_data, exports; an object of export_data was stored, read and "
     )
-    assert report["queue"][1] == "nobody serves export"
+    assert report["queue"][1] == "no worker serves export"
     assert not report.keys() & {"database", "listen", "tls"}
     assert await owner.fetchval("select count(*) from storage.objects") == 0
 
@@ -73,7 +73,7 @@ async def test_behind_a_transaction_pooler(examine: Examine, project_url: str) -
     async with pooling(project_url) as url:
         code, report = await examine(DATABASE_URL=url)
         assert (code, report["listen"][0]) == (0, "warning")
-        assert "so Realtime has to tell of rows" in report["listen"][1]
+        assert "so Realtime announces rows instead" in report["listen"][1]
         code, report = await examine(DATABASE_URL=url, SUPABASE_URL="", SUPABASE_SERVICE_KEY="")
         assert (code, report["listen"][0]) == (1, "failure")
         assert "session-mode pooler" in str(report["listen"][2])
@@ -87,7 +87,7 @@ async def test_keys_that_are_none(examine: Examine, project: Stack) -> None:
         project.sign(
             {"role": "service_role", "exp": int(time.time()) - 9}, legacy=True
         ): "the key has expired",
-        "my-database-password": "holds no key that Supabase gives out",
+        "my-database-password": "is not a key of Supabase",
         "sb_secret_of-another-project": "refuses the key or token",
     }.items():
         code, report = await examine(SUPABASE_SERVICE_KEY=key)
@@ -98,7 +98,7 @@ async def test_keys_that_are_none(examine: Examine, project: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "mend"),
+    ("url", "fix"),
     [
         ("https://supabase.com/dashboard/project/abcdef", "Set SUPABASE_URL=https://abcdef.supabase.co"),
         ("https://abcdef.supabase.co/rest/v1", "Set SUPABASE_URL=https://abcdef.supabase.co"),
@@ -106,15 +106,15 @@ async def test_keys_that_are_none(examine: Examine, project: Stack) -> None:
         ("http://abcdef.supabase.co", "Set SUPABASE_URL=https://abcdef.supabase.co"),
     ],
 )
-async def test_addresses_that_are_none(examine: Examine, url: str, mend: str) -> None:
+async def test_addresses_that_are_none(examine: Examine, url: str, fix: str) -> None:
     code, report = await examine(SUPABASE_URL=url)
-    assert (code, report["url"][0], report["url"][2]) == (1, "failure", mend)
+    assert (code, report["url"][0], report["url"][2]) == (1, "failure", fix)
 
 
 async def test_a_key_of_another_project(examine: Examine, project: Stack) -> None:
     key = project.sign({"role": "service_role", "ref": "fghij"}, legacy=True)
     _, report = await examine(SUPABASE_URL="https://abcde.supabase.co", SUPABASE_SERVICE_KEY=key)
-    assert report["key"][1] == "the key is that of another project, fghij"
+    assert report["key"][1] == "the key belongs to another project, fghij"
 
 
 async def test_a_project_that_does_not_answer(examine: Examine, project: Stack) -> None:
@@ -132,12 +132,12 @@ async def test_realtime_and_storage_have_trouble(
     await owner.execute("update storage.buckets set file_size_limit = 50000000 where id = 'exports'")
     code, report = await examine()
     assert code == 0
-    assert report["realtime"][1] == "Realtime is refused, so rows are not announced through it"
-    assert report["storage"][1] == "the bucket exports takes files of up to 50 MB only"
+    assert report["realtime"][1] == "Realtime refuses the connection, so it does not announce rows"
+    assert report["storage"][1] == "the bucket exports accepts only files of up to 50 MB"
 
 
 @pytest.mark.parametrize(
-    ("statement", "check", "level", "mend"),
+    ("statement", "check", "level", "fix"),
     [
         ("alter table export_jobs disable row level security", "policies", "failure", "enable row level security"),
         ("revoke select on export_jobs from service_role", "grants", "warning", "grant select, insert, update, delete"),
@@ -153,9 +153,9 @@ async def test_the_database_is_not_set_up_for_it(
     statement: str,
     check: str,
     level: str,
-    mend: str,
+    fix: str,
 ) -> None:
     await owner.execute(statement)
     code, report = await examine(DATABASE_URL=project_url)
     assert (code, report[check][0]) == (1 if level == "failure" else 0, level), report
-    assert mend in str(report[check][2])
+    assert fix in str(report[check][2])

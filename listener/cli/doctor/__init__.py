@@ -1,4 +1,4 @@
-"""`doctor`: checks everything that the service needs, leaves nothing changed, and says how to mend what is wrong."""
+"""`doctor`: check everything that the service needs, without changing anything, and suggest corrections."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failure": ("✗", 
 
 
 @click.command()
-@click.option("--security", is_flag=True, help="Try instead what browsers should not be able to do.")
+@click.option("--security", is_flag=True, help="Instead, try what browsers should not be able to do.")
 @json_option
 @database_option
 def doctor(security: bool, as_json: bool, database_url: str | None) -> None:
-    """Check everything, and say how to mend it.
+    """Check the set-up and suggest corrections.
 
-    Leaves nothing changed. The exit code is 1 when something keeps the service from working (✗); what only
-    deserves a look (!) leaves it 0. With --security, what is tried is rolled back.
+    The command changes nothing. The exit code is 1 if an error (✗) keeps the service from working. Warnings (!) do
+    not change the exit code. With --security, every attempt is rolled back.
     """
-    log.configure("error")  # what is only worth a warning stands in the report
+    log.configure("error")  # the report contains the warnings
     findings = anyio.run(_examine, database_url, security, not as_json)
     failures = sum(finding.level == "failure" for finding in findings)
     warnings = sum(finding.level == "warning" for finding in findings)
     if as_json:
         print_json({"ok": not failures, "checks": [asdict(finding) for finding in findings]})
     else:
-        verdict = f"{failures} to mend, {warnings} to look at" if failures or warnings else "all is well"
+        verdict = f"{failures} errors, {warnings} warnings" if failures or warnings else "no problems found"
         click.echo(f"\n{verdict}")
     click.get_current_context().exit(1 if failures else 0)
 
@@ -68,7 +68,11 @@ async def _findings(given: str | None, security: bool) -> AsyncIterator[Finding]
     url = settings.database_url.get_secret_value() if settings.database_url else None
     if security:
         if url is None:
-            yield bad("database", "DATABASE_URL is not set", "Set it: what browsers can do is tried there.")
+            yield bad(
+                "database",
+                "DATABASE_URL is not set",
+                "Set it, because the checks act as browsers in the database.",
+            )
             return
         async for finding in check_security(url):
             yield finding
@@ -98,5 +102,5 @@ def _show(finding: Finding) -> None:
     out = console()
     out.print(mark, end=" ", style=style)
     out.print(f"{finding.check:<11} {plain(finding.text)}", soft_wrap=True)
-    if finding.mend:
-        out.print(f"  {'':<11} → {plain(finding.mend)}", soft_wrap=True, style="dim")
+    if finding.fix:
+        out.print(f"  {'':<11} → {plain(finding.fix)}", soft_wrap=True, style="dim")

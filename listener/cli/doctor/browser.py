@@ -1,4 +1,4 @@
-"""What a browser could do, found out by doing it, in transactions that are rolled back."""
+"""Act as a browser, in transactions that are rolled back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import asyncpg
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """Somebody who reaches the database through the API.
+    """A client that reaches the database through the API.
 
     Attributes:
-        role: the database's role for them.
-        user: their id, where they are signed in.
-        name: who that is, for a person.
+        role: the database role of the client.
+        user: the id of the user, if signed in.
+        name: a name for the report.
     """
 
     role: str
@@ -27,7 +27,7 @@ class Browser:
     name: str
 
     async def tries(self, connection: asyncpg.Connection, statement: str, *values: Any) -> int | None:
-        """Run a statement as the API would, and undo it; answers how many rows it reached, None if it was refused."""
+        """Run a statement as the API would, and undo it. Return the number of its rows, or None if it was refused."""
         claims = {"role": self.role} | ({"sub": self.user} if self.user else {})
         async with undone(connection):
             try:
@@ -44,7 +44,7 @@ class Browser:
 
 @asynccontextmanager
 async def undone(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """A transaction, or a part of one, that never happened."""
+    """Open a transaction or a savepoint that is always rolled back."""
     transaction = connection.transaction()
     await transaction.start()
     try:
@@ -54,7 +54,7 @@ async def undone(connection: asyncpg.Connection) -> AsyncIterator[None]:
 
 
 async def insert(connection: asyncpg.Connection, table: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Insert a row of JSON values; answers it as it is then, None if that was refused."""
+    """Insert a row of JSON values. Return the inserted row, or None if it was refused."""
     try:
         async with connection.transaction():
             made = await connection.fetchval(
@@ -66,23 +66,23 @@ async def insert(connection: asyncpg.Connection, table: str, row: Mapping[str, A
 
 
 def insertion(table: str, row: Mapping[str, Any]) -> str:
-    """The statement that inserts a row, which it takes as JSON."""
+    """Return the statement that inserts a row; its parameter is the row as JSON."""
     names = ", ".join(map(quoted, row))
     return f"insert into {table} as t ({names}) select {names} from jsonb_populate_record(null::{table}, $1::jsonb)"  # noqa: S608
 
 
 def quoted(name: str) -> str:
-    """A name as SQL writes it."""
+    """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: str) -> str:
-    """A text as SQL writes it."""
+    """Quote a text for SQL."""
     return "'" + value.replace("'", "''") + "'"
 
 
 async def make_row(connection: asyncpg.Connection, table: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A ready row of the table, modelled on one that is there, or made up; None where the table takes neither."""
+    """Insert a ready row, modelled on an existing one or made up. Return None if the table accepts neither."""
     model = await connection.fetchval(f"select to_jsonb(t) from {table['table']} as t limit 1")  # noqa: S608
     row = json.loads(model) if model else {}
     for column in table["columns"]:
@@ -100,7 +100,7 @@ async def make_row(connection: asyncpg.Connection, table: Mapping[str, Any]) -> 
 
 
 def copies(table: Mapping[str, Any], row: Mapping[str, Any], word: str) -> list[dict[str, Any]]:
-    """The same row under another key and in this word: with nothing but what it must have, and with everything."""
+    """Return the row with another key and this status word: once with required columns only, once with all."""
     keys = {
         "uuid": str(uuid.uuid4()),
         "text": f"doctor-{uuid.uuid4()}",

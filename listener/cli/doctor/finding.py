@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor's report.
+    """One line of the report.
 
     Attributes:
-        check: what was looked at, in one word.
-        level: failure, where the service can't work as it is; warning, where it can.
+        check: the subject, in one word.
+        level: failure if the service can't work, warning if it can.
         text: what was found.
-        mend: what to do about it; None where all is well.
+        fix: how to correct it; None if there is no problem.
     """
 
     check: str
     level: Literal["ok", "warning", "failure"]
     text: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 def good(check: str, text: str) -> Finding:
-    """All is well."""
+    """Report that there is no problem."""
     return Finding(check, "ok", text)
 
 
-def doubtful(check: str, text: str, mend: str) -> Finding:
-    """It works, but somebody should look at it."""
-    return Finding(check, "warning", text, mend)
+def doubtful(check: str, text: str, fix: str) -> Finding:
+    """Report something that works but deserves attention."""
+    return Finding(check, "warning", text, fix)
 
 
-def bad(check: str, text: str, mend: str) -> Finding:
-    """It can't work so."""
-    return Finding(check, "failure", text, mend)
+def bad(check: str, text: str, fix: str) -> Finding:
+    """Report something that keeps the service from working."""
+    return Finding(check, "failure", text, fix)

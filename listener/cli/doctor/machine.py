@@ -22,7 +22,7 @@ LITTLE_SPACE = 2 * 1024**3  # bytes; a film needs a few times its size while it 
 
 
 async def check_machine(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at the programs and folders that handlers need."""
+    """Check the programs and folders that handlers need."""
     yield await _check_ffmpeg()
     yield await _check_confinement()
     yield _check_fonts()
@@ -38,25 +38,29 @@ async def _check_ffmpeg() -> Finding:
         run = await anyio.run_process([str(program), "-hide_banner", "-version"])
         encoders = await anyio.run_process([str(program), "-hide_banner", "-encoders"])
     except ffmpeg.FfmpegError as error:
-        return doubtful("ffmpeg", "there is none, so no handler can make or read films", str(error))
+        return doubtful(
+            "ffmpeg", "there is no ffmpeg, so handlers can neither write nor read films", str(error)
+        )
     except (OSError, subprocess.CalledProcessError) as error:
-        return doubtful("ffmpeg", f"it does not run: {error}", "Install another one, or set LISTENER_FFMPEG.")
+        return doubtful(
+            "ffmpeg", f"it does not start: {error}", "Install another one, or set LISTENER_FFMPEG."
+        )
     version = re.search(r"version (\S+)", run.stdout.decode(errors="replace"))
     known = set(re.findall(r"^ [A-Z.]{6} (\S+)", encoders.stdout.decode(errors="replace"), re.MULTILINE))
     if missing := [name for name in ENCODERS if name not in known]:
         return doubtful(
             "ffmpeg",
-            f"{program} has no encoder {', '.join(missing)}, so no film can be made as MP4",
-            "Install a full build, or `pip install imageio-ffmpeg` and take the other from the PATH.",
+            f"{program} has no encoder {', '.join(missing)}, so it can't write MP4 films",
+            "Install a full build, or run `pip install imageio-ffmpeg` and remove the other one from the PATH.",
         )
     return good("ffmpeg", f"{version[1] if version else '?'} at {program}, with {' and '.join(ENCODERS)}")
 
 
 async def _check_confinement() -> Finding:
     if not (ways := await open_ways()):
-        return good("confinement", "ffmpeg has no network, and sees no files but its job's")
-    mend = "Run on Linux 6.7 or newer with Landlock, or let the service make network namespaces."
-    return doubtful("confinement", f"a hijacked ffmpeg could {' and '.join(ways)} of this machine", mend)
+        return good("confinement", "ffmpeg has no network, and sees only the files of its job")
+    fix = "Use Linux 6.7 or newer with Landlock, or allow the service to create network namespaces."
+    return doubtful("confinement", f"a compromised ffmpeg could {' and '.join(ways)} of this machine", fix)
 
 
 def _check_fonts() -> Finding:
@@ -65,23 +69,25 @@ def _check_fonts() -> Finding:
                home / ".fonts", home / ".local/share/fonts"]  # fmt: skip
     found = sum(path.suffix.lower() in FONTS for folder in folders for path in folder.rglob("*"))
     if not found:
-        mend = "On Debian: apt install fonts-dejavu-core fonts-noto-core fonts-noto-color-emoji"
+        fix = "On Debian: apt install fonts-dejavu-core fonts-noto-core fonts-noto-color-emoji"
         return doubtful(
-            "fonts", "the system has none, so texts are drawn in those that a handler brings", mend
+            "fonts", "the system has no fonts, so only the bundled fonts of the handlers are used", fix
         )
     return good("fonts", f"{found} files")
 
 
 def _check_folder(check: str, folder: Path, setting: str) -> Finding:
-    # A folder that will be made on first use is as good as the nearest one that is there.
+    # A folder is created on first use, so the nearest existing parent is checked.
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
             free = shutil.disk_usage(existing).free
     except OSError as error:
-        mend = f"Let this user write there, or set {setting} to another folder."
-        return bad(check, f"{folder} can't be written to ({error.strerror})", mend)
+        fix = f"Let this user write there, or set {setting} to another folder."
+        return bad(check, f"{folder} can't be written to ({error.strerror})", fix)
     space = f"{free / 1024**3:.1f} GiB free"
     if free < LITTLE_SPACE:
-        return doubtful(check, f"only {space} in {folder}", f"Make room, or set {setting} to a larger disk.")
+        return doubtful(
+            check, f"only {space} in {folder}", f"Free some space, or set {setting} to a larger disk."
+        )
     return good(check, f"{folder}, {space}")

@@ -13,15 +13,15 @@ from listener.cli.show import count
 from listener.database import migrate
 from listener.errors import DatabaseError, SchemaError
 
-LARGE = 10_000  # rows that are read as a whole without anybody noticing
+LARGE = 10_000  # rows; smaller tables can be scanned without an index
 
 
 async def check_schema(url: str, *, listens: bool, in_project: bool) -> AsyncIterator[Finding]:
-    """Look at the schema, the triggers on attached tables, and the queues that nobody serves.
+    """Check the schema, the triggers of attached tables, and the queues.
 
     Args:
         listens: whether notifications reach the service.
-        in_project: whether a Supabase project is configured, whose other services work with the tables, too.
+        in_project: whether a Supabase project is configured, whose other services use the tables, too.
     """
     try:
         async with connected(url) as database:
@@ -41,7 +41,7 @@ async def check_schema(url: str, *, listens: bool, in_project: bool) -> AsyncIte
     yield _check_functions(facts["applied"])
     yield _check_privileges(facts["exposed"])
     if not facts["attachments"]:
-        yield doubtful("tables", "no table is attached", "Begin with: listener attach TABLE QUEUE")
+        yield doubtful("tables", "no table is attached", "Start with: listener attach TABLE QUEUE")
     for attachment in facts["attachments"]:
         yield _check_table(attachment)
         for finding in _check_rights(attachment, listens=listens, in_project=in_project):
@@ -51,14 +51,18 @@ async def check_schema(url: str, *, listens: bool, in_project: bool) -> AsyncIte
             yield finding
     for broken in facts["broken"]:
         text = f"{count(broken['jobs'], 'job')} of {broken['queue']} can't be claimed: {broken['error']}"
-        yield doubtful("broken", text, f"Mend the row or table, then: listener requeue {broken['queue']} KEY")
+        yield doubtful(
+            "broken", text, f"Correct the row or the table, then run: listener requeue {broken['queue']} KEY"
+        )
 
 
 def _check_functions(applied: dict[str, str]) -> Finding:
     changed = [file.name for file in migrate.functions() if applied.get(file.name) != file.checksum]
     if changed:
         return doubtful(
-            "schema", f"{count(len(changed), 'function file')} of another version", "Run: listener migrate"
+            "schema",
+            f"{count(len(changed), 'outdated function file')}",
+            "Run: listener migrate",
         )
     newest = max(name for name in applied if name.startswith("migrations/"))
     return good("schema", f"up to date ({newest.removeprefix('migrations/')})")
@@ -67,28 +71,28 @@ def _check_functions(applied: dict[str, str]) -> Finding:
 def _check_privileges(exposed: list[str]) -> Finding:
     if exposed:
         roles = ", ".join(exposed)
-        mend = (
+        fix = (
             f"Run: revoke all on schema listener from {roles}; "
             f"revoke all on all functions in schema listener from {roles};"
         )
-        return bad("privileges", f"browsers can call functions of the schema listener as {roles}", mend)
+        return bad("privileges", f"browsers can call functions of the schema listener as {roles}", fix)
     return good("privileges", "no browser can call the schema listener")
 
 
 def _check_table(a: dict[str, Any]) -> Finding:
-    """How one attached table stands: the first thing that is wrong with it."""
+    """Report the first problem of an attached table."""
     table, queue, status = a["table"], a["name"], a["status"]
     again = f"listener attach {table} {queue}"
     problems = [
         (
             a["renamed"],
-            f"{table} of {queue} is called {a['renamed']} now",
+            f"{table} of {queue} is now called {a['renamed']}",
             f"Run: listener attach {a['renamed']} {queue}",
         ),
-        (not a["exists"], f"{table} of {queue} is gone", f"Run: listener detach {queue}"),
+        (not a["exists"], f"{table} of {queue} does not exist any more", f"Run: listener detach {queue}"),
         (
             not a["owned"],
-            f"{table} belongs to a role that listener may not act as",
+            f"{table} belongs to a role that the owner of the schema listener may not use",
             "Grant that role to the owner of the schema listener.",
         ),
         (
@@ -98,60 +102,66 @@ def _check_table(a: dict[str, Any]) -> Finding:
         ),
         (
             a["missing"],
-            f"{table} has lost {', '.join(a['missing'])}",
-            f"Put the columns back, or say the new names: {again} …",
+            f"{table} has no column {', '.join(a['missing'])}",
+            f"Restore the columns, or name the new ones: {again} …",
         ),
         (
             a["triggers"],
-            f"{', '.join(a['triggers'])} on {table}: its rows are found late",
-            f"Run: alter table {table} enable trigger user; or, where one is missing: {again}",
+            f"{', '.join(a['triggers'])} on {table}, so its rows are found late",
+            f"Run: alter table {table} enable trigger user; if one is missing, run: {again}",
         ),
     ]
-    for wrong, text, mend in problems:
+    for wrong, text, fix in problems:
         if wrong:
-            return bad("table", text, mend)
+            return bad("table", text, fix)
     if not a["indexed"] and a["rows"] > LARGE:
-        mend = f"Run: create index concurrently on {table} ({status});"
-        return doubtful("table", f"{table} has {a['rows']:.0f} rows and no index on {status}", mend)
-    return good("table", f"{table} is heard as {queue}")
+        fix = f"Run: create index concurrently on {table} ({status});"
+        return doubtful("table", f"{table} has {a['rows']:.0f} rows and no index on {status}", fix)
+    return good("table", f"{table} is attached as {queue}")
 
 
 def _check_rights(a: dict[str, Any], *, listens: bool, in_project: bool) -> Iterator[Finding]:
-    """Who reaches a table, and who hears of its rows."""
+    """Report problems with the access to a table and the announcement of its rows."""
     table, queue = a["table"], a["name"]
     if a["exposed"]:
-        mend = (
-            f"Run: alter table {table} enable row level security; -- then make policies for those who need it"
-        )
-        yield bad("policies", f"no policy of {table} is ever asked: row-level security is off", mend)
-    unheard = (
+        fix = f"Run: alter table {table} enable row level security; -- then create policies for those who need it"
+        yield bad("policies", f"policies of {table} have no effect, because row-level security is off", fix)
+    unannounced = (
         a["wake"] == "realtime" if listens else in_project and a["wake"] == "notify" and a["unpublished"]
     )
-    if unheard:
-        text = f"{table} announces its rows by {a['wake']} only, which the service does not hear"
+    if unannounced:
+        text = f"{table} announces its rows only by {a['wake']}, which this service does not receive"
         yield doubtful("wake", text, f"Run: listener attach {table} {queue} --wake both")
     if in_project and a["ungranted"]:
-        text = f"Realtime and handlers over the REST API see no row of {table}"
+        text = f"Realtime, and handlers over the REST API, can't read {table}"
         yield doubtful(
             "grants", text, f"Run: grant select, insert, update, delete on {table} to service_role;"
         )
     if in_project and a["unpublished"]:
-        text = f"browsers that watch {table} hear nothing of its rows"
+        text = f"Realtime does not send changes of {table} to browsers"
         yield doubtful("publication", text, f"Run: alter publication supabase_realtime add table {table};")
 
 
 def check_queue(queue: dict[str, Any]) -> Iterator[Finding]:
-    """How one queue of `stats` stands."""
+    """Report the state of one queue of the result of `stats`."""
     name = queue["queue"]
     if queue["paused"]:
         yield doubtful("queue", f"{name} is paused", f"Run: listener resume {name}")
     if not queue["workers"]:
-        waiting = f", and {count(queue['waiting'], 'job')} waiting" if queue["waiting"] else ""
+        waiting = (
+            f", and {count(queue['waiting'], 'job')} {'is' if queue['waiting'] == 1 else 'are'} waiting"
+            if queue["waiting"]
+            else ""
+        )
         yield doubtful(
-            "queue", f"nobody serves {name}{waiting}", "Run: listener run MODULE:APP, with a handler for it"
+            "queue",
+            f"no worker serves {name}{waiting}",
+            "Run: listener run MODULE:APP, with a handler for it",
         )
     if queue["expired"]:
-        text = f"the worker of {count(queue['expired'], 'job')} of {name} has gone silent"
-        yield doubtful("queue", text, "A live worker rescues them; start one with: listener run MODULE:APP")
+        text = f"{count(queue['expired'], 'job')} of {name} {'has' if queue['expired'] == 1 else 'have'} no heartbeat"
+        yield doubtful(
+            "queue", text, "A live worker rescues them. To start one, run: listener run MODULE:APP"
+        )
     if queue["workers"] and not queue["paused"] and not queue["expired"]:
         yield good("queue", f"{name}: {count(queue['workers'], 'worker')}, {count(queue['slots'], 'slot')}")

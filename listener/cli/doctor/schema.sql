@@ -1,8 +1,8 @@
--- What the doctor asks the schema `listener` about itself and the attached tables. Reads only.
+-- Facts about the schema `listener` and the attached tables. Reads only.
 select jsonb_build_object(
   'applied', (select jsonb_object_agg(m.name, m.checksum) from listener.migration as m),
 
-  -- Functions that a browser could call, with the role that it would do so as.
+  -- Roles with which a browser could call functions of the schema.
   'exposed', (
     select coalesce(jsonb_agg(distinct r.rolname), '[]')
     from pg_catalog.pg_roles as r
@@ -32,7 +32,7 @@ select jsonb_build_object(
       ),
       'rows', greatest(c.reltuples, 0),
       'wake', a.wake,
-      -- Of these a plain Postgres has none, and the answers are false.
+      -- A Postgres without Supabase has no such roles and publications, and these are false.
       'exposed', not c.relrowsecurity and exists (
         select from pg_catalog.pg_roles as r
         where r.rolname in ('anon', 'authenticated') and has_schema_privilege(r.oid, c.relnamespace, 'usage')

@@ -1,4 +1,4 @@
-"""Checks of what browsers may do to jobs, by trying it. Nothing that is tried is kept."""
+"""Check what browsers may do to jobs by trying it. Every attempt is rolled back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER = Browser("authenticated", STRANGER, "any signed-in user")
 async def check_security(url: str) -> AsyncIterator[Finding]:
     """Try what browsers should not be able to do, as the roles that Supabase's API gives them.
 
-    Each try is rolled back. The tables' own triggers do fire within it.
+    Each attempt is rolled back, but the triggers of the tables do run.
     """
     try:
         async with session(url) as connection:
@@ -55,10 +55,14 @@ async def check_security(url: str) -> AsyncIterator[Finding]:
 
 def _unable(facts: dict[str, Any]) -> Finding | None:
     if not facts["browsers"]:
-        return good("browsers", "there is no role anon or authenticated: no browser reaches this database")
+        return good(
+            "browsers", "the roles anon and authenticated do not exist, so no browser reaches this database"
+        )
     if missing := [role for role, able in facts["browsers"].items() if not able]:
-        mend = f"Connect as the tables' owner, or: grant {', '.join(missing)} to {quoted(facts['user'])};"
-        return bad("browsers", f"{facts['user']} can't act as {' or '.join(missing)} to try anything", mend)
+        fix = f"Connect as the owner of the tables, or run: grant {', '.join(missing)} to {quoted(facts['user'])};"
+        return bad(
+            "browsers", f"{facts['user']} can't act as {' or '.join(missing)} so nothing could be tried", fix
+        )
     return None
 
 
@@ -66,18 +70,12 @@ def _check_catalog(facts: dict[str, Any]) -> Iterator[Finding]:
     attached = {attachment["table"] for attachment in facts["attachments"]}
     for table in facts["open_tables"]:
         judge = bad if table in attached or table.startswith("storage.") else doubtful
-        mend = (
-            f"Run: alter table {table} enable row level security; -- then make policies for those who need it"
-        )
-        yield judge("policies", f"no policy of {table} is ever asked: row-level security is off", mend)
+        fix = f"Run: alter table {table} enable row level security; -- then create policies for those who need it"
+        yield judge("policies", f"policies of {table} have no effect, because row-level security is off", fix)
     for function in facts["loose_functions"]:
-        mend = (
-            f"Run: alter function {function} set search_path = ''; -- and write its names with their schemas"
-        )
-        text = (
-            f"{function} has its owner's rights and no search_path of its own, so a caller can lead it astray"
-        )
-        yield doubtful("functions", text, mend)
+        fix = f"Run: alter function {function} set search_path = ''; -- and qualify all names with their schemas"
+        text = f"{function} runs with its owner's rights and sets no search_path, so a caller can redirect it"
+        yield doubtful("functions", text, fix)
 
 
 async def _check_schema(connection: asyncpg.Connection, facts: dict[str, Any]) -> AsyncIterator[Finding]:
@@ -92,23 +90,23 @@ async def _check_schema(connection: asyncpg.Connection, facts: dict[str, Any]) -
     names = facts["open_functions"]
     if names:
         rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        mend = f"Run: revoke execute on function {', '.join(names)} from public, anon, authenticated;"
-        yield bad("functions", f"browsers can call {', '.join(names[:3])}{rest}", mend)
+        fix = f"Run: revoke execute on function {', '.join(names)} from public, anon, authenticated;"
+        yield bad("functions", f"browsers can call {', '.join(names[:3])}{rest}", fix)
     if read:
-        mend = f"Run: revoke all on {', '.join(read)} from public, anon, authenticated;"
-        yield bad("schema", f"browsers can read {', '.join(read)}", mend)
+        fix = f"Run: revoke all on {', '.join(read)} from public, anon, authenticated;"
+        yield bad("schema", f"browsers can read {', '.join(read)}", fix)
     if not names and not read:
         yield good("schema", "browsers can neither call nor read anything of the schema listener")
 
 
 async def _check_table(connection: asyncpg.Connection, table: dict[str, Any]) -> AsyncIterator[Finding]:
-    """Attack one row that is made for it."""
+    """Insert a row and attack it."""
     name, tenant = table["table"], table["tenant"]
     async with undone(connection):
         row = await make_row(connection, table)
         if row is None:
-            mend = "Insert a row by hand, and run this again."
-            yield doubtful("table", f"{name} takes no row that is made up, so nothing could be tried", mend)
+            fix = "Insert a row by hand, and run this command again."
+            yield doubtful("table", f"{name} accepts no generated row, so nothing could be tried", fix)
             return
         holes = [finding async for finding in _trespass(connection, table, row)]
         owner = Browser("authenticated", str(row[tenant]) if tenant else STRANGER, "a user")
@@ -116,13 +114,13 @@ async def _check_table(connection: asyncpg.Connection, table: dict[str, Any]) ->
     for finding in holes:
         yield finding
     if not holes:
-        yield good("table", f"{name}: nobody could reach others' rows, or forge a job's end")
+        yield good("table", f"{name}: no browser can reach other users' rows or forge the end of a job")
 
 
 async def _trespass(
     connection: asyncpg.Connection, table: dict[str, Any], row: dict[str, Any]
 ) -> AsyncIterator[Finding]:
-    """Reach a row of somebody else's; of the first who can."""
+    """Try to reach a row of another user; report only the first kind of client that can."""
     name, tenant, key = table["table"], table["tenant"], str(row[table["key"]])
     where = f"where {quoted(table['key'])}::text = $1"
     status = quoted(table["status"])
@@ -133,9 +131,9 @@ async def _trespass(
         "INSERT": ("insert", _insertions(table, row, table["ready"])),
     }
     for command, (verb, statements) in tries.items():
-        # Without a column that says whose a row is, it may be everybody's to see and to make.
+        # Without a tenant column, rows may be meant to be public.
         judge = bad if tenant or command in {"UPDATE", "DELETE"} else doubtful
-        whose = "others' rows" if tenant else "rows"
+        whose = "other users' rows" if tenant else "rows"
         for browser in (VISITOR, OTHER):
             if await _any(connection, browser, statements):
                 yield judge(
@@ -157,9 +155,9 @@ def _insertions(table: dict[str, Any], row: dict[str, Any], word: str, **more: s
 
 
 def _policy(table: dict[str, Any], command: str) -> str:
-    """How to mend what policies allow."""
+    """Return the SQL that corrects the policies."""
     name, tenant = table["table"], table["tenant"]
-    run = "Run" if tenant else "Unless that is meant, run"
+    run = "Run" if tenant else "If that is not intended, run"
     types = {column["name"]: column["type"] for column in table["columns"]}
     who = "auth.uid()" if tenant and types[tenant] == "uuid" else "auth.uid()::text"
     mine = f"({who} = {quoted(tenant)})" if tenant else "(false)"
@@ -178,27 +176,27 @@ def _policy(table: dict[str, Any], command: str) -> str:
         if policy["command"] in {command, "ALL"}
     ]
     if not alters:
-        return f"No policy of {name} is for them: see whether their role has the attribute bypassrls."
-    return f"{run}, for the one that lets them: {' '.join(alters)}"
+        return f"No policy of {name} allows it; check whether the role has the attribute bypassrls."
+    return f"{run}, for the policy that allows it: {' '.join(alters)}"
 
 
 async def _forge(
     connection: asyncpg.Connection, table: dict[str, Any], row: dict[str, Any], owner: Browser
 ) -> AsyncIterator[Finding]:
-    """Write the end of one's own job, which only the service should."""
+    """Try to write the result of the client's own job, which only the service should do."""
     name, results = table["table"], table["results"]
     done = f"{quoted(table['status'])} = {literal(table['done'])}"
     link = "".join(f", {quoted(column)} = {literal(FORGED)}" for column in results[:1])
     guard = f", '{{{', '.join(results)}}}'" if results else ""
-    mend = f"Run: select listener.guard({literal(table['queue'])}{guard});"
+    fix = f"Run: select listener.guard({literal(table['queue'])}{guard});"
     update = f"update {name} set {done}{link} where {quoted(table['key'])}::text = $1"  # noqa: S608
     if await owner.tries(connection, update, str(row[table["key"]])):
-        what = f"{table['done']!r} with a {results[0]} of their choice" if results else repr(table["done"])
-        yield bad("forgery", f"{owner.name} can set their own job of {name} to {what}", mend)
+        what = f"{table['done']!r} with any {results[0]}" if results else repr(table["done"])
+        yield bad("forgery", f"{owner.name} can set their own job of {name} to {what}", fix)
     forged = _insertions(table, row, table["done"], **dict.fromkeys(results[:1], FORGED))
     if await _any(connection, owner, forged):
         yield bad(
-            "forgery", f"{owner.name} can insert a row of {name} that is {table['done']!r} already", mend
+            "forgery", f"{owner.name} can insert a row of {name} that is already {table['done']!r}", fix
         )
 
 
@@ -208,18 +206,18 @@ async def _check_storage(connection: asyncpg.Connection) -> AsyncIterator[Findin
     )
     for bucket, public in buckets:
         if public:
-            mend = f"Unless it should be: update storage.buckets set public = false where id = {literal(bucket)};"  # noqa: S608
+            fix = f"If not intended: update storage.buckets set public = false where id = {literal(bucket)};"  # noqa: S608
             yield doubtful(
-                "storage", f"the bucket {bucket} is public: whoever knows a name can read it", mend
+                "storage", f"the bucket {bucket} is public: anybody who knows a name can read the object", fix
             )
         key = f"{uuid.uuid4()}/doctor.mp4"
         mine = f"bucket_id = {literal(bucket)} and (storage.foldername(name))[1] = auth.uid()::text"
-        mend = f"Let its policies on storage.objects ask for: {mine}."
+        fix = f"Add this condition to its policies on storage.objects: {mine}."
         put = "insert into storage.objects (bucket_id, name) values ($1, $2)"
         for browser in (VISITOR, OTHER):
             if await browser.tries(connection, put, bucket, key):
-                text = f"{browser.name} can put files into others' folders of the bucket {bucket}"
-                yield bad("storage", text, mend)
+                text = f"{browser.name} can put files into other users' folders of the bucket {bucket}"
+                yield bad("storage", text, fix)
                 break
         async with undone(connection):
             try:
@@ -231,4 +229,4 @@ async def _check_storage(connection: asyncpg.Connection) -> AsyncIterator[Findin
                 b.name for b in (VISITOR, OTHER) if not public and await b.tries(connection, get, bucket, key)
             ]
         if reader:
-            yield bad("storage", f"{reader[0]} can read others' files of the bucket {bucket}", mend)
+            yield bad("storage", f"{reader[0]} can read other users' files of the bucket {bucket}", fix)

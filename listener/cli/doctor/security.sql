@@ -1,7 +1,7 @@
--- What the doctor has to know before it tries what a browser could do: who the browsers are, and what they could reach.
+-- Facts that `doctor --security` needs: the roles of browsers, and what they could reach.
 select jsonb_build_object(
   'user', current_user,
-  -- The browsers' roles, and whether this session may act as them.
+  -- The roles of browsers, and whether this session may use them.
   'browsers', (
     select coalesce(jsonb_object_agg(r.rolname, pg_has_role(r.oid, 'member')), '{}')
     from pg_catalog.pg_roles as r where r.rolname in ('anon', 'authenticated')
@@ -11,7 +11,7 @@ select jsonb_build_object(
     select coalesce(jsonb_agg(jsonb_build_object(
       'queue', a.name, 'table', a.table_name, 'key', a.key_column, 'key_type', a.key_type, 'status', a.status_column,
       'ready', a.ready, 'done', a.done, 'tenant', a.columns->'tenant'->>'name', 'secured', c.relrowsecurity,
-      -- Where a result would stand, as far as names tell.
+      -- Columns whose names suggest that they contain the result.
       'results', array(
         select t.attname from pg_catalog.pg_attribute as t
         where t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped and not t.attnotnull and t.attgenerated = ''
@@ -41,7 +41,7 @@ select jsonb_build_object(
     join pg_catalog.pg_class as c on c.oid = to_regclass(a.table_name)
   ),
 
-  -- Tables that no policy protects, though a browser has rights on them.
+  -- Tables that no policy protects although a browser has rights on them.
   'open_tables', (
     select coalesce(jsonb_agg(distinct format('%I.%I', n.nspname, c.relname)), '[]')
     from pg_catalog.pg_class as c
@@ -57,7 +57,7 @@ select jsonb_build_object(
     where c.relnamespace = 'listener'::regnamespace and c.relkind = 'r'
   ),
 
-  -- Functions of ours that a browser could call.
+  -- Functions of this service that a browser could call.
   'open_functions', (
     select coalesce(jsonb_agg(distinct p.oid::regprocedure::text), '[]')
     from pg_catalog.pg_proc as p
@@ -67,7 +67,7 @@ select jsonb_build_object(
       and has_schema_privilege(r.oid, n.oid, 'usage') and has_function_privilege(r.oid, p.oid, 'execute')
   ),
 
-  -- Functions of anybody's with their owner's rights, which whoever calls them could lead to tables of their own.
+  -- Other functions with the rights of their owner and without a search_path; a caller could redirect them to other tables.
   'loose_functions', (
     select coalesce(jsonb_agg(distinct p.oid::regprocedure::text), '[]')
     from pg_catalog.pg_proc as p

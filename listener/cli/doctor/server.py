@@ -1,4 +1,4 @@
-"""Checks of the database server, and of what a session with it can do."""
+"""Check the database server and a session with it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ NOTIFY_USAGE = 0.1  # of 8 GB; once it is full, users' inserts fail
 
 
 async def check_server(url: str, *, has_realtime: bool) -> AsyncIterator[Finding]:
-    """Look at the server: that it answers, its version, its clock, and that notifications arrive.
+    """Check the server: connection, version, clock, and notifications.
 
     Args:
-        has_realtime: whether Realtime can tell of jobs instead.
+        has_realtime: whether Realtime can announce jobs instead.
     """
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
@@ -50,16 +50,16 @@ async def check_server(url: str, *, has_realtime: bool) -> AsyncIterator[Finding
     except DatabaseUnavailable as error:
         yield bad("database", str(error), _reach(parts.hostname or ""))
     except DatabaseError as error:
-        yield bad("server", str(error), "Ask whoever runs the database.")
+        yield bad("server", str(error), "Ask the administrator of the database.")
 
 
 def _reach(host: str) -> str:
     if host.startswith("db.") and host.endswith(".supabase.co"):
         return (
-            "This host has an IPv6 address only: from an IPv4 network take the session pooler's URL, "
+            "This host has only an IPv6 address. From an IPv4 network, use the URL of the session pooler, "
             "port 5432, from the project's Connect page."
         )
-    return "Check host, port, user and password in DATABASE_URL, and that the server runs."
+    return "Check host, port, user and password in DATABASE_URL, and whether the server runs."
 
 
 def _check_version(facts: dict[str, object]) -> Finding:
@@ -67,7 +67,9 @@ def _check_version(facts: dict[str, object]) -> Finding:
     if major < OLDEST:
         return bad("version", f"Postgres {version} is too old", f"Upgrade it to {OLDEST} or newer.")
     if major > NEWEST:
-        return doubtful("version", f"Postgres {version} is untried", f"Up to {NEWEST} it was tested.")
+        return doubtful(
+            "version", f"Postgres {version} is not tested", f"Versions up to {NEWEST} are tested."
+        )
     return good("version", f"Postgres {version}")
 
 
@@ -75,40 +77,40 @@ def _check_clock(skew: float) -> Finding:
     if abs(skew) > SKEW:
         text = f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the database"
         return doubtful(
-            "clock", text, "Leases don't mind, but logs and links that expire do: synchronise it."
+            "clock", text, "Synchronise it. Leases are not affected, but log times and expiring links are."
         )
     return good("clock", f"within {SKEW:g} s of the database's")
 
 
 def _check_notify_usage(usage: float) -> Finding:
     if usage > NOTIFY_USAGE:
-        mend = "Find the session that listens with an open transaction in pg_stat_activity, and end it."
-        return doubtful("notify", f"the queue of notifications is {usage:.0%} full", mend)
-    return good("notify", f"the queue of notifications is {usage:.0%} full")
+        fix = "Find the session that listens with an open transaction in pg_stat_activity, and end it."
+        return doubtful("notify", f"the notification queue is {usage:.0%} full", fix)
+    return good("notify", f"the notification queue is {usage:.0%} full")
 
 
 def _check_tls(connection: asyncpg.Connection, host: str) -> Finding | None:
-    """Whether others on the way can read along; None where there is no way."""
+    """Report whether the connection is encrypted; None if it does not leave the machine or private network."""
     if host in {"", "localhost"} or host.startswith(("/", "127.", "10.", "192.168.", "::1")):
         return None
     transport = getattr(connection, "_transport", None)
     if transport is not None and transport.get_extra_info("ssl_object") is not None:
         return good("tls", "the connection is encrypted")
-    mend = "Add ?sslmode=require to DATABASE_URL, or ?sslmode=verify-full&sslrootcert=FILE."
-    return doubtful("tls", "the connection is not encrypted, and neither is the password's way", mend)
+    fix = "Add ?sslmode=require to DATABASE_URL, or ?sslmode=verify-full&sslrootcert=FILE."
+    return doubtful("tls", "the connection is not encrypted", fix)
 
 
 async def _check_listen(url: str, port: int | None, *, has_realtime: bool) -> Finding:
-    """Notify from a second session: a pooler may well deliver to the one that it came from."""
+    """Notify from a second session, because a pooler may deliver to the session that sent it."""
     took = await notification_time(url, PATIENCE)
     if took is not None:
         return good("listen", f"a notification took {took * 1000:.1f} ms")
-    deaf = f"no notification arrived within {PATIENCE:g} s"
-    mend = (
-        "This is a transaction-mode pooler: take the session pooler's port 5432 instead."
+    missing = f"no notification arrived within {PATIENCE:g} s"
+    fix = (
+        "This is a transaction-mode pooler. Use port 5432, the session pooler, instead."
         if port == POOLER_PORT
         else "Connect directly or through a session-mode pooler, not a transaction-mode one."
     )
     if has_realtime:
-        return doubtful("listen", f"{deaf}, so Realtime has to tell of rows", mend)
-    return bad("listen", f"{deaf}, so rows are found by the sweep only", mend)
+        return doubtful("listen", f"{missing}, so Realtime announces rows instead", fix)
+    return bad("listen", f"{missing}, so only sweeps find rows", fix)

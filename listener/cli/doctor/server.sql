@@ -1,4 +1,4 @@
--- What the doctor asks a server about itself.
+-- Facts about the server.
 select jsonb_build_object(
   'version', split_part(current_setting('server_version'), ' ', 1),
   'version_number', current_setting('server_version_num')::int,

@@ -1,4 +1,4 @@
-"""Checks of a Supabase project: its address and key, and what its REST API, Realtime and Storage do."""
+"""Check a Supabase project: its address and key, its REST API, Realtime and Storage."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ KEYS = "Copy the secret or service_role key from the project's API settings."
 
 
 async def check_supabase(url: str, key: str, *, alone: bool) -> AsyncIterator[Finding]:
-    """Look at the project.
+    """Check the project.
 
     Args:
-        alone: whether there is no other way to the database.
+        alone: whether the REST API is the only connection to the database.
     """
     for finding in (_check_url(url), _check_key(url, key)):
         yield finding
@@ -58,13 +58,15 @@ def _check_url(url: str) -> Finding:
     host = parts.hostname or ""
     if project := re.search(r"supabase\.com/dashboard/project/(\w+)", url):
         return bad(
-            "url", "this is the dashboard's address", f"Set SUPABASE_URL=https://{project[1]}.supabase.co"
+            "url",
+            "this is the address of the dashboard",
+            f"Set SUPABASE_URL=https://{project[1]}.supabase.co",
         )
     if host.endswith(".supabase.co") and (parts.path or host.startswith("db.")):
         ref = host.removesuffix(".supabase.co").removeprefix("db.")
         return bad(
             "url",
-            "SUPABASE_URL is more than the project's address",
+            "SUPABASE_URL contains more than the address of the project",
             f"Set SUPABASE_URL=https://{ref}.supabase.co",
         )
     if parts.scheme != "https" and not _is_near(host):
@@ -73,7 +75,7 @@ def _check_url(url: str) -> Finding:
 
 
 def _is_near(host: str) -> bool:
-    """Whether it is on this machine or in a network of one's own, such as that of containers."""
+    """Return whether a host is on this machine or in a private network, such as that of containers."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:
@@ -85,7 +87,7 @@ def _check_key(url: str, key: str) -> Finding:
         return good("key", "a secret key")
     claims = _claims(key)
     if not claims:
-        return bad("key", "SUPABASE_SERVICE_KEY holds no key that Supabase gives out", KEYS)
+        return bad("key", "SUPABASE_SERVICE_KEY is not a key of Supabase", KEYS)
     if claims.get("role") != "service_role":
         return bad("key", f"SUPABASE_SERVICE_KEY is a key or token of {claims.get('role')}", KEYS)
     host = urlsplit(url).hostname or ""
@@ -93,12 +95,12 @@ def _check_key(url: str, key: str) -> Finding:
     if host.endswith(".supabase.co") and ref and host != f"{ref}.supabase.co":
         return bad(
             "key",
-            f"the key is that of another project, {ref}",
+            f"the key belongs to another project, {ref}",
             f"{KEYS} Or set SUPABASE_URL=https://{ref}.supabase.co",
         )
     if claims.get("exp", float("inf")) < time.time():
         return bad("key", "the key has expired", KEYS)
-    return good("key", "a service_role key of the older kind; a secret key can be changed more easily")
+    return good("key", "a service_role key of the older kind; a secret key is easier to replace")
 
 
 def _claims(key: str) -> dict[str, Any]:
@@ -116,7 +118,7 @@ async def _check_rest(url: str, key: str, *, alone: bool) -> AsyncIterator[Findi
     try:
         began = time.perf_counter()
         await store.check_schema()
-        yield good("rest", f"the verbs can be called, in {(time.perf_counter() - began) * 1000:.0f} ms")
+        yield good("rest", f"a verb took {(time.perf_counter() - began) * 1000:.0f} ms")
         if alone:
             for queue in (await store.stats() or {"queues": []})["queues"]:
                 for finding in check_queue(queue):
@@ -125,11 +127,15 @@ async def _check_rest(url: str, key: str, *, alone: bool) -> AsyncIterator[Findi
         yield bad("project", str(error), KEYS)
     except DatabaseUnavailable as error:
         yield bad(
-            "project", str(error), "Check SUPABASE_URL, and in the dashboard that the project is not paused."
+            "project",
+            str(error),
+            "Check SUPABASE_URL, and check in the dashboard that the project is not paused.",
         )
     except SchemaError as error:
-        mend = "Paste what `listener migrate --print` says into the SQL editor, or run it with DATABASE_URL."
-        yield judge("rest", str(error), mend)
+        fix = (
+            "Run the output of `listener migrate --print` in the SQL editor, or set DATABASE_URL and run it."
+        )
+        yield judge("rest", str(error), fix)
     except DatabaseError as error:
         yield judge("rest", str(error), error.hint or "Run: listener migrate")
     finally:
@@ -137,11 +143,11 @@ async def _check_rest(url: str, key: str, *, alone: bool) -> AsyncIterator[Findi
 
 
 async def _check_realtime(url: str, key: str) -> Finding:
-    """Send a message to a channel of our own, and hear it."""
+    """Send a message to a private channel, and wait for it."""
     topic = f"listener::doctor:{secrets.token_hex(8)}"
     heard = anyio.Event()
     connection = RealtimeConnection(url, key)
-    mend = "See in the dashboard under Realtime that it is enabled, and how many connections it has."
+    fix = "Check in the dashboard under Realtime that it is enabled, and how many connections it has."
     try:
         await connection.open()
         if not connection.over.is_set():
@@ -154,43 +160,41 @@ async def _check_realtime(url: str, key: str) -> Finding:
             async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
                 with anyio.move_on_after(PATIENCE):
                     while not heard.is_set() and not connection.over.is_set():
-                        # Whoever has not joined yet hears nothing of it.
+                        # A message that is sent before the channel is joined does not arrive.
                         await http.post(f"{url}/realtime/v1/api/broadcast", json={"messages": [message]})
                         with anyio.move_on_after(1):
                             await heard.wait()
             took = time.perf_counter() - began
     except httpx.HTTPError as error:
-        return doubtful("realtime", f"a message could not be sent ({type(error).__name__})", mend)
+        return doubtful("realtime", f"a message could not be sent ({type(error).__name__})", fix)
     finally:
         await connection.close()
     if heard.is_set():
         return good("realtime", f"a message took {took * 1000:.0f} ms")
-    why = "refused" if connection.reason == "refused" else f"silent for {PATIENCE:g} s"
-    return doubtful("realtime", f"Realtime is {why}, so rows are not announced through it", mend)
+    why = "refuses the connection" if connection.reason == "refused" else f"was silent for {PATIENCE:g} s"
+    return doubtful("realtime", f"Realtime {why}, so it does not announce rows", fix)
 
 
 async def _check_storage(url: str, key: str) -> AsyncIterator[Finding]:
-    """Store an object, read it, and remove it."""
+    """Store, read and remove an object."""
     headers = {"apikey": key, "Authorization": f"Bearer {key}"}
-    mend = (
-        "See in the dashboard under Storage that the buckets are there; presets make those of their tables."
-    )
+    fix = "Check in the dashboard under Storage that the buckets exist; presets create those of their tables."
     try:
         async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
             answer = (await http.get(f"{url}/storage/v1/bucket")).raise_for_status().json()
         buckets = {bucket["id"]: bucket for bucket in answer}
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        yield doubtful("storage", f"the buckets can't be listed ({redact(text_of(error))})", mend)
+        yield doubtful("storage", f"the buckets can't be listed ({redact(text_of(error))})", fix)
         return
     if not buckets:
-        yield doubtful("storage", "the project has no bucket", mend)
+        yield doubtful("storage", "the project has no bucket", fix)
         return
     for name, bucket in buckets.items():
         limit = bucket.get("file_size_limit")
         if limit and limit < SMALL:
-            more = f"Unless that is enough, raise the limit of the bucket {name} in the dashboard."
+            more = f"If that is not enough, raise the limit of the bucket {name} in the dashboard."
             yield doubtful(
-                "storage", f"the bucket {name} takes files of up to {limit / 1e6:.0f} MB only", more
+                "storage", f"the bucket {name} accepts only files of up to {limit / 1e6:.0f} MB", more
             )
     bucket = next(iter(buckets))
     storage, object_key = (
@@ -206,7 +210,7 @@ async def _check_storage(url: str, key: str) -> AsyncIterator[Finding]:
             await storage.download(bucket, object_key, Path(folder))
             await storage.remove(bucket, object_key)
     except StorageError as error:
-        yield doubtful("storage", f"{bucket}: {error}", mend)
+        yield doubtful("storage", f"{bucket}: {error}", fix)
         return
     took = (time.perf_counter() - began) * 1000
     yield good(

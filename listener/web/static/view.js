@@ -81,7 +81,7 @@ export function showOverdue(view) {
     jobCell(job, view),
     el('td', job.since ? `${job.begun} ${ago(since(job.since, view.now))}` : ''),
     el('td.why', el('strong', job.because), job.error ? el('span.error', text(job.error)) : null,
-      el('span.mend', job.mend), job.command ? command(job.command) : null),
+      el('span.fix', job.fix), job.command ? command(job.command) : null),
   ], view.stuckProblem || nothing(view, view.stuckRead ? 'Nothing is overdue.' : 'Looking…'))
 }
 
