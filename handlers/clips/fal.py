@@ -25,6 +25,7 @@ from handlers.clips.model import (
 from handlers.clips.settings import ClipsSettings
 from listener.kit.errors import KitError
 from listener.kit.fetch import fetch
+from listener.kit.http_status import is_transient, retry_after
 from listener.kit.text import bounded
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -120,7 +121,7 @@ class Fal:
             status, answer = await self._ask("GET", url)
         except (httpx.HTTPError, _Malformed) as error:
             raise Passing(f"fal gave no usable answer ({error or type(error).__name__}).") from error
-        if status in {408, 425, 429} or status >= 500:
+        if is_transient(status):
             raise Passing(f"fal answered with status {status}.")
         self._refuse(status, answer)
         return answer
@@ -145,9 +146,7 @@ class Fal:
                 answer = {}
             if not isinstance(answer, dict):
                 raise _Malformed("it is no JSON object")
-            retry_after = response.headers.get("Retry-After", "")
-            if retry_after.isdecimal():
-                answer["retry_after"] = min(3600, int(retry_after))
+            answer["retry_after"] = retry_after(response.headers)
             return response.status_code, answer
 
     def _refuse(self, status: int, answer: dict[str, Any]) -> None:
@@ -157,7 +156,7 @@ class Fal:
             raise OverQuota(f"fal takes no more for now ({said or status}).", answer.get("retry_after"))
         if status in {401, 403}:
             raise ClipError(f"fal refuses the key (FAL_KEY): {said or status}.")
-        if status in {408, 425}:
+        if status < 500 and is_transient(status):
             raise NotSent(f"fal answered with status {status}.")
         if 400 <= status < 500:
             raise ClipError(f"fal refuses it: {said or f'status {status}'}.")

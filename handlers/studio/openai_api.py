@@ -8,19 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
 from listener import Fail, Retry
+from listener.kit.http_status import is_transient, retry_after
 from listener.kit.text import reason_of
 
 OPENAI = "https://api.openai.com/v1"
-LONGEST_WAIT = 3600.0  # seconds that a provider may ask for
-PASSING = {408, 409, 425, 429}
 
 
 class Refusal(Fail):
@@ -95,9 +92,9 @@ class Provider:
     def _refused(self, answer: httpx.Response, reason: str) -> Exception:
         status = answer.status_code
         said = f": {reason}" if reason else ""
-        if status in PASSING or httpx.codes.is_server_error(status):
+        if is_transient(status):
             what = "is busy" if status == httpx.codes.TOO_MANY_REQUESTS else "could not do it now"
-            return Retry(f"{self.name} {what} ({status}){said}", delay=_pause(answer))
+            return Retry(f"{self.name} {what} ({status}){said}", delay=retry_after(answer.headers))
         url, key = self._variables
         what = {
             401: f"does not know the key ({key})",
@@ -117,16 +114,3 @@ def _reason(body: bytes) -> str:
     except ValueError:
         text = ""
     return " ".join(str(text).split())[:300]
-
-
-def _pause(answer: httpx.Response) -> float | None:
-    """The seconds that Retry-After asks for, as a number or a date; None leaves it to the queue's backoff."""
-    asked = answer.headers.get("Retry-After", "")
-    try:
-        seconds = float(asked)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return None
-    return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -20,11 +20,11 @@ import anyio
 import httpx
 
 from listener.kit.errors import KitError, TooLarge
+from listener.kit.http_status import is_transient
 from listener.log import reason_of
 
 REDIRECTS = 3
 CHUNK = 1024 * 1024
-PASSING = {408, 425, 429}  # 4xx answers that may be different later
 PORTS = {"http": 80, "https": 443}
 
 # Global unicast (RFC 4291); what lies outside is local, reserved, or IPv4 through a translator.
@@ -87,8 +87,8 @@ async def fetch(
 
     Raises:
         TooLarge: the file is larger than `max_bytes`.
-        FetchError: `permanent` for a refused address or a missing file (any status 4xx but 408, 425 and 429);
-            not for timeouts, broken connections and server errors.
+        FetchError: `permanent` for a refused address or a missing file (any status 4xx that is not
+            transient); not for timeouts, broken connections and server errors.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}")
     try:
@@ -200,7 +200,7 @@ async def _answer(
 async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_bytes: int) -> None:
     shown, status = _shown(str(address)), response.status_code
     if status != httpx.codes.OK:
-        permanent = httpx.codes.is_client_error(status) and status not in PASSING
+        permanent = httpx.codes.is_client_error(status) and not is_transient(status)
         raise FetchError(f"{shown} answered with status {status}.", permanent=permanent)
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise FetchError(f"{shown} is sent compressed, though that was not asked for.", permanent=True)

@@ -138,6 +138,7 @@ async def test_whatever_goes_wrong_while_waiting_costs_nothing(by_fal: Open, fal
         (200, b"{"),
         (200, {"status": "DANCING"}),
         (429, {}),
+        (409, {}),
         IN_PROGRESS,
     ]
     async with by_fal() as studio:

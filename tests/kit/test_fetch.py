@@ -294,6 +294,7 @@ async def test_a_redirect_is_held_to_the_same_rules(location: str, tmp_path: Pat
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "answered with status 404", True),
         (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "answered with status 403", True),
         (b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n", "answered with status 429", False),
+        (b"HTTP/1.1 423 Locked\r\nContent-Length: 0\r\n\r\n", "answered with status 423", False),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "answered with status 503", False),
         (b"HTTP/1.1 204 Nothing\r\n\r\n", "answered with status 204", False),
         (ok(b"x" * 1001), "is larger than 1000 bytes", True),

@@ -17,12 +17,11 @@ import anyio
 import httpx
 
 from listener.backoff import delays
+from listener.kit.http_status import is_transient, retry_after
 from listener.kit.storage.base import BadKey, ObjectNotFound, Refused, StorageError
 from listener.service_key import ServiceKey
 
-# 4xx answers that may be different later: 409 and 423 where two uploads meet.
-PASSING = {408, 409, 423, 425, 429}
-LONGEST_REST = 60.0  # seconds; what a Retry-After may ask for at most
+MAX_REST_SECONDS = 60.0  # the longest pause that a Retry-After may ask for
 
 
 class Busy(StorageError):
@@ -142,8 +141,8 @@ def refusal(answer: httpx.Response) -> StorageError:
     """The error that an answer, whose body has been read, stands for."""
     status, code, message = _read(answer)
     said = f"Supabase Storage says: {message}" if message else f"Supabase Storage answered {status}."
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in PASSING:
-        return Busy(said, _rest(answer))
+    if is_transient(status):  # 409 and 423 occur where two uploads meet
+        return Busy(said, retry_after(answer.headers, longest=MAX_REST_SECONDS) or 0.0)
     if (
         status == httpx.codes.UNAUTHORIZED
         or code == "InvalidJWT"
@@ -170,8 +169,3 @@ def _read(answer: httpx.Response) -> tuple[int, str, str]:
 def _short(text: str) -> str:
     line = " ".join(text.split())[:200]
     return "" if line.startswith("<") else line.rstrip(".") + "." if line else ""
-
-
-def _rest(answer: httpx.Response) -> float:
-    asked = answer.headers.get("Retry-After", "")
-    return min(float(asked), LONGEST_REST) if asked.isascii() and asked.isdigit() else 0.0
