@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from listener.database.model import Delivery
+from listener.database.model import Delivery, Verb
 from listener.errors import LeaseLost
 from listener.jsonable import bounded, jsonable
 
@@ -19,7 +19,7 @@ class Writer(Protocol):
 
     def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None: ...
 
-    async def write(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None: ...
+    async def write(self, verb: Verb, delivery: Delivery, item: Mapping[str, Any]) -> None: ...
 
 
 class Job:

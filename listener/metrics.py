@@ -19,20 +19,15 @@ from prometheus_client import (
     Histogram,
     Info,
     Metric,
-    disable_created_metrics,
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-# They would double the series, and say only when this process began.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+from listener.database.model import RetryReason, Verb
 
 JobOutcome = Literal["completed", "failed", "cancelled", "lost"]
-RetryReason = Literal["asked", "error", "timeout"]
-FencedOp = Literal[
-    "heartbeat", "progress", "stage", "checkpoint", "complete", "retry", "snooze", "fail", "release"
-]
+FencedOp = Literal["heartbeat", Verb]
 SourceName = Literal["notify", "realtime", "webhook", "sweep"]
 FoundBy = Literal["sweep", "reconcile"]
 SlotState = Literal["used", "free"]
@@ -51,7 +46,7 @@ class Metrics:
     """
 
     def __init__(self, *, ttl: float = 120.0, clock: Callable[[], float] = time.monotonic) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = _Registry()
 
         def counter(name: str, help_: str, *labels: str) -> Counter:
             return Counter(name, help_, labels, namespace="listener", registry=self.registry)
@@ -164,6 +159,19 @@ class SourceMetrics:
         self.reconnects: dict[ReconnectReason, Counter] = {
             reason: metrics.reconnects.labels(source, reason) for reason in get_args(ReconnectReason)
         }
+
+
+class _Registry(CollectorRegistry):
+    """A registry without the `_created` series, which would double the number of series.
+
+    prometheus_client's own switch for them (`disable_created_metrics`) acts on the whole process, which may have
+    metrics of other code.
+    """
+
+    def collect(self) -> Iterator[Metric]:
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
 
 
 class _Fleet(Collector):

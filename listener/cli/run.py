@@ -50,10 +50,10 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     """
     if files := configured_storage(settings):
         storage.use(files)
-    connection = Backend(settings)
+    backend = Backend(settings)
     with suppress(DatabaseUnavailable):  # the engine waits for it
-        await connection.open()
-    rows = configured_tables(settings, pooled=connection.pooled)
+        await backend.open()
+    rows = configured_tables(settings, pooled=backend.pooled)
     tables.use(rows)
     local = files if isinstance(files, storage.LocalStorage) else None
     fetch.trust(settings.trusted_hosts, only=settings.media_hosts_only)
@@ -66,7 +66,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
         if announce:
             announce(address)
 
-    engine = Engine(app, settings, connection=connection, open_routers=[routes(local)] if local else [])
+    engine = Engine(app, settings, backend=backend, open_routers=[routes(local)] if local else [])
     try:
         await engine.run(task_status=_Started(started))
     finally:

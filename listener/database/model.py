@@ -1,12 +1,17 @@
-"""The values that pass between the store and the rest of the engine."""
+"""The values that pass between the store and the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Outcome = Literal["ok", "lost", "locked", "refused", "spent"]
+Verb = Literal["complete", "fail", "retry", "snooze", "release", "progress", "stage", "checkpoint"]
+"""The SQL functions that take a batch of writes, each of which names a delivery and its fence."""
+
+AnswerOutcome = Literal["ok", "lost", "locked", "refused", "spent"]
+RetryReason = Literal["asked", "error", "timeout"]
+StopReason = Literal["lost", "cancelled", "timeout", "shutdown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +21,11 @@ class Delivery:
     Attributes:
         id: the delivery; with `fence` it names this attempt in every write.
         row: the user's row right after the claim, in JSON types.
-        reached: the stage word that an earlier attempt had reached, if it was beyond the first.
+        reached: the last stage that an earlier attempt reached; None before the first `stage`.
         saved: the last checkpoint, or None.
         waited: seconds since the job was first due.
-        late: seconds since it was due this time.
-        origin: how it was found: insert, update, reconcile, adopt or requeue.
+        late: seconds since the job was due this time.
+        origin: how the job was found: insert, update, reconcile, adopt or requeue.
     """
 
     id: int
@@ -38,6 +43,26 @@ class Delivery:
     origin: str
 
 
+@dataclass(slots=True)
+class Outcome:
+    """How one attempt ended, and what is to be written about it.
+
+    Attributes:
+        verb: the verb that ends the attempt; None when nothing is written, because the job is no longer this
+            attempt's.
+        item: the verb's own fields, as the head of its SQL file describes them.
+        retry_reason: why the job is tried again, with verb `retry`.
+        stopped: why the attempt was stopped from outside, if it was.
+        seconds: how long the handler ran.
+    """
+
+    verb: Verb | None
+    item: Mapping[str, Any] = field(default_factory=dict)
+    retry_reason: RetryReason = "error"
+    stopped: StopReason | None = None
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Miss:
     """A due job that could not be claimed. `why`: gone, word, locked or refused."""
@@ -50,8 +75,14 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The answer of a claim; times are seconds from now, or None where there is no such event. `more` when it ended
-    before it had tried to fill all slots."""
+    """The result of a claim.
+
+    Attributes:
+        next_due: seconds until the next job is due; None when none is scheduled, or when no sweep was asked for.
+        next_lease: seconds until the next lease ends; None as above.
+        known: whether this process is registered.
+        more: whether the claim ended before it had tried to fill all slots.
+    """
 
     jobs: list[Delivery]
     misses: list[Miss]
@@ -63,7 +94,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An attempt that is over for its worker; cancelled when its delivery is gone altogether."""
+    """An attempt that its worker has lost; `cancelled` when its delivery no longer exists."""
 
     delivery: int
     fence: int
@@ -72,21 +103,26 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a verb did with one delivery: ok; lost, the attempt is over; locked, try again; refused by the table,
-    with its error; spent, the job failed because no attempt was left."""
+    """What a verb did with one delivery.
 
-    outcome: Outcome
+    Attributes:
+        outcome: ok; lost, the attempt had ended already; locked, the row is locked and the write may be repeated;
+            refused, the table refused it with `error`; spent, the job failed because no attempt was left.
+    """
+
+    outcome: AnswerOutcome
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a process must know of a queue that it serves.
+    """What a process must know about a queue that it serves.
 
     Attributes:
-        tenant: the column that says whose job it is, if any.
-        wake: how its table tells of new rows: notify, realtime, both or none.
-        changes: schema and name of its table, where only Realtime's postgres_changes can tell of new rows.
+        result: the column for a result that is no mapping, if any.
+        tenant: the column that names the user whose job it is, if any.
+        wake: how its table announces new rows: notify, realtime, both or none.
+        changes: schema and name of its table, if only Realtime's postgres_changes announces new rows.
     """
 
     queue: str

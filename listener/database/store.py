@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from listener.database import migrate
-from listener.database.model import Answer, Claim, Delivery, Lost, Miss, Served
+from listener.database.model import Answer, Claim, Delivery, Lost, Miss, Served, Verb
 from listener.database.transport import Transport
 from listener.errors import DatabaseError, SchemaError
 
@@ -103,7 +103,7 @@ class Store:
         answer = await self._call("heartbeat", worker=worker, batch=batch, lease=self._lease, beat=self._beat)
         return [Lost(**lost) for lost in answer["lost"]]
 
-    async def settle(self, verb: str, batch: Batch) -> dict[int, Answer]:
+    async def settle(self, verb: Verb, batch: Batch) -> dict[int, Answer]:
         """Call one of the verbs that take a batch: complete, fail, retry, snooze, release, progress, stage, checkpoint.
 
         Each item names its `delivery` and `fence`; the rest stands at the head of the verb's file.

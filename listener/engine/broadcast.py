@@ -50,7 +50,7 @@ class Broadcast:
         self._arrived = anyio.Event()
         self._fails = False
 
-    def tell(self, delivery: Delivery, event: str, news: Mapping[str, Any]) -> None:
+    def publish(self, delivery: Delivery, event: str, news: Mapping[str, Any]) -> None:
         """Have the user told soon, in place of what was to be told of this job before."""
         column = self._tenant_column(delivery.queue)
         tenant = delivery.row.get(column) if column else None

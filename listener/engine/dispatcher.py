@@ -1,116 +1,117 @@
-"""Decides when to claim, and how much: never more than can start at once."""
+"""Decide when to claim jobs and how many: never more than can start at once."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 
 import anyio
 import structlog
 
-from listener.app import Handler
 from listener.backoff import delays
 from listener.database.model import Claim, Delivery
 from listener.database.store import Store
+from listener.engine.attempts import Attempts
 from listener.engine.leases import Leases
 from listener.engine.slots import Slots
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.metrics import Metrics, SourceName
 from listener.status import Status
+from listener.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
-# Slots that come free within this time are filled by one claim.
-GATHER = 0.003
-LOCKED_PAUSE = 0.5
-REVISIT = 10.0
-LEARN_PAUSE = 0.25
-# Later than any event takes: what is found after so many seconds, without an event since it was due, was missed.
+# All in seconds.
+# Slots that become free within this time are filled by one claim.
+GATHER_TIME = 0.003
+# Until the next sweep, after a claim that met locked rows.
+LOCKED_RETRY = 0.5
+# ... after a wake whose job another process had taken.
+TAKEN_RETRY = 10.0
+# ... after a claim that brought jobs, to learn when the next job is due.
+LEARN_DELAY = 0.25
+# A job that is claimed so long after it was due, without an event since then, was missed by the source. Events take
+# less time than this.
 MISSED_AFTER = 2.0
 
 
 class Dispatcher:
-    """Turns wakes and free slots into claims.
+    """Turn wakes and free slots into claims, and start the claimed jobs. It is what event sources wake (`Wakeable`).
 
     Args:
-        handlers: queue name -> handler; their concurrency is the slots of each queue.
-        most: the most jobs to run at once in all.
+        slots: the slots of this process, by queue.
+        reconcile: set when the queues of this process may have changed, or events may have been lost.
         poll: seconds between sweeps.
-        start: called with each claimed delivery.
-        serves: whether a queue is attached; others are not asked for.
-        announced: whether there is anything that should tell of jobs, so that a late find is worth counting.
-        unknown: called when the database no longer knows this process.
+        has_source: whether an event source runs; a job that is found late counts as missed only then.
     """
 
     def __init__(
         self,
         store: Store,
         worker: str,
-        handlers: Mapping[str, Handler],
+        slots: Slots,
+        attempts: Attempts,
         leases: Leases,
         metrics: Metrics,
         status: Status,
         *,
-        most: int | None,
+        reconcile: Wakeup,
         poll: float,
-        start: Callable[[Delivery], None],
-        serves: Callable[[str], bool],
-        announced: Callable[[], bool],
-        unknown: Callable[[], None],
+        has_source: Callable[[], bool],
     ) -> None:
         self._store = store
         self._worker = worker
-        self._lanes = Slots({queue: handler.concurrency for queue, handler in handlers.items()}, most, serves)
-        for queue, lane in self._lanes.items():
-            gauges = metrics.queue(queue).slots
-            gauges["used"].set_function(partial(getattr, lane, "used"))
-            gauges["free"].set_function(partial(getattr, lane, "free"))
+        self._slots = slots
+        self._attempts = attempts
         self._leases = leases
         self._metrics = metrics
         self._status = status
+        self._reconcile = reconcile
         self._poll = poll
-        self._start = start
-        self._announced = announced
-        self._unknown = unknown
+        self._has_source = has_source
         self._awake = asyncio.Event()
         self._sweep_at = 0.0
         self._lease_ends = 0.0
-        self._revisit = False
+        self._found_nothing = False
 
-    def wake(self, queue: str | None, source: SourceName) -> None:
-        """Something may have to be claimed from a queue, or from all."""
-        self._awake.set()
-        for name in self._lanes if queue is None else [queue]:
-            if lane := self._lanes.get(name):
-                lane.woken_by = source if lane.woken_by is None or source != "sweep" else lane.woken_by
-        # Counted when what it wakes is on its way.
-        asyncio.get_running_loop().call_soon(self._note, queue, source)
+    # What event sources call.
 
-    def _note(self, queue: str | None, source: SourceName) -> None:
-        for name in self._lanes if queue is None else [queue]:
-            if lane := self._lanes.get(name):
-                if source != "sweep":
-                    lane.hear()
-                self._metrics.queue(name).events[source].inc()
+    def wake(self, queue: str, source: SourceName) -> None:
+        """Claim from a queue, if a job is ready there."""
+        if queue in self._slots and not self._slots.serves(queue):
+            # The queue was attached a moment ago.
+            self._reconcile.set()
+        self._wake([queue], source)
+
+    def stop(self, queue: str) -> None:
+        """Ask by a heartbeat whether a job was cancelled, if one of this queue runs here."""
+        if any(delivery.queue == queue for delivery in self._attempts.held()):
+            self._leases.beat_soon()
+
+    def connected(self) -> None:
+        """Look for the jobs whose events were lost while the source was disconnected."""
+        for queue in self._slots.values():
+            queue.end_gap()
+        self.sweep_soon()
+        self._reconcile.set()
+
+    # What the rest of the engine calls.
+
+    def wake_all(self, source: SourceName) -> None:
+        """Claim from every queue that has ready jobs."""
+        self._wake(list(self._slots), source)
 
     def sweep_soon(self) -> None:
-        """Look at all queues now."""
+        """Sweep all queues now."""
         self._sweep_at = anyio.current_time()
         self._awake.set()
 
-    def hears_again(self) -> None:
-        """Events come again, and some were missed: look for their jobs now."""
-        for lane in self._lanes.values():
-            lane.end_gap()
-        self.sweep_soon()
-
     def free(self, queue: str) -> None:
-        """A handler has returned."""
-        lane = self._lanes[queue]
-        lane.used -= 1
-        if lane.woken_by:
+        """Free the slot of a job whose handler has returned."""
+        slots = self._slots[queue]
+        slots.used -= 1
+        if slots.woken_by:
             self._awake.set()
 
     async def run(self) -> None:
@@ -127,121 +128,143 @@ class Dispatcher:
             try:
                 if loop.time() >= self._sweep_at:
                     await self._sweep()
-                elif self._lanes.active > 0 and self._lanes.wanted() < self._lanes.most / 2:
-                    await anyio.sleep(GATHER)
+                elif self._slots.used > 0 and self._slots.startable() < self._slots.limit / 2:
+                    await anyio.sleep(GATHER_TIME)
                 await self._claim()
                 backoff = delays()
                 if not self._status.connected:
-                    log.info("the database is back")
+                    log.info("database reached again")
                     self._status.connected = True
             except DatabaseUnavailable as error:
-                # The claim may have been carried out: what nobody here knows of is given back by heartbeats.
+                # The claim may have been carried out. Heartbeats give back jobs whose claim got no answer.
                 self._leases.expect_orphans()
                 await self._wait_for_database(error, next(backoff))
             except DatabaseError as error:
-                log.error("a claim was refused", error=str(error), hint=error.hint)
+                log.error("claim refused", error=str(error), hint=error.hint)
                 await self._wait_for_database(error, next(backoff))
+
+    def _wake(self, queues: list[str], source: SourceName) -> None:
+        self._awake.set()
+        for name in queues:
+            # A sweep does not hide the event that woke the queue before it.
+            if (slots := self._slots.get(name)) and not (slots.woken_by and source == "sweep"):
+                slots.woken_by = source
+        # Counted in the next turn of the loop, because the claim must not wait for it.
+        asyncio.get_running_loop().call_soon(self._count_wake, queues, source)
+
+    def _count_wake(self, queues: list[str], source: SourceName) -> None:
+        for name in queues:
+            if slots := self._slots.get(name):
+                if source != "sweep":
+                    slots.note_event()
+                self._metrics.queue(name).events[source].inc()
 
     async def _wait_for_database(self, error: Exception, delay: float) -> None:
         if self._status.connected:
-            log.warning("the database is away; jobs that run go on", error=str(error))
+            log.warning("database not reached; running jobs continue", error=str(error))
         self._status.connected = False
         self._sweep_at = anyio.current_time() + delay
         await anyio.sleep(delay)
 
     async def _sweep(self) -> None:
-        """The safety net: at start, at the next deadline, and every poll interval."""
+        """Rescue ended leases, and wake all queues. A sweep happens at the start, when the next job is due or the next
+        lease ends, and every poll interval, so that no job depends on an event.
+        """
         self._sweep_at = anyio.current_time() + self._poll
-        if anyio.current_time() >= self._lease_ends or self._lanes.wanted(everything=True) == 0:
+        if anyio.current_time() >= self._lease_ends or self._slots.startable(all_queues=True) == 0:
             self._lease_ends = float("inf")
-            # Our own leases first: while the database was away they may have ended, though their jobs run.
+            # First a heartbeat: the leases of jobs that run here may have ended while the database was away.
             await self._leases.beat()
             for rescued in await self._store.rescue():
                 self._metrics.queue(rescued["queue"]).lease_expirations.inc()
-                log.warning("a lease ended without a heartbeat", **rescued)
-        self.wake(None, "sweep")
-        for lane in self._lanes.values():
-            lane.sweep_due = True
+                log.warning("lease ended without a heartbeat; job rescued", **rescued)
+        self.wake_all("sweep")
+        for slots in self._slots.values():
+            slots.sweep_due = True
         self._awake.clear()
 
     async def _claim(self) -> None:
-        slots = self._lanes.allot()
-        if not slots:
+        wanted = self._slots.allot()
+        if not wanted:
             return
-        sources: dict[str, SourceName | None] = {}
+        woken_by: dict[str, SourceName | None] = {}
         sweep = False
-        for queue in slots:
-            lane = self._lanes[queue]
-            sources[queue], sweep = lane.woken_by, sweep or lane.sweep_due
-            lane.woken_by, lane.sweep_due = None, False
+        for queue in wanted:
+            slots = self._slots[queue]
+            woken_by[queue], sweep = slots.woken_by, sweep or slots.sweep_due
+            slots.woken_by, slots.sweep_due = None, False
         try:
-            # A shutdown waits for the answer: what it brings is given back at once, not when leases end.
+            # Shielded: at shutdown the jobs of a claim that is under way are released at once, instead of when their
+            # leases end.
             with anyio.CancelScope(shield=True):
-                claim = await self._store.claim(self._worker, slots, sweep=sweep)
+                claim = await self._store.claim(self._worker, wanted, sweep=sweep)
                 for delivery in claim.jobs:
-                    self._lanes[delivery.queue].used += 1
-                    self._start(delivery)
-                # They begin now; what was claimed is counted after that.
+                    self._slots[delivery.queue].used += 1
+                    self._attempts.start(delivery, self.free)
+                if claim.jobs:
+                    self._leases.keep()
+                # The jobs start in this turn of the loop, and are counted after that.
                 await asyncio.sleep(0)
         except BaseException:
-            for queue in slots:
-                self._lanes[queue].woken_by = self._lanes[queue].woken_by or sources[queue]
-                self._lanes[queue].sweep_due |= sweep
+            for queue in wanted:
+                self._claim_again(queue, woken_by[queue], sweep=sweep)
             raise
-        taken = dict.fromkeys(slots, 0)
+        taken = dict.fromkeys(wanted, 0)
         for delivery in claim.jobs:
             taken[delivery.queue] += 1
-            self._count(delivery)
-        for queue, asked in slots.items():
-            if taken[queue] == asked or claim.more:
-                self._lanes[queue].woken_by = self._lanes[queue].woken_by or sources[queue]
-                self._lanes[queue].sweep_due |= claim.more
+            self._count_claimed(delivery)
+        for queue, number in wanted.items():
+            if taken[queue] == number or claim.more:
+                self._claim_again(queue, woken_by[queue], sweep=claim.more)
                 self._awake.set()
         if not claim.known:
-            self._unknown()
-        self._plan(claim, sweep=sweep, full=len(claim.jobs) == sum(slots.values()))
-
-    def _count(self, delivery: Delivery) -> None:
-        lane, metrics = self._lanes[delivery.queue], self._metrics.queue(delivery.queue)
-        metrics.pickup.observe(max(0.0, delivery.late))
-        fresh = delivery.attempt == 1 and delivery.snoozes == 0
-        due = time.monotonic() - delivery.late
-        if (
-            fresh
-            and delivery.late > MISSED_AFTER
-            and delivery.origin != "reconcile"
-            and self._announced()
-            and lane.was_deaf(due - MISSED_AFTER, due)
-        ):
-            metrics.missed["sweep"].inc()
-
-    def _plan(self, claim: Claim, *, sweep: bool, full: bool) -> None:
-        """Decide when to look again without being woken."""
-        now = anyio.current_time()
+            # Reconciling registers this process again.
+            self._reconcile.set()
         for miss in claim.misses:
             if miss.why == "refused":
                 log.error(
-                    "a row can't be claimed; its delivery is kept aside as broken",
+                    "row can't be claimed; its delivery is broken",
                     queue=miss.queue,
                     job=miss.key,
                     error=miss.error,
                 )
-        soon: list[float | None] = []
+        self._schedule_sweep(claim, swept=sweep, full=len(claim.jobs) == sum(wanted.values()))
+
+    def _claim_again(self, queue: str, woken_by: SourceName | None, *, sweep: bool) -> None:
+        slots = self._slots[queue]
+        slots.woken_by = slots.woken_by or woken_by
+        slots.sweep_due |= sweep
+
+    def _count_claimed(self, delivery: Delivery) -> None:
+        slots, metrics = self._slots[delivery.queue], self._metrics.queue(delivery.queue)
+        metrics.pickup.observe(max(0.0, delivery.late))
+        is_new = delivery.attempt == 1 and delivery.snoozes == 0
+        due = time.monotonic() - delivery.late
+        if (
+            is_new
+            and delivery.late > MISSED_AFTER
+            and delivery.origin != "reconcile"
+            and self._has_source()
+            and slots.had_no_event(due - MISSED_AFTER, due)
+        ):
+            metrics.missed["sweep"].inc()
+
+    def _schedule_sweep(self, claim: Claim, *, swept: bool, full: bool) -> None:
+        """Decide when to sweep if nothing wakes the dispatcher before."""
+        now = anyio.current_time()
+        soon: list[float] = []
         if any(miss.why == "locked" for miss in claim.misses):
-            soon.append(LOCKED_PAUSE)
-        if sweep:
-            self._lease_ends = now + (float("inf") if claim.next_lease is None else claim.next_lease)
-            soon += [
-                max(0.1, seconds) for seconds in (claim.next_due, claim.next_lease) if seconds is not None
-            ]
-            if self._revisit:
-                # What woke us was not here any more: another process took it, perhaps in this moment.
-                soon.append(REVISIT)
-            self._revisit = False
+            soon.append(LOCKED_RETRY)
+        if swept:
+            next_lease = float("inf") if claim.next_lease is None else claim.next_lease
+            self._lease_ends = now + next_lease
+            soon += [max(0.1, seconds) for seconds in (claim.next_due, next_lease) if seconds is not None]
+            if self._found_nothing:
+                # A wake found no job, perhaps because another process was just taking it.
+                soon.append(TAKEN_RETRY)
+            self._found_nothing = False
         elif not full:
-            # A claim says nothing of what is due later or runs elsewhere; a sweep does, a moment later.
-            self._revisit = not claim.jobs
-            soon.append(LEARN_PAUSE if claim.jobs else 0.0)
-        self._sweep_at = min(
-            [self._sweep_at, *(now + max(0.0, seconds) for seconds in soon if seconds is not None)]
-        )
+            # Only a sweep learns when the next job is due or the next lease ends.
+            self._found_nothing = not claim.jobs
+            soon.append(LEARN_DELAY if claim.jobs else 0.0)
+        self._sweep_at = min([self._sweep_at, *(now + max(0.0, seconds) for seconds in soon)])

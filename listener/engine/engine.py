@@ -1,10 +1,7 @@
-"""Puts the parts together, and takes them apart in the right order."""
+"""Put the parts of the service together, run them, and end them in the right order."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
@@ -16,35 +13,29 @@ from fastapi import APIRouter
 from listener.app import App
 from listener.backoff import delays
 from listener.config import Settings
-from listener.database.model import Delivery
 from listener.database.store import Store
 from listener.engine.attempts import Attempts
 from listener.engine.backend import Backend
 from listener.engine.broadcast import Broadcast
 from listener.engine.dispatcher import Dispatcher
-from listener.engine.executor import Attempt
 from listener.engine.leases import Leases
 from listener.engine.maintenance import Maintenance
 from listener.engine.periodic import PeriodicTasks
-from listener.engine.registration import Registration
+from listener.engine.registration import Registration, new_worker_id
 from listener.engine.scratch import scratch_folder
-from listener.engine.settlement import Settlement, tell_nobody
+from listener.engine.settlement import notify_nobody
 from listener.engine.shutdown import SETTLE_SECONDS, Shutdown
+from listener.engine.slots import Slots
 from listener.engine.watchdog import Watchdog
 from listener.errors import ConfigError, DatabaseUnavailable, ListenerError, single
 from listener.events import Source
-from listener.job import Job
 from listener.log import summary
-from listener.metrics import Metrics, SourceName
+from listener.metrics import Metrics
 from listener.status import Status
+from listener.wakeup import Wakeup
 from listener.web import Site
 
 log = structlog.get_logger(__name__)
-
-
-def new_worker_id() -> str:
-    """An id that no process had before: the pid alone is 1 in every container."""
-    return f"worker-{os.getpid()}-{time.time_ns() // 1_000_000}-{secrets.token_hex(3)}"
 
 
 class Engine:
@@ -52,16 +43,16 @@ class Engine:
 
     Args:
         app: the handlers.
-        settings: where the database is, and how to run.
-        connection: the way to the database, where it is not to be made from the settings.
-        open_routers: further HTTP routes that check their callers themselves.
-        signals: whether the process is the service's own: SIGTERM and SIGINT shut it down, and a shutdown that
-            something holds up ends the process.
+        settings: the database, and how to run.
+        backend: the way to the database, if it is not to be made from the settings.
+        open_routers: further HTTP routes, which check their callers themselves.
+        signals: whether SIGTERM and SIGINT shut the service down, and whether a shutdown that takes too long kills
+            the process. False if the process is not the service's alone.
 
     Attributes:
         worker_id: the id of this process in the database and the logs.
-        metrics: what it counts.
-        status: what it says of itself.
+        metrics: the counters of this process.
+        status: the state that the HTTP side shows.
     """
 
     def __init__(
@@ -69,104 +60,100 @@ class Engine:
         app: App,
         settings: Settings,
         *,
-        connection: Backend | None = None,
+        backend: Backend | None = None,
         open_routers: Iterable[APIRouter] = (),
         signals: bool = True,
     ) -> None:
         if not app.handlers:
             raise ConfigError("the app has no handlers; register one with @app.handler(queue)")
-        self._handlers = app.handlers
-        self._periodic = PeriodicTasks(app.periodic_tasks)
         self._settings = settings
         self._signals = signals
-        self.worker_id = new_worker_id()
-        self._log = log.bind(worker=self.worker_id)
-        self.metrics = Metrics()
-        self.metrics.for_queues(app.handlers)
-        self._connection = connection or Backend(settings)
-        self._sources: list[Source] = []
-        self._store = Store(self._connection, lease=settings.lease, beat=settings.heartbeat)
-        self._registration = Registration(
-            self._store, self.worker_id, self._handlers, timeout=settings.job_timeout
-        )
-        self._attempts = Attempts()
-        self._shutdown = Shutdown(
-            grace=settings.shutdown_grace, running=self._attempts.names, on_immediate=self._attempts.hurry
-        )
+        self._queues = list(app.handlers)
         self._error: Exception | None = None
-        self.status = Status(self.worker_id, lambda: len(self._attempts))
-        self._leases = Leases(
-            self._store, self.worker_id, self.metrics, beat=settings.heartbeat, on_lost=self._attempts.stop
+        self.worker_id = new_worker_id()
+        self.metrics = Metrics()
+        self.metrics.for_queues(self._queues)
+
+        # The database.
+        self._backend = backend = backend or Backend(settings)
+        self._sources: list[Source] = []
+        self._store = Store(backend, lease=settings.lease, beat=settings.heartbeat)
+        self._registration = Registration(
+            self._store, self.worker_id, app.handlers, timeout=settings.job_timeout
         )
-        self._broadcast = self._broadcast_of(settings)
-        tell = self._broadcast.tell if self._broadcast else tell_nobody
-        self._settlement = Settlement(self._store, self.metrics, on_lost=self._attempts.stop, tell=tell)
+        reconcile = Wakeup()
+
+        # The life of an attempt: from the dispatcher, which starts it, back to the slots, which it frees.
+        self._broadcast = self._make_broadcast()
+        self._attempts = Attempts(
+            self.worker_id,
+            app.handlers,
+            self._store,
+            self._registration,
+            self.metrics,
+            timeout=settings.job_timeout,
+            notify=self._broadcast.publish if self._broadcast else notify_nobody,
+            on_failure=self._fail,
+        )
+        self.status = Status(self.worker_id, active_jobs=self._attempts.__len__)
+        self._leases = Leases(
+            self._store, self.worker_id, self._attempts, self.metrics, beat=settings.heartbeat
+        )
+        slots = Slots(
+            {queue: handler.concurrency for queue, handler in app.handlers.items()},
+            settings.max_concurrent_jobs,
+            self._registration.serves,
+        )
+        slots.show(self.metrics)
+        self._dispatcher = Dispatcher(
+            self._store,
+            self.worker_id,
+            slots,
+            self._attempts,
+            self._leases,
+            self.metrics,
+            self.status,
+            reconcile=reconcile,
+            poll=settings.poll_interval,
+            has_source=lambda: backend.events is not None,
+        )
+
+        # Beside the jobs.
         self._maintenance = Maintenance(
             self._store,
             self.worker_id,
             self.metrics,
             self.status,
+            reconcile=reconcile,
             register=self._register,
-            found=lambda: self._dispatcher.wake(None, "sweep"),
+            on_found=partial(self._dispatcher.wake_all, "sweep"),
         )
-        self._dispatcher = Dispatcher(
-            self._store,
-            self.worker_id,
-            self._handlers,
-            self._leases,
-            self.metrics,
-            self.status,
-            most=settings.max_concurrent_jobs,
-            poll=settings.poll_interval,
-            start=self._start,
-            serves=self._registration.serves,
-            announced=lambda: bool(self._sources),
-            # Reconciling registers this process again.
-            unknown=self._maintenance.reconcile_soon,
-        )
+        self._periodic = PeriodicTasks(app.periodic_tasks)
         self._site = Site(
             settings,
             self.status,
             self.metrics,
             self._store,
             [*app.routers, *open_routers],
-            wake=lambda: self._dispatcher.wake(None, "webhook"),
+            wake=partial(self._dispatcher.wake_all, "webhook"),
             refresh=self._maintenance.publish_stats,
         )
-        slots = sum(handler.concurrency for handler in self._handlers.values())
-        self._threads = anyio.CapacityLimiter(slots)
-
-    # The sources tell (listener.events.Wakeable).
-
-    def wake(self, queue: str, source: SourceName) -> None:
-        """A queue may have something to claim."""
-        if queue in self._handlers and not self._registration.serves(queue):
-            # It was attached just now.
-            self._maintenance.reconcile_soon()
-        self._dispatcher.wake(queue, source)
-
-    def stop(self, queue: str) -> None:
-        """A job that runs may have been cancelled: ask, if one of that queue runs here."""
-        if self._leases.holds(queue):
-            self._leases.ask()
-
-    def connected(self) -> None:
-        """A source hears again: look for what it missed."""
-        self._dispatcher.hears_again()
-        self._maintenance.reconcile_soon()
-
-    # The life of the process.
+        self._shutdown = Shutdown(
+            grace=settings.shutdown_grace,
+            running=self._attempts.names,
+            on_immediate=self._attempts.stop_at_once,
+        )
 
     def shut_down(self, *, at_once: bool = False) -> None:
-        """Begin to shut down: claim nothing more, let jobs finish for a while, hand on the rest.
+        """Begin to shut down: claim no more jobs, let the running ones finish for a while, release the rest.
 
         Args:
-            at_once: hand on what runs now; may be said later, too.
+            at_once: release the running jobs now; allowed after the shutdown has begun, too.
         """
         self._shutdown.begin(at_once=at_once)
 
     async def run(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until `shut_down` or a signal; reports the HTTP port, or None without HTTP, when it begins to serve.
+        """Serve until `shut_down` or a signal. Reports the HTTP port, or None without HTTP, when it begins to serve.
 
         Raises:
             SchemaError: the schema in the database does not fit this program.
@@ -175,12 +162,13 @@ class Engine:
         if self._signals:
             self._shutdown.enforce()
         try:
-            with scratch_folder(self._settings.temp_dir) as self._scratch:
+            with scratch_folder(self._settings.temp_dir) as folder:
+                self._attempts.temp_dir = folder
                 await self._run(task_status)
         except ExceptionGroup as group:
             raise single(group) from None
         finally:
-            await self._connection.close()
+            await self._backend.close()
         if self._error is not None:
             raise self._error
         log.info("service stopped", worker=self.worker_id)
@@ -191,10 +179,10 @@ class Engine:
                 services.start_soon(self._shutdown.handle_signals)
             services.start_soon(Watchdog(self.status).run, name="watchdog")
             port = await services.start(self._serve_http) if self._settings.enable_health_check else None
-            log.info("service started", worker=self.worker_id, queues=list(self._handlers), port=port)
+            log.info("service started", worker=self.worker_id, queues=self._queues, port=port)
             if await self._meet_database():
-                for component in (self._leases, self._settlement):
-                    services.start_soon(self._guarded, component.run)
+                for run in (self._leases.run, self._attempts.run):
+                    services.start_soon(self._guarded, run)
                 if self._broadcast:
                     services.start_soon(self._guarded, self._broadcast.run)
                 await self._serve(task_status, port)
@@ -204,34 +192,20 @@ class Engine:
     async def _serve_http(self, *, task_status: TaskStatus[int]) -> None:
         await self._guarded(partial(self._site.run, task_status=task_status))
 
-    async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:
-        """Run a part of the service. Its failure is a shutdown, so that jobs are handed on, and told after that."""
-        try:
-            await run()
-        except ConfigError:
-            raise
-        except Exception as error:
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        log.error("an internal error ends the service", error=summary(error))
-        self._error = self._error or error
-        self.shut_down(at_once=True)
-
     async def _meet_database(self) -> bool:
-        """Wait until the database is there; False when the service is to stop before that."""
+        """Wait until the database answers; false if the service is shut down before that."""
         for delay in delays():
             try:
-                await self._connection.open()
-                self._sources = self._connection.sources(self._handlers, self, self.metrics)
+                await self._backend.open()
+                self._sources = self._backend.sources(self._queues, self._dispatcher, self.metrics)
                 await self._store.check_schema()
                 await self._register()
                 if misfits := self._registration.misfits():
                     raise ConfigError(misfits[0])
                 if unused := self._registration.unused:
-                    log.info("no table is attached as these queues", queues=unused)
+                    log.info("queues without a table", queues=unused)
             except DatabaseUnavailable as error:
-                log.error("the service waits for its database", error=str(error))
+                log.error("waiting for the database", error=str(error))
                 with anyio.move_on_after(delay):
                     await self._shutdown.wait()
                 if self._shutdown.begun:
@@ -241,83 +215,65 @@ class Engine:
                 return True
         raise AssertionError("delays never end")
 
-    async def _serve(self, task_status: TaskStatus[int | None], port: int | None) -> None:
-        try:
-            async with anyio.create_task_group() as hearing:
-                for source in self._sources:
-                    hearing.start_soon(self._guarded, source.run)
-                for run in (self._dispatcher.run, self._maintenance.run, self._periodic.run):
-                    hearing.start_soon(self._guarded, run)
-                task_status.started(port)
-                await self._shutdown.wait()
-                self.status.draining = True
-                hearing.cancel_scope.cancel()
-            await self._attempts.drain(grace=self._settings.shutdown_grace, last_words=SETTLE_SECONDS)
-        finally:
-            self._settlement.close()
-            await self._attempts.end()
-
-    async def _say_goodbye(self) -> None:
-        unsettled = self._attempts.deliveries()
-        try:
-            with anyio.move_on_after(2):
-                if unsettled:
-                    await self._store.settle(
-                        "release", [{"delivery": one.id, "fence": one.fence} for one in unsettled]
-                    )
-                await self._store.unregister(self.worker_id)
-        except ListenerError as error:
-            log.debug("the database knows nothing of the end of the service", error=str(error))
-
     async def _register(self) -> list[str]:
-        """Make this process known, and learn what its handlers must fit; answers what is wrong."""
+        """Register this process (again), and return sentences about queues that do not work as they should."""
         if await self._registration.renew():
             self._dispatcher.sweep_soon()
         for source in self._sources:
             source.watch(self._registration.changes)
-        served = self._registration.served.values()
         return [
             *self._registration.misfits(),
             *self._registration.unattached(),
-            *self._connection.problems(served),
+            *self._backend.problems(self._registration.served.values()),
         ]
 
-    def _broadcast_of(self, settings: Settings) -> Broadcast | None:
-        if not settings.progress_broadcast or not settings.project:
-            return None
-        return Broadcast(
-            *settings.project,
-            rate=settings.progress_broadcast,
-            tenant_column=self._registration.tenant_column,
-        )
-
-    # The life of an attempt.
-
-    def _start(self, delivery: Delivery) -> None:
-        handler = self._handlers[delivery.queue]
-        job = Job(delivery, self._settlement, log=self._log, temp_dir=self._scratch)
-        attempt = Attempt(
-            delivery,
-            handler,
-            job,
-            self._settlement,
-            self.metrics.queue(delivery.queue),
-            self._threads,
-            timeout=handler.timeout or self._settings.job_timeout,
-            result_column=self._registration.result_column(delivery.queue),
-        )
-        self._attempts.begin(attempt, self._attend(attempt))
-        self._leases.hold(delivery)
-
-    async def _attend(self, attempt: Attempt) -> None:
+    async def _serve(self, task_status: TaskStatus[int | None], port: int | None) -> None:
         try:
-            try:
-                await attempt.run()
-            finally:
-                self._dispatcher.free(attempt.delivery.queue)
-            await attempt.settle()
+            async with anyio.create_task_group() as claiming:
+                for source in self._sources:
+                    claiming.start_soon(self._guarded, source.run)
+                for run in (self._dispatcher.run, self._maintenance.run, self._periodic.run):
+                    claiming.start_soon(self._guarded, run)
+                task_status.started(port)
+                await self._shutdown.wait()
+                self.status.draining = True
+                claiming.cancel_scope.cancel()
+            await self._attempts.drain(grace=self._settings.shutdown_grace, settle_within=SETTLE_SECONDS)
+        finally:
+            await self._attempts.close()
+
+    async def _say_goodbye(self) -> None:
+        """Release the jobs that are not settled, and unregister."""
+        unsettled = [{"delivery": one.id, "fence": one.fence} for one in self._attempts.held()]
+        try:
+            with anyio.move_on_after(2):
+                if unsettled:
+                    await self._store.settle("release", unsettled)
+                await self._store.unregister(self.worker_id)
+        except ListenerError as error:
+            log.debug("worker not unregistered", error=str(error))
+
+    async def _guarded(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a part of the service. If it fails, the service shuts down and releases its jobs, and `run` raises the
+        error at the end.
+        """
+        try:
+            await run()
+        except ConfigError:
+            raise
         except Exception as error:
             self._fail(error)
-        else:
-            self._leases.drop(attempt.delivery)
-            self._attempts.remove(attempt)
+
+    def _fail(self, error: Exception) -> None:
+        log.error("internal error; service stops", error=summary(error))
+        self._error = self._error or error
+        self.shut_down(at_once=True)
+
+    def _make_broadcast(self) -> Broadcast | None:
+        if not self._settings.progress_broadcast or not self._settings.project:
+            return None
+        return Broadcast(
+            *self._settings.project,
+            rate=self._settings.progress_broadcast,
+            tenant_column=self._registration.tenant_column,
+        )

@@ -1,4 +1,4 @@
-"""Runs one attempt: calls the handler, and turns what comes of it into exactly one fenced transition."""
+"""Run one attempt: call the handler, turn what it did into an Outcome, and write that with one fenced verb."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 import anyio
 
 from listener.app import Handler
-from listener.database.model import Answer, Delivery
+from listener.database.model import Answer, Delivery, Outcome, StopReason
 from listener.engine.settlement import Settlement
 from listener.errors import Fail, LeaseLost, Retry, Snooze, single
 from listener.job import Job
 from listener.jsonable import bounded, jsonable
 from listener.log import summary, text_of
-from listener.metrics import QueueMetrics, RetryReason
+from listener.metrics import QueueMetrics
 
-LONGEST_DELAY = 365 * 86400.0
-# Less would be a loop that does nothing but write.
-SHORTEST_SNOOZE = 0.25
+MAX_DELAY_SECONDS = 365 * 86400.0
+# A shorter snooze would be a loop that does nothing but write.
+MIN_SNOOZE_SECONDS = 0.25
 _NOTHING = object()
 
-WORTH_A_LINE = 0.5
-"""Seconds that a job must have run for its completion to be logged."""
+LOGGED_FROM_SECONDS = 0.5
+"""A completed job is logged if its handler ran longer than this."""
 
 
 class Attempt:
-    """One attempt at one job, from the claim to the settled transition.
+    """One attempt at one job: `run` calls the handler, and `settle` writes the outcome.
 
     Args:
         timeout: seconds that the handler may take, or None.
-        result_column: where a value that is no mapping goes, or None.
+        result_column: the column for a result that is no mapping, or None.
     """
 
     def __init__(
@@ -56,46 +56,47 @@ class Attempt:
         self._timeout = timeout
         self._result_column = result_column
         self._scope = anyio.CancelScope()
-        self._stopped: str | None = None
-        self._reason: RetryReason = "error"
+        self._stopped: StopReason | None = None
 
     @property
     def name(self) -> str:
-        """Which job it is, for a person."""
+        """Queue and key of the job, for logs."""
         return f"{self.delivery.queue} {self.delivery.key}"
 
-    def stop(self, why: str) -> None:
-        """End the handler: `lost` and `cancelled` write nothing more, `timeout` retries, `shutdown` releases."""
+    def stop(self, reason: StopReason) -> None:
+        """Cancel the handler. After `lost` and `cancelled` nothing is written, after `timeout` the job is retried, and
+        after `shutdown` it is released.
+        """
         if self._stopped is None:
-            self._stopped = why
-            self._job._stop(f"the job was stopped: {why}")
+            self._stopped = reason
+            self._job._stop(f"the job was stopped: {reason}")
             self._scope.cancel()
 
-    async def run(self) -> None:
-        """Run the handler; returns when it has, whatever it did. `settle` says what came of it."""
+    async def run(self) -> Outcome:
+        """Call the handler, and return the outcome when the handler has returned, even after a timeout."""
         started = time.perf_counter()
         try:
-            self._verb, self._item = await self._perform()
+            outcome = await self._perform()
         finally:
-            self._unsaid = self._settlement.forget_progress(self.delivery)
             self._job._clean_up()
-        self._seconds = time.perf_counter() - started
-        self._metrics.run.observe(self._seconds)
+        outcome.seconds = time.perf_counter() - started
+        self._metrics.run.observe(outcome.seconds)
+        return outcome
 
-    async def settle(self) -> None:
-        """Write the outcome of `run`, and count it."""
-        if self._job.warnings:
-            self._item["warnings"] = self._job.warnings
-        if self._verb is None:
+    async def settle(self, outcome: Outcome) -> None:
+        """Write the outcome and count it."""
+        progress = self._settlement.end_progress(self.delivery)
+        if outcome.verb is None:
             answer = Answer("lost")
         else:
-            if self._verb == "snooze" and self._unsaid:
-                # The row stays as it is for a while, and nothing else says why.
-                await self._settlement.settle("progress", self.delivery, self._unsaid)
-            answer = await self._settlement.settle(self._verb, self.delivery, self._item)
-        self._count(answer)
+            if outcome.verb == "snooze" and progress:
+                # The row keeps its state for a while, and only its progress message can say why.
+                await self._settlement.settle("progress", self.delivery, progress)
+            warnings = {"warnings": self._job.warnings} if self._job.warnings else {}
+            answer = await self._settlement.settle(outcome.verb, self.delivery, {**outcome.item, **warnings})
+        self._count(outcome, answer)
 
-    async def _perform(self) -> tuple[str | None, dict[str, Any]]:
+    async def _perform(self) -> Outcome:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._timeout, self.stop, "timeout") if self._timeout else None
         returned: Any = _NOTHING
@@ -103,57 +104,55 @@ class Attempt:
             with self._scope:
                 returned = await self._call()
         except BaseException as error:
-            # Whatever a handler raises, even what no library should, is about its own job.
+            # Also SystemExit and other errors that no library should raise concern this job only.
             if isinstance(error, GeneratorExit):
                 raise
-            # What a handler raises because it was stopped is no failure of the job.
+            # An error that a handler raises because it was stopped is no failure of the job.
             if self._stopped is None:
                 return self._failed(error)
         finally:
             if timer is not None:
                 timer.cancel()
         if self._stopped in {"lost", "cancelled"}:
-            return None, {}
+            return Outcome(None, stopped=self._stopped)
         if returned is not _NOTHING:
             return self._returned(returned)
         if self._stopped == "timeout":
-            self._reason = "timeout"
-            return "retry", {
-                "error": f"the handler took longer than its {self._timeout:g} s",
-                "kind": "Timeout",
-            }
-        return "release", {}
+            item = {"error": f"the handler took longer than its {self._timeout:g} s", "kind": "Timeout"}
+            return Outcome("retry", item, retry_reason="timeout")
+        return Outcome("release", stopped=self._stopped)
 
     async def _call(self) -> Any:
         if self._handler.is_async:
             return await self._handler.function(self._job)
-        # A thread can't be interrupted: the slot stays taken until it has really returned.
+        # A thread can't be interrupted: the slot stays occupied until the function returns.
         return await anyio.to_thread.run_sync(self._handler.function, self._job, limiter=self._threads)
 
-    def _failed(self, error: BaseException) -> tuple[str | None, dict[str, Any]]:
-        # Handlers with task groups of their own raise groups: a single error in one means what it says.
+    def _failed(self, error: BaseException) -> Outcome:
+        # A handler with a task group raises a group: one error alone in it counts as that error.
         error = single(error)
         match error:
             case Snooze():
-                return "snooze", {"delay": max(SHORTEST_SNOOZE, _within_reason(error.delay))}
+                return Outcome("snooze", {"delay": max(MIN_SNOOZE_SECONDS, _limited(error.delay))})
             case Fail():
-                return "fail", {"error": bounded(text_of(error)), "kind": _kind(error)}
+                return Outcome("fail", {"error": bounded(text_of(error)), "kind": _kind(error)})
             case Retry():
-                self._reason = "asked"
-                delay = {} if error.delay is None else {"delay": _within_reason(error.delay)}
-                return "retry", {"error": bounded(text_of(error)), "kind": _kind(error), **delay}
+                delay = {} if error.delay is None else {"delay": _limited(error.delay)}
+                item = {"error": bounded(text_of(error)), "kind": _kind(error), **delay}
+                return Outcome("retry", item, retry_reason="asked")
             case LeaseLost():
-                return None, {}
+                return Outcome(None)
             case _:
-                self._reason = "error"
-                self._job.log.warning("the handler raised", error=summary(error), exc_info=error)
-                return "retry", {"error": bounded(summary(error)), "kind": _kind(error)}
+                self._job.log.warning("handler raised", error=summary(error), exc_info=error)
+                return Outcome("retry", {"error": bounded(summary(error)), "kind": _kind(error)})
 
-    def _returned(self, returned: Any) -> tuple[str | None, dict[str, Any]]:
+    def _returned(self, returned: Any) -> Outcome:
         try:
-            return "complete", {"columns": self._columns(returned)}
+            return Outcome("complete", {"columns": self._columns(returned)})
         except Exception as error:
-            return "fail", {"error": bounded(f"the handler's result can't be stored: {text_of(error)}")}
+            return Outcome(
+                "fail", {"error": bounded(f"the handler's result can't be stored: {text_of(error)}")}
+            )
 
     def _columns(self, returned: Any) -> Mapping[str, Any]:
         if returned is None:
@@ -168,40 +167,40 @@ class Attempt:
             )
         return {self._result_column: jsonable(returned)}
 
-    def _count(self, answer: Answer) -> None:
+    def _count(self, outcome: Outcome, answer: Answer) -> None:
         finished = self._metrics.finished
-        if self._verb == "complete" and answer.outcome == "ok":
+        if outcome.verb == "complete" and answer.outcome == "ok":
             finished["completed"].inc()
-            # Binding and writing a line takes longer than the shortest jobs do.
-            if self._seconds > WORTH_A_LINE:
-                self._job.log.info("job completed", seconds=round(self._seconds, 3))
+            # Binding a logger and writing a line takes longer than the shortest jobs do.
+            if outcome.seconds > LOGGED_FROM_SECONDS:
+                self._job.log.info("job completed", seconds=round(outcome.seconds, 3))
             return
         logger = self._job.log
-        match self._verb, answer.outcome:
+        match outcome.verb, answer.outcome:
             case None, _:
-                finished["cancelled" if self._stopped == "cancelled" else "lost"].inc()
-                logger.info("job stopped", why=self._stopped or "lost")
+                finished["cancelled" if outcome.stopped == "cancelled" else "lost"].inc()
+                logger.info("job stopped", reason=outcome.stopped or "lost")
             case _, "lost":
                 finished["lost"].inc()
-                logger.warning("the job was no longer this worker's; what it wrote does not count")
+                logger.warning("outcome rejected, because the attempt had lost its lease", verb=outcome.verb)
             case (_, "refused") | ("fail", _) | (_, "spent"):
                 finished["failed"].inc()
-                logger.error("job failed", error=answer.error or self._item.get("error"))
+                logger.error("job failed", error=answer.error or outcome.item.get("error"))
             case "retry", _:
-                self._metrics.retries[self._reason].inc()
-                logger.info("job is tried again", error=self._item["error"])
+                self._metrics.retries[outcome.retry_reason].inc()
+                logger.info("job retried", error=outcome.item["error"])
             case "snooze", _:
-                logger.debug("job snoozed", seconds=self._item["delay"])
-            case verb, _:
-                logger.info("job given back", how=verb)
+                logger.debug("job snoozed", seconds=outcome.item["delay"])
+            case _:
+                logger.info("job released", reason=outcome.stopped)
 
 
 def _kind(error: BaseException) -> str:
-    """What went wrong, by the name of its class; Fail and Retry only say what is to be done about it."""
+    """The class name of the error, or of the cause of a Fail or Retry."""
     cause = error.__cause__ if isinstance(error, Fail | Retry) else None
     return type(cause or error).__name__
 
 
-def _within_reason(delay: float) -> float:
-    # A number that is none compares with nothing: it is taken for no delay.
-    return min(delay, LONGEST_DELAY) if delay > 0 else 0.0
+def _limited(delay: float) -> float:
+    # NaN is not greater than 0 and becomes no delay.
+    return min(delay, MAX_DELAY_SECONDS) if delay > 0 else 0.0

@@ -1,91 +1,79 @@
-"""The attempts that this process runs, and the heartbeats that keep them its own."""
+"""Extend the leases of running attempts by heartbeats, and stop the attempts that have lost theirs."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import anyio
 import structlog
 
-from listener.database.model import Delivery
 from listener.database.store import Store
+from listener.engine.attempts import Attempts
 from listener.errors import DatabaseUnavailable, ListenerError
 from listener.metrics import Metrics
+from listener.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
 
 class Leases:
-    """Beats for what is held, and stops what was lost.
+    """Send heartbeats for the attempts that this process runs.
 
     Args:
         beat: seconds between heartbeats.
-        on_lost: called with a fence and why, when that attempt is over for this process.
     """
 
     def __init__(
-        self, store: Store, worker: str, metrics: Metrics, *, beat: float, on_lost: Callable[[int, str], None]
+        self, store: Store, worker: str, attempts: Attempts, metrics: Metrics, *, beat: float
     ) -> None:
         self._store = store
         self._worker = worker
+        self._attempts = attempts
         self._metrics = metrics
         self._beat = beat
-        self._on_lost = on_lost
-        self._held: dict[int, Delivery] = {}
-        self._needed = anyio.Event()
-        self._asked = anyio.Event()
+        self._needed = Wakeup()
+        self._early = Wakeup()
         self._orphans_until = 0.0
 
-    def hold(self, delivery: Delivery) -> None:
-        """Name this attempt in heartbeats until it is dropped."""
-        if not self._held:
-            self._needed.set()
-        # By fence: an attempt whose job was restarted here may still run beside the new one.
-        self._held[delivery.fence] = delivery
+    def keep(self) -> None:
+        """Send heartbeats from now on, because attempts have started."""
+        self._needed.set()
 
-    def drop(self, delivery: Delivery) -> None:
-        """The attempt is over, and the database knows it."""
-        self._held.pop(delivery.fence, None)
-
-    def holds(self, queue: str) -> bool:
-        """Whether a job of this queue runs here."""
-        return any(delivery.queue == queue for delivery in self._held.values())
-
-    def ask(self) -> None:
-        """Beat at once: somebody may have cancelled a job that runs here."""
-        self._asked.set()
+    def beat_soon(self) -> None:
+        """Send a heartbeat now, because a job that runs here may have been cancelled."""
+        self._early.set()
 
     def expect_orphans(self) -> None:
-        """A claim's answer was lost: keep beating until the database has taken back what nobody here knows of."""
+        """Send heartbeats for a while even if nothing runs, because the answer of a claim was lost. The database gives
+        back the jobs of this process that its heartbeats do not name.
+        """
         self._orphans_until = anyio.current_time() + 4 * self._beat
         self._needed.set()
 
     async def run(self) -> None:
-        """Beat until cancelled; sleeps while nothing is held."""
+        """Send heartbeats until cancelled; sleep while nothing runs."""
         while True:
-            if not self._held and anyio.current_time() > self._orphans_until:
+            if not self._is_needed():
                 await self._needed.wait()
-            self._needed = anyio.Event()
-            # The lease of a claim is fresh: a beat is due only after a while, unless somebody asks.
+            # A claim sets a full lease, so the first heartbeat is due one interval later.
             with anyio.move_on_after(self._beat):
-                await self._asked.wait()
-            self._asked = anyio.Event()
+                await self._early.wait()
             await self.beat()
 
     async def beat(self) -> None:
-        """One heartbeat; what can't be asked now is asked at the next."""
-        named = list(self._held.values())
-        if not named and anyio.current_time() > self._orphans_until:
+        """Send one heartbeat. If the database does not answer, the next heartbeat does the same work."""
+        if not self._is_needed():
             return
+        held = {one.fence: one for one in self._attempts.held()}
         try:
-            lost = await self._store.heartbeat(self._worker, [(one.id, one.fence) for one in named])
+            lost = await self._store.heartbeat(self._worker, [(one.id, one.fence) for one in held.values()])
         except DatabaseUnavailable as error:
-            log.warning("a heartbeat got no answer", error=str(error))
+            log.warning("heartbeat not answered", error=str(error))
             return
         except ListenerError as error:
-            log.error("a heartbeat was refused", error=str(error))
+            log.error("heartbeat refused", error=str(error))
             return
         for one in lost:
-            if held := self._held.get(one.fence):
-                self._metrics.queue(held.queue).fenced["heartbeat"].inc()
-                self._on_lost(one.fence, "cancelled" if one.cancelled else "lost")
+            if self._attempts.stop(one.fence, "cancelled" if one.cancelled else "lost"):
+                self._metrics.queue(held[one.fence].queue).fenced["heartbeat"].inc()
+
+    def _is_needed(self) -> bool:
+        return len(self._attempts) > 0 or anyio.current_time() <= self._orphans_until

@@ -1,8 +1,11 @@
-"""Makes this process known to the database, and finds out whether its handlers fit the queues that there are."""
+"""Register this process in the database, and check that its handlers fit the attached tables."""
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -11,15 +14,20 @@ from listener.database.model import Served
 from listener.database.store import Store
 
 
+def new_worker_id() -> str:
+    """Return an id that no process had before; the pid alone is 1 in every container."""
+    return f"worker-{os.getpid()}-{time.time_ns() // 1_000_000}-{secrets.token_hex(3)}"
+
+
 class Registration:
-    """What this process serves, as the database said last.
+    """The queues that this process serves, as of its last registration.
 
     Args:
         handlers: queue name -> handler.
-        timeout: seconds that an attempt may take where its handler sets no limit, or None.
+        timeout: seconds that an attempt may take if its handler sets no timeout, or None.
 
     Attributes:
-        served: queue name -> what must be known of it; only queues that are attached.
+        served: queue name -> its table; only queues that are attached.
     """
 
     def __init__(
@@ -34,7 +42,7 @@ class Registration:
         self.served: dict[str, Served] = {}
 
     async def renew(self) -> bool:
-        """Register (again); answers whether there are queues that were not there before."""
+        """Register (again), and return whether queues were attached since the last time."""
         found = await self._store.register(
             self._worker, socket.gethostname(), version("supalistener"), self._slots, self._limits
         )
@@ -46,25 +54,25 @@ class Registration:
         return queue in self.served
 
     def tenant_column(self, queue: str) -> str | None:
-        """The column that says whose the jobs of a queue are."""
+        """The column that names the user whose job a row of this queue is."""
         return self.served[queue].tenant if queue in self.served else None
 
     def result_column(self, queue: str) -> str | None:
-        """The column that takes values which are no mapping."""
+        """The column for a result that is no mapping."""
         return self.served[queue].result if queue in self.served else None
 
     @property
     def changes(self) -> dict[str, list[str]]:
-        """The tables that only Realtime's postgres_changes can tell of, by queue."""
+        """Queue name -> schema and table, for tables that only Realtime's postgres_changes announces."""
         return {one.queue: one.changes for one in self.served.values() if one.changes}
 
     @property
     def unused(self) -> list[str]:
-        """The queues that have a handler here, but no table."""
+        """The queues that have a handler, but no table."""
         return sorted(self._handlers.keys() - self.served.keys())
 
     def misfits(self) -> list[str]:
-        """Sentences on handlers that return what their tables have no column for."""
+        """Sentences about handlers that return columns which their table does not have."""
         return [
             problem
             for queue, served in self.served.items()
@@ -72,7 +80,7 @@ class Registration:
         ]
 
     def unattached(self) -> list[str]:
-        """Sentences on queues that should have a table."""
+        """Sentences about queues that should have a table, but have none."""
         if not self.served and len(self.unused) > 1:
             return [
                 f"no table is attached as any of the queues {', '.join(self.unused)}; run `listener attach TABLE QUEUE`"

@@ -1,4 +1,4 @@
-"""Where handlers put their files: a folder of this process, and nobody else's leftovers."""
+"""The folder for the files of handlers: one for each process, removed when the process has ended."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _LOCK = ".lock"
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path | None) -> Iterator[Path]:
-    """A folder for the scratch folders of jobs, removed at the end. Those of processes that were killed, which
-    nobody has locked any more, are removed at the start.
+    """Make a folder for the scratch folders of jobs, and remove it at the end.
+
+    The folders of processes that were killed are removed at the start: nobody holds their locks any more.
 
     Args:
-        parent: where it is made; None takes the system's temporary folder.
+        parent: the folder to make it in; None is the system's temporary folder.
 
     Raises:
-        ConfigError: nothing can be written there.
+        ConfigError: the parent can't be written to.
     """
     root = Path(parent or tempfile.gettempdir())
     try:
@@ -34,7 +35,7 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
         lock = (folder / _LOCK).open("w")
     except OSError as error:
         raise ConfigError(
-            f"jobs can't write to their scratch folder {root} ({error.strerror}); set TEMP_DIR to one that they can"
+            f"jobs can't write files in {root} ({error.strerror}); set TEMP_DIR to a folder that they can write to"
         ) from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -45,7 +46,7 @@ def scratch_folder(parent: Path | None) -> Iterator[Path]:
 
 
 def _remove_if_left(folder: Path) -> None:
-    # Another user's folder, or one that is being made or removed right now, is none of ours.
+    # An error means: another user's folder, or one that is just being made, removed or still in use.
     with contextlib.suppress(OSError), (folder / _LOCK).open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,8 @@
-"""Writes how attempts ended, and what they say while they run, in batches."""
+"""Write outcomes and progress of attempts in batches.
+
+The term is AMQP's: a delivery is settled when both sides know its outcome
+(https://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-transport-v1.0-os.html, section 2.6.12).
+"""
 
 from __future__ import annotations
 
@@ -12,19 +16,21 @@ import structlog
 from anyio.abc import TaskGroup
 
 from listener.backoff import delays
-from listener.database.model import Answer, Delivery
+from listener.database.model import Answer, Delivery, StopReason, Verb
 from listener.database.store import Store
 from listener.errors import DatabaseError, DatabaseUnavailable, LeaseLost
 from listener.jsonable import bounded
 from listener.metrics import Metrics
+from listener.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
-LARGEST_BATCH = 250
-LOCKED_PAUSE = 0.25
-PROGRESS_PAUSE = 1.0
-_ENDS = {"complete", "retry", "snooze", "release"}
-# What ends a job for good, by verb and answer. An outcome that the table refused has failed the job.
+MAX_BATCH = 250
+LOCKED_RETRY_SECONDS = 0.25
+PROGRESS_INTERVAL_SECONDS = 1.0
+# The verbs whose refusal fails the job. A refused `fail` is not sent again as another `fail`.
+_ENDS: frozenset[Verb] = frozenset({"complete", "retry", "snooze", "release"})
+# The outcomes that end a job for good. If the table refused an outcome, the job has failed.
 _FINAL = {
     ("complete", "ok"): "completed",
     ("complete", "refused"): "failed",
@@ -33,22 +39,22 @@ _FINAL = {
 }
 
 
-def tell_nobody(_delivery: Delivery, _event: str, _news: Mapping[str, Any]) -> None:
-    """Where browsers only watch the row."""
+def notify_nobody(_delivery: Delivery, _event: str, _content: Mapping[str, Any]) -> None:
+    """Do nothing, because progress is not broadcast."""
 
 
 class _Pending:
     __slots__ = ("answer", "delivery", "item", "verb")
 
-    def __init__(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
+    def __init__(self, verb: Verb, delivery: Delivery, item: Mapping[str, Any]) -> None:
         self.verb = verb
         self.delivery = delivery.id
         self.item = {"delivery": delivery.id, "fence": delivery.fence, **item}
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
 
-class _Progress:
-    """The latest of one attempt. Written from any thread: the values first, then whether they are new."""
+class _LatestProgress:
+    """The latest progress of one attempt. Any thread may write it: first the values, then `is_new`."""
 
     __slots__ = ("delivery", "is_new", "message", "percent")
 
@@ -58,15 +64,19 @@ class _Progress:
         self.message: str | None = None
         self.is_new = False
 
+    def values(self) -> dict[str, Any]:
+        return {"percent": self.percent, "message": self.message}
+
 
 class Settlement:
-    """Collects what attempts have to say. While one batch is on its way the next one gathers, so a quiet service
-    writes at once and a busy one in few statements. Nothing is dropped: what got no answer is said again, which
-    the fence makes safe.
+    """Collect the writes of attempts, and send them in batches.
+
+    The next batch gathers while one is being written: an idle service writes at once, and a busy one in few
+    statements. A batch without an answer is sent again, which is safe because each write names its fence.
 
     Args:
-        on_lost: called with the fence of an attempt that is over for this process, and why.
-        tell: called in the event loop with a delivery, an event and what browsers may know of it: `progress` with
+        on_lost: called with a fence and `lost` when the database reports that this attempt has lost its job.
+        notify: called in the event loop with a delivery, an event and its content for browsers: `progress` with
             percent and message, `finished` with the outcome.
     """
 
@@ -75,26 +85,26 @@ class Settlement:
         store: Store,
         metrics: Metrics,
         *,
-        on_lost: Callable[[int, str], None],
-        tell: Callable[[Delivery, str, Mapping[str, Any]], None],
+        on_lost: Callable[[int, StopReason], object],
+        notify: Callable[[Delivery, str, Mapping[str, Any]], None],
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._on_lost = on_lost
-        self._tell = tell
+        self._notify = notify
         self._pending: list[_Pending] = []
         self._unanswered: set[asyncio.Future[Answer]] = set()
         self._closed = False
-        self._arrived = anyio.Event()
-        self._progress: dict[int, _Progress] = {}
-        self._moved = anyio.Event()
+        self._arrived = Wakeup()
+        self._progress: dict[int, _LatestProgress] = {}
+        self._progressed = Wakeup()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def settle(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> Answer:
-        """Carry out one verb for one attempt, however long the database is away.
+    async def settle(self, verb: Verb, delivery: Delivery, item: Mapping[str, Any]) -> Answer:
+        """Carry out a verb for one attempt, and wait for the answer however long the database is away.
 
         Raises:
-            asyncio.CancelledError: the service ends without an answer.
+            asyncio.CancelledError: the settlement was closed before there was an answer.
         """
         if self._closed:
             raise asyncio.CancelledError
@@ -107,19 +117,24 @@ class Settlement:
         finally:
             self._unanswered.discard(pending.answer)
         if answer.outcome == "lost":
-            self._metrics.queue(delivery.queue).fenced[verb].inc()  # type: ignore[index]
+            self._metrics.queue(delivery.queue).fenced[verb].inc()
         elif outcome := _FINAL.get((verb, answer.outcome)):
-            self._tell(delivery, "finished", {"outcome": outcome})
+            self._notify(delivery, "finished", {"outcome": outcome})
         return answer
 
     def close(self) -> None:
-        """Let nobody wait for an answer any more, now or later."""
+        """Cancel every `settle`, now and later."""
         self._closed = True
         for answer in self._unanswered:
             answer.cancel()
 
-    async def write(self, verb: str, delivery: Delivery, item: Mapping[str, Any]) -> None:
-        """As `settle`, for handlers: raises LeaseLost or DatabaseError unless it was done."""
+    async def write(self, verb: Verb, delivery: Delivery, item: Mapping[str, Any]) -> None:
+        """Carry out a verb for a handler that still runs.
+
+        Raises:
+            LeaseLost: the attempt has lost its job.
+            DatabaseError: the table refused the write.
+        """
         answer = await self.settle(verb, delivery, item)
         if answer.outcome == "lost":
             self._on_lost(delivery.fence, "lost")
@@ -128,8 +143,8 @@ class Settlement:
             raise DatabaseError(answer.error or "the table refused it")
 
     def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None:
-        """Remember the latest progress of an attempt; safe from any thread."""
-        latest = self._progress.setdefault(delivery.fence, _Progress(delivery))
+        """Remember the latest progress of an attempt, which is written soon. Any thread may call it."""
+        latest = self._progress.setdefault(delivery.fence, _LatestProgress(delivery))
         if percent is not None:
             latest.percent = percent
         if message is not None:
@@ -137,14 +152,12 @@ class Settlement:
         if not latest.is_new:
             latest.is_new = True
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._moved.set)
+                self._loop.call_soon_threadsafe(self._progressed.set)
 
-    def forget_progress(self, delivery: Delivery) -> dict[str, Any] | None:
-        """The attempt is over; answers what of its progress is not written yet."""
+    def end_progress(self, delivery: Delivery) -> dict[str, Any] | None:
+        """Forget the progress of an attempt that has ended, and return it unless it was written already."""
         latest = self._progress.pop(delivery.fence, None)
-        if latest is None or not latest.is_new:
-            return None
-        return {"percent": latest.percent, "message": latest.message}
+        return latest.values() if latest is not None and latest.is_new else None
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -152,19 +165,21 @@ class Settlement:
             group.start_soon(self._run_progress)
             while True:
                 await self._arrived.wait()
-                self._arrived = anyio.Event()
                 while self._pending:
                     await self._flush(group)
 
     async def _flush(self, group: TaskGroup) -> None:
-        batch, self._pending = self._pending[:LARGEST_BATCH], self._pending[LARGEST_BATCH:]
-        by_verb: dict[str, dict[int, _Pending]] = {}
-        # A verb takes one item of each delivery: an attempt that was replaced may speak beside the new one.
-        self._pending[:0] = [
-            pending
-            for pending in batch
-            if by_verb.setdefault(pending.verb, {}).setdefault(pending.delivery, pending) is not pending
-        ]
+        batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+        by_verb: dict[Verb, dict[int, _Pending]] = {}
+        later: list[_Pending] = []
+        for pending in batch:
+            members = by_verb.setdefault(pending.verb, {})
+            # A batch names a delivery once. A replaced attempt at it may write beside the new one.
+            if pending.delivery in members:
+                later.append(pending)
+            else:
+                members[pending.delivery] = pending
+        self._pending[:0] = later
         for verb, members in by_verb.items():
             answers = await self._call(verb, [pending.item for pending in members.values()])
             locked = []
@@ -175,27 +190,27 @@ class Settlement:
                 elif not pending.answer.done():
                     pending.answer.set_result(answer)
             if locked:
-                group.start_soon(self._later, locked)
+                group.start_soon(self._retry_locked, locked)
 
-    async def _later(self, locked: list[_Pending]) -> None:
-        await anyio.sleep(LOCKED_PAUSE)
+    async def _retry_locked(self, locked: list[_Pending]) -> None:
+        await anyio.sleep(LOCKED_RETRY_SECONDS)
         self._pending.extend(locked)
         self._arrived.set()
 
-    async def _call(self, verb: str, items: list[Mapping[str, Any]]) -> dict[int, Answer]:
+    async def _call(self, verb: Verb, items: list[Mapping[str, Any]]) -> dict[int, Answer]:
         for delay in delays():
             try:
                 return await self._store.settle(verb, items)
             except DatabaseUnavailable as error:
                 log.warning(
-                    "what jobs have to say got no answer; it is said again",
+                    "database did not answer; outcomes are sent again",
                     verb=verb,
                     jobs=len(items),
                     error=str(error),
                 )
                 await anyio.sleep(delay)
             except DatabaseError as error:
-                # The call as a whole was refused: one of its items can't even be read. Find it.
+                # The database refused the whole call, because it can't read one of the items: find that one.
                 if len(items) == 1:
                     return await self._refused(verb, items[0], str(error))
                 answers: dict[int, Answer] = {}
@@ -204,12 +219,13 @@ class Settlement:
                 return answers
         raise AssertionError("delays never end")
 
-    async def _refused(self, verb: str, item: Mapping[str, Any], error: str) -> dict[int, Answer]:
-        """Nothing was changed: fail the job whose end was refused, that it is not run over and over."""
+    async def _refused(self, verb: Verb, item: Mapping[str, Any], error: str) -> dict[int, Answer]:
+        """Fail the job whose outcome was refused, because it would otherwise run again and again."""
         delivery = item["delivery"]
         if verb in _ENDS:
-            why = bounded(f"the database refused the outcome: {error}")
-            answer = (await self._call("fail", [{**_name(item), "error": why}]))[delivery]
+            text = bounded(f"the database refused the outcome: {error}")
+            failure = {"delivery": delivery, "fence": item["fence"], "error": text}
+            answer = (await self._call("fail", [failure]))[delivery]
             if answer.outcome != "ok":
                 return {delivery: answer}
         return {delivery: Answer("refused", error)}
@@ -217,49 +233,39 @@ class Settlement:
     async def _run_progress(self) -> None:
         self._loop = asyncio.get_running_loop()
         while True:
-            await self._moved.wait()
-            self._moved = anyio.Event()
+            await self._progressed.wait()
             started = time.monotonic()
             await self._flush_progress()
-            await anyio.sleep(max(0.0, PROGRESS_PAUSE - (time.monotonic() - started)))
+            await anyio.sleep(max(0.0, PROGRESS_INTERVAL_SECONDS - (time.monotonic() - started)))
 
     async def _flush_progress(self) -> None:
         items: dict[int, Mapping[str, Any]] = {}
-        latest: dict[int, _Progress] = {}
-        # Of attempts at one delivery the newest counts.
+        latest: dict[int, _LatestProgress] = {}
+        # Sorted, because the newest of several attempts at one delivery counts.
         for fence, progress in sorted(self._progress.items()):
             if progress.is_new:
                 progress.is_new = False
-                delivery = progress.delivery.id
-                self._tell(
-                    progress.delivery,
-                    "progress",
-                    {"percent": progress.percent, "message": progress.message},
-                )
-                latest[delivery] = progress
-                items[delivery] = {
-                    "delivery": delivery,
-                    "fence": fence,
-                    "percent": progress.percent,
-                    "message": progress.message,
-                }
+                delivery, values = progress.delivery, progress.values()
+                self._notify(delivery, "progress", values)
+                latest[delivery.id] = progress
+                items[delivery.id] = {"delivery": delivery.id, "fence": fence, **values}
         if not items:
             return
         try:
             answers = await self._store.settle("progress", list(items.values()))
         except DatabaseUnavailable as error:
-            log.warning("progress got no answer; it is written later", error=str(error))
+            log.warning("database did not answer; progress is sent again", error=str(error))
             answers = dict.fromkeys(items, Answer("locked"))
         except DatabaseError as error:
-            log.warning("progress could not be written", error=str(error))
+            log.warning("database refused the progress of jobs", jobs=len(items), error=str(error))
             return
-        for delivery, answer in answers.items():
-            self._answered(latest[delivery], answer)
+        for delivery_id, answer in answers.items():
+            self._take_answer(latest[delivery_id], answer)
 
-    def _answered(self, progress: _Progress, answer: Answer) -> None:
+    def _take_answer(self, progress: _LatestProgress, answer: Answer) -> None:
         fence = progress.delivery.fence
         if self._progress.get(fence) is not progress:
-            # The attempt has ended meanwhile, and said so itself.
+            # The attempt has ended meanwhile and writes its own outcome.
             return
         match answer.outcome:
             case "lost":
@@ -268,10 +274,6 @@ class Settlement:
                 self._on_lost(fence, "lost")
             case "locked":
                 progress.is_new = True
-                self._moved.set()
+                self._progressed.set()
             case "refused":
-                log.warning("the table refused a progress", job=progress.delivery.key, error=answer.error)
-
-
-def _name(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {"delivery": item["delivery"], "fence": item["fence"]}
+                log.warning("table refused the progress", job=progress.delivery.key, error=answer.error)

@@ -1,21 +1,22 @@
-"""The slots of this process, queue by queue, and which queue gets those that are free."""
+"""The slots of this process by queue, and the choice of the queues that get the free ones."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from listener.metrics import SourceName
+from listener.metrics import Metrics, SourceName
 
 
 class QueueSlots:
-    """One queue in this process.
+    """The slots of one queue in this process.
 
     Attributes:
-        used: how many of its jobs hold a slot.
-        dirty: what said that it has something to claim, if anything did.
-        owed: its next claim is to be a sweep, however long its slots stay taken until then.
+        used: how many are occupied.
+        woken_by: the source of the last wake that no claim has answered yet, or None.
+        sweep_due: whether the next claim of this queue must be a sweep, even if that is only possible much later.
     """
 
     def __init__(self, slots: int) -> None:
@@ -23,51 +24,53 @@ class QueueSlots:
         self.used = 0
         self.woken_by: SourceName | None = None
         self.sweep_due = True
-        self._heard_at = time.monotonic()
+        self._last_event = time.monotonic()
         self._gaps: deque[tuple[float, float]] = deque(maxlen=8)
 
     @property
     def free(self) -> int:
         return self.slots - self.used
 
-    def hear(self) -> None:
-        """An event has come."""
-        self._heard_at = time.monotonic()
+    def note_event(self) -> None:
+        """Remember that an event has arrived now."""
+        self._last_event = time.monotonic()
 
     def end_gap(self) -> None:
-        """Events may have been missed since the last one, and come again from now on."""
-        self._gaps.append((self._heard_at, time.monotonic()))
+        """Remember that events may have been lost between the last one and now."""
+        self._gaps.append((self._last_event, time.monotonic()))
 
-    def was_deaf(self, since: float, until: float) -> bool:
-        """Whether no event came between these times; both are monotonic."""
-        return since > self._heard_at or any(start < since and until < end for start, end in self._gaps)
+    def had_no_event(self, since: float, until: float) -> bool:
+        """Whether no event arrived between these times, which are monotonic seconds."""
+        return since > self._last_event or any(start < since and until < end for start, end in self._gaps)
 
 
 class Slots(dict[str, QueueSlots]):
-    """The lanes of all queues, by their names.
+    """The slots of all queues, by queue name.
 
     Args:
-        slots: queue name -> the most of its jobs to run at once.
-        most: the most jobs to run at once in all; None is as many as there are slots.
+        slots: queue name -> the most jobs of it that run at once.
+        limit: the most jobs that run at once in all; None is the sum of the slots.
         serves: whether a queue is attached; others get nothing.
     """
 
-    def __init__(self, slots: Mapping[str, int], most: int | None, serves: Callable[[str], bool]) -> None:
+    def __init__(self, slots: Mapping[str, int], limit: int | None, serves: Callable[[str], bool]) -> None:
         super().__init__((queue, QueueSlots(number)) for queue, number in slots.items())
-        self.most = most or sum(slots.values())
-        self._serves = serves
+        self.limit = limit or sum(slots.values())
+        self.serves = serves
         self._next = 0
 
     @property
-    def active(self) -> int:
-        """How many jobs hold a slot."""
-        return sum(lane.used for lane in self.values())
+    def used(self) -> int:
+        """How many slots are occupied."""
+        return sum(queue.used for queue in self.values())
 
     def allot(self) -> dict[str, int]:
-        """Slots to ask for, queue by queue; the room that all share goes round, so that no queue starves another."""
-        room = self.most - self.active
+        """Return how many jobs to claim from each queue that was woken. When the limit leaves too few slots for all
+        of them, the queues take turns.
+        """
+        room = self.limit - self.used
         names = [
-            queue for queue, lane in self.items() if lane.woken_by and lane.free > 0 and self._serves(queue)
+            name for name, queue in self.items() if queue.woken_by and queue.free > 0 and self.serves(name)
         ]
         if room <= 0 or not names:
             return {}
@@ -76,18 +79,24 @@ class Slots(dict[str, QueueSlots]):
         first = self._next % len(names)
         self._next += 1
         slots = dict.fromkeys(names[first:] + names[:first], 0)
-        while room > 0 and (open_ := [queue for queue in slots if slots[queue] < self[queue].free]):
+        while room > 0 and (open_ := [name for name in slots if slots[name] < self[name].free]):
             share = max(1, room // len(open_))
-            for queue in open_[:room]:
-                more = min(share, self[queue].free - slots[queue], room)
-                slots[queue] += more
+            for name in open_[:room]:
+                more = min(share, self[name].free - slots[name], room)
+                slots[name] += more
                 room -= more
-        return {queue: number for queue, number in slots.items() if number}
+        return {name: number for name, number in slots.items() if number}
 
-    def wanted(self, *, everything: bool = False) -> int:
-        """How many jobs could be started now: of queues that have something to claim, or of all."""
-        room = self.most - self.active
-        open_ = [
-            lane.free for queue, lane in self.items() if (lane.woken_by or everything) and self._serves(queue)
+    def startable(self, *, all_queues: bool = False) -> int:
+        """How many jobs could start now: of the queues that were woken, or of all."""
+        free = [
+            queue.free for name, queue in self.items() if (queue.woken_by or all_queues) and self.serves(name)
         ]
-        return min(room, sum(open_))
+        return min(self.limit - self.used, sum(free))
+
+    def show(self, metrics: Metrics) -> None:
+        """Let the metric `slots` read the numbers here."""
+        for name, queue in self.items():
+            gauges = metrics.queue(name).slots
+            gauges["used"].set_function(partial(getattr, queue, "used"))
+            gauges["free"].set_function(partial(getattr, queue, "free"))

@@ -1,4 +1,4 @@
-"""Names the handler that blocks the event loop."""
+"""Log which handler blocks the event loop."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from listener.status import Status
 
 log = structlog.get_logger(__name__)
 
-BEAT = 0.5
-TOO_LONG = 2.0
+# Seconds.
+BEAT_INTERVAL = 0.5
+BLOCKED_AFTER = 2.0
 
 
 class Watchdog:
-    """A component: beats from the event loop while a thread watches the beats."""
+    """Beat in the event loop, and watch the beats from a thread."""
 
     def __init__(self, status: Status) -> None:
         self._status = status
@@ -34,20 +35,20 @@ class Watchdog:
         try:
             while True:
                 self._status.beat()
-                await anyio.sleep(BEAT)
+                await anyio.sleep(BEAT_INTERVAL)
         finally:
             over.set()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loop_thread: int, over: threading.Event) -> None:
-        named = False
-        while not over.wait(BEAT):
-            blocked = self._status.silence > TOO_LONG
-            if blocked and not named:
+        logged = False
+        while not over.wait(BEAT_INTERVAL):
+            blocked = self._status.silence > BLOCKED_AFTER
+            if blocked and not logged:
                 task = asyncio.current_task(loop)
                 stack = traceback.extract_stack(sys._current_frames()[loop_thread])
                 log.warning(
-                    "the event loop is blocked; a handler should await, or be a plain def",
-                    by=task.get_name() if task else "unknown",
+                    "event loop blocked; a handler that does not await must be a plain def",
+                    task=task.get_name() if task else "unknown",
                     at=f"{stack[-1].filename}:{stack[-1].lineno}",
                 )
-            named = blocked
+            logged = blocked

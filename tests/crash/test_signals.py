@@ -73,7 +73,7 @@ async def test_one_that_slept_past_its_lease_changes_nothing(
     assert (await jobs.row("a"))["url"] == "attempt 2"
     assert await jobs.history("a") == ["lost", "completed"]
     log = (tmp_path / "log 0").read_text()
-    assert '"why": "cancelled"' in log or "what it wrote does not count" in log
+    assert '"reason": "cancelled"' in log or "outcome rejected" in log
 
 
 async def test_a_service_whose_loop_hangs_loses_its_jobs_to_another(

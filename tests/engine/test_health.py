@@ -113,8 +113,8 @@ async def test_a_column_that_vanishes_later_is_a_problem_not_the_end(jobs: Table
 async def test_a_handler_that_blocks_the_loop_is_named_and_http_still_answers(
     jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchdog, "BEAT", 0.05)
-    monkeypatch.setattr(watchdog, "TOO_LONG", 0.6)
+    monkeypatch.setattr(watchdog, "BEAT_INTERVAL", 0.05)
+    monkeypatch.setattr(watchdog, "BLOCKED_AFTER", 0.6)
     answered: list[int] = []
 
     async def handle(job: Job) -> None:
@@ -136,5 +136,5 @@ async def test_a_handler_that_blocks_the_loop_is_named_and_http_still_answers(
             await jobs.becomes("a", "completed")
     assert answered == [200]
     (warning,) = [line for line in logs if "blocked" in line["event"]]
-    assert warning["by"] == "jobs a"
+    assert warning["task"] == "jobs a"
     assert "test_health.py" in warning["at"]

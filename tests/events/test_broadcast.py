@@ -140,9 +140,9 @@ async def test_of_one_job_only_the_latest_is_told_and_not_too_much_at_once(
     async with open_at(project, ANN) as ann, telling(project, rate=8) as broadcast:
         began = time.monotonic()
         for percent in range(100):
-            broadcast.tell(delivery("a"), "progress", {"percent": percent})
+            broadcast.publish(delivery("a"), "progress", {"percent": percent})
         for n in range(6):
-            broadcast.tell(delivery(f"job {n}"), "progress", {"percent": 0})
+            broadcast.publish(delivery(f"job {n}"), "progress", {"percent": 0})
         await until(lambda: len(ann.heard) == 7)
         # Two at once, and then two each quarter of a second.
         assert time.monotonic() - began > 0.7
@@ -157,10 +157,10 @@ async def test_while_realtime_is_away_little_is_kept(
     monkeypatch.setattr(module, "delays", lambda most: iter([0.05] * 1000))
     refused = project.faults.add("POST /realtime/v1/api/broadcast", times=1000, status=503)
     async with open_at(project, ANN) as ann, telling(project) as broadcast:
-        broadcast.tell(delivery("first"), "progress", {})
+        broadcast.publish(delivery("first"), "progress", {})
         await refused.happened.wait()
         for n in range(20):
-            broadcast.tell(delivery(f"job {n}"), "progress", {})
+            broadcast.publish(delivery(f"job {n}"), "progress", {})
         project.faults.clear()
         await until(lambda: len(ann.heard) == 3)
         assert [news["key"] for _, news in ann.heard] == ["job 17", "job 18", "job 19"]
@@ -173,13 +173,13 @@ async def test_a_realtime_that_is_asked_too_much_is_asked_less(
     monkeypatch.setattr(module, "delays", lambda most: iter([0.2, 3600.0]))
     project.faults.add("POST /realtime/v1/api/broadcast", times=1000, status=429)
     async with telling(project, rate=1000) as broadcast:
-        broadcast.tell(delivery("a"), "progress", {})
+        broadcast.publish(delivery("a"), "progress", {})
         await until(lambda: posts(project) == 1)
-        broadcast.tell(delivery("a"), "progress", {})
+        broadcast.publish(delivery("a"), "progress", {})
         began = time.monotonic()
         await until(lambda: posts(project) == 2)
         assert time.monotonic() - began > 0.1
-        broadcast.tell(delivery("a"), "progress", {})
+        broadcast.publish(delivery("a"), "progress", {})
         with anyio.move_on_after(0.3):
             await until(lambda: posts(project) == 3)
         assert posts(project) == 2
@@ -188,15 +188,15 @@ async def test_a_realtime_that_is_asked_too_much_is_asked_less(
 async def test_a_key_that_was_changed_is_followed(project: Stack, workdir: Path) -> None:
     async with telling(project) as broadcast:
         project.rotate(workdir)
-        broadcast.tell(delivery("a"), "progress", {})
+        broadcast.publish(delivery("a"), "progress", {})
         await until(lambda: project.realtime.posted)
 
 
 @pytest.mark.parametrize("tenant", [None, "", "a:b", "x" * 101, {"a": 1}])
 async def test_a_job_of_nobody_is_told_to_nobody(project: Stack, tenant: Any) -> None:
     async with telling(project) as broadcast:
-        broadcast.tell(delivery("a", tenant), "progress", {})
-        broadcast.tell(delivery("b"), "progress", {})
+        broadcast.publish(delivery("a", tenant), "progress", {})
+        broadcast.publish(delivery("b"), "progress", {})
         posted = project.realtime.posted
         await until(lambda: posted)
         assert [message["payload"]["key"] for message in posted] == ["b"]

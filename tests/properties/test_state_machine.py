@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from listener.database.model import Delivery
+from listener.database.model import Delivery, Verb
 from listener.database.store import Store
 from listener.database.transport import Transport
 from listener.database.transport_postgres import PostgresTransport
@@ -36,7 +36,7 @@ MAX_ATTEMPTS = 3
 FINAL = {"completed", "failed", "cancelled"}
 RUNNING = {"processing", "enriching"}
 WORDS = ["queued", *sorted(RUNNING), *sorted(FINAL), "archived"]
-SAYS: dict[str, dict[str, object]] = {
+SAYS: dict[Verb, dict[str, object]] = {
     "complete": {},
     "fail": {"error": "no use"},
     "retry": {"error": "again", "delay": 60},
@@ -289,7 +289,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.claims.all)
     @rule(verb=st.sampled_from(sorted(SAYS)), data=st.data())
-    def settle(self, verb: str, data: st.DataObject) -> None:
+    def settle(self, verb: Verb, data: st.DataObject) -> None:
         """Of some claims, live and stale ones in one batch."""
         some = data.draw(
             st.lists(st.sampled_from(self.claims.all), min_size=1, max_size=4, unique_by=lambda one: one.id)

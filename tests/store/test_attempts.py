@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from listener.database.model import Verb
 from listener.database.store import Store
 from listener.errors import DatabaseError
 from tests.support.table import Table, named, settle
 
-VERBS: dict[str, dict[str, object]] = {
+VERBS: dict[Verb, dict[str, object]] = {
     "complete": {"columns": {"url": "stale"}},
     "fail": {"error": "stale"},
     "retry": {"error": "stale"},
@@ -19,6 +20,7 @@ VERBS: dict[str, dict[str, object]] = {
     "stage": {"stage": "enriching"},
     "checkpoint": {"value": "stale"},
 }
+SNOOZED_OR_RELEASED: list[tuple[Verb, dict[str, object]]] = [("snooze", {"delay": 0}), ("release", {})]
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ async def staged(db: asyncpg.Connection, store: Store) -> Table:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_nothing_counts_after_the_lease_has_moved_on(staged: Table, verb: str) -> None:
+async def test_nothing_counts_after_the_lease_has_moved_on(staged: Table, verb: Verb) -> None:
     await staged.add(1)
     old = await staged.claim_one("w1")
     await staged.expire()
@@ -42,7 +44,7 @@ async def test_nothing_counts_after_the_lease_has_moved_on(staged: Table, verb: 
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(staged: Table, verb: str) -> None:
+async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(staged: Table, verb: Verb) -> None:
     await staged.add(1)
     old = await staged.claim_one()
     await staged.settle("release", old)
@@ -61,7 +63,7 @@ async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(stage
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_an_unknown_delivery_is_lost(staged: Table, verb: str) -> None:
+async def test_an_unknown_delivery_is_lost(staged: Table, verb: Verb) -> None:
     await staged.add(1)
     job = await staged.claim_one()
     answers = await staged.store.settle(
@@ -72,7 +74,7 @@ async def test_an_unknown_delivery_is_lost(staged: Table, verb: str) -> None:
 
 @pytest.mark.parametrize("word", ["completed", "failed", "cancelled"])
 @pytest.mark.parametrize("verb", VERBS)
-async def test_final_words_are_final(staged: Table, verb: str, word: str) -> None:
+async def test_final_words_are_final(staged: Table, verb: Verb, word: str) -> None:
     """Even when the user's change was not heard."""
     await staged.add(1)
     job = await staged.claim_one()
@@ -129,10 +131,11 @@ async def test_a_retry_may_name_its_delay(jobs: Table) -> None:
 
 async def test_neither_snooze_nor_release_counts_an_attempt(jobs: Table) -> None:
     await jobs.add(1)
-    for verb in ["snooze", "release"] * 4:
-        job = await jobs.claim_one()
-        assert job.attempt == 1
-        await jobs.settle(verb, job, **({"delay": 0} if verb == "snooze" else {}))
+    for _ in range(4):
+        for verb, rest in SNOOZED_OR_RELEASED:
+            job = await jobs.claim_one()
+            assert job.attempt == 1
+            await jobs.settle(verb, job, **rest)
     assert (await jobs.claim_one()).snoozes == 4
     assert await jobs.history(1) == []
 

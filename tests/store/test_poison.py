@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from listener.database.model import Verb
 from listener.database.store import Store
 from tests.support.table import Table, named, settle
 
@@ -84,7 +85,7 @@ async def test_a_row_that_a_trigger_keeps_ready_is_not_run_again_and_again(
     ],
 )
 async def test_a_batch_of_ends_is_settled_but_for_the_bad_one(
-    jobs: Table, db: asyncpg.Connection, verb: str, rest: dict[str, object]
+    jobs: Table, db: asyncpg.Connection, verb: Verb, rest: dict[str, object]
 ) -> None:
     claimed = await jobs.claim()
     await poison(db)
@@ -100,7 +101,7 @@ async def test_a_batch_of_ends_is_settled_but_for_the_bad_one(
     [("progress", {"percent": 5}), ("stage", {"stage": "enriching", "columns": {"message": "x"}})],
 )
 async def test_a_batch_of_news_is_written_but_for_the_bad_one(
-    jobs: Table, db: asyncpg.Connection, verb: str, rest: dict[str, object]
+    jobs: Table, db: asyncpg.Connection, verb: Verb, rest: dict[str, object]
 ) -> None:
     claimed = await jobs.claim()
     await poison(db)

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from listener.database.model import Answer, Delivery
+from listener.database.model import Answer, Delivery, Verb
 from listener.database.store import Store
 
 WORDS = {
@@ -106,7 +106,7 @@ class Table:
         (job,) = await self.claim(1, worker)
         return job
 
-    async def settle(self, verb: str, job: Delivery, **rest: Any) -> Answer:
+    async def settle(self, verb: Verb, job: Delivery, **rest: Any) -> Answer:
         return (await settle(self.store, verb, [job], **rest))[0]
 
     async def expire(self) -> None:
@@ -134,7 +134,7 @@ def named(job: Delivery, **rest: Any) -> dict[str, Any]:
     return {"delivery": job.id, "fence": job.fence, **rest}
 
 
-async def settle(store: Store, verb: str, jobs: Sequence[Delivery], **rest: Any) -> list[Answer]:
+async def settle(store: Store, verb: Verb, jobs: Sequence[Delivery], **rest: Any) -> list[Answer]:
     """Say the same of several attempts in one batch; answers in their order."""
     answers = await store.settle(verb, [named(job, **rest) for job in jobs])
     return [answers[job.id] for job in jobs]
