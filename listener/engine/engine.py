@@ -53,6 +53,7 @@ class Engine:
         worker_id: the id of this process in the database and the logs.
         metrics: the counters of this process.
         status: the state that the HTTP side shows.
+        dispatcher: what event sources wake.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Engine:
             self._registration.serves,
         )
         slots.show(self.metrics)
-        self._dispatcher = Dispatcher(
+        self.dispatcher = Dispatcher(
             self._store,
             self.worker_id,
             slots,
@@ -126,7 +127,7 @@ class Engine:
             self.status,
             reconcile=reconcile,
             register=self._register,
-            on_found=partial(self._dispatcher.wake_all, "sweep"),
+            on_found=partial(self.dispatcher.wake_all, "sweep"),
         )
         self._periodic = PeriodicTasks(app.periodic_tasks)
         self._site = Site(
@@ -135,7 +136,7 @@ class Engine:
             self.metrics,
             self._store,
             [*app.routers, *open_routers],
-            wake=partial(self._dispatcher.wake_all, "webhook"),
+            wake=partial(self.dispatcher.wake_all, "webhook"),
             refresh=self._maintenance.publish_stats,
         )
         self._shutdown = Shutdown(
@@ -197,7 +198,7 @@ class Engine:
         for delay in delays():
             try:
                 await self._backend.open()
-                self._sources = self._backend.sources(self._queues, self._dispatcher, self.metrics)
+                self._sources = self._backend.sources(self._queues, self.dispatcher, self.metrics)
                 await self._store.check_schema()
                 await self._register()
                 if misfits := self._registration.misfits():
@@ -218,7 +219,7 @@ class Engine:
     async def _register(self) -> list[str]:
         """Register this process (again), and return sentences about queues that do not work as they should."""
         if await self._registration.renew():
-            self._dispatcher.sweep_soon()
+            self.dispatcher.sweep_soon()
         for source in self._sources:
             source.watch(self._registration.changes)
         return [
@@ -232,7 +233,7 @@ class Engine:
             async with anyio.create_task_group() as claiming:
                 for source in self._sources:
                     claiming.start_soon(self._guarded, source.run)
-                for run in (self._dispatcher.run, self._maintenance.run, self._periodic.run):
+                for run in (self.dispatcher.run, self._maintenance.run, self._periodic.run):
                     claiming.start_soon(self._guarded, run)
                 task_status.started(port)
                 await self._shutdown.wait()

@@ -165,7 +165,7 @@ class Harness:
 
     async def _make_due(self, queue: str, key: str) -> None:
         await self._transport.fetchval(MAKE_DUE, queue, key)
-        self._engine.wake(queue, "sweep")
+        self._engine.dispatcher.wake(queue, "sweep")
 
     async def _unfinished(self, queue: str, key: str, seconds: float) -> str:
         lines = [f"job {key} of queue {queue} has not ended in {seconds:g} s; unfinished jobs:"]

@@ -152,7 +152,7 @@ async def test_a_table_that_realtime_does_not_tell_of_is_named(
         await owner.execute(
             "alter publication supabase_realtime add table jobs; grant select on jobs to service_role"
         )
-        service.engine._dispatcher.connected()
+        service.engine.dispatcher.connected()
         await until(lambda: not service.engine.status.problems)
 
 
