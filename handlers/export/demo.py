@@ -1,4 +1,4 @@
-"""`listener demo`: a row of `export_jobs` becomes a film, with everything that this needs on board."""
+"""`listener demo`: insert a row into `export_jobs` and wait for its film, with an embedded Postgres and storage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FINAL = {"completed", "failed"}
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the job went; times in seconds, by the database's clock."""
+    """The outcome of the job; times in seconds, by the database's clock."""
 
     url: str | None
     error: str | None
@@ -37,7 +37,7 @@ class Ended:
 
 
 async def show(folder: Path, console: Console) -> str:
-    """Run the demonstration; the film is probed. Answers where it is."""
+    """Run the demonstration, probe the film, and return its path."""
     user, job = str(uuid.uuid4()), str(uuid.uuid4())
     async with running_app(
         handler.app, folder / "storage", presets=("supabase_shim", "export_jobs")
@@ -70,7 +70,7 @@ async def _upload(folder: Path, files: storage.Storage, user: str, job: str) -> 
 
 
 async def _insert(service: Harness, user: str, job: str, sample: Sample) -> None:
-    """As a browser would: in the user's role, through the policies of the table."""
+    """Insert as a browser does: in the user's role, under the policies of the table."""
     async with service.acting_as(user) as connection:
         await connection.execute(
             "insert into export_jobs (id, user_id, project_id, status, width, height, fps, duration)"

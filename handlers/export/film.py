@@ -1,4 +1,4 @@
-"""A film of media that lie anywhere: fetch them, render it, and give back a file that was checked."""
+"""Render a film: fetch its media, run FFmpeg, and return a file that was checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handlers.export.render.renderer import render
 from handlers.export.settings import check_film
 from listener.kit.media.probe_process import reader
 
-FETCHED = 4.0  # percent of the progress
+FETCHED_PERCENT = 4.0  # of the progress, when all media are fetched
 
 
 async def render_film(
@@ -26,7 +26,7 @@ async def render_film(
     resume_in: Path | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
-    """Renders a film, as `film.mp4` or `film.webm` in `workdir`.
+    """Render a film, as `film.mp4` or `film.webm` in `workdir`.
 
     Two clips in a row, the first without its first second, and music beneath them:
 
@@ -43,30 +43,29 @@ async def render_film(
         )
         made = await render_film(film, {"a": path, "b": path, "m": MediaItem("music", url)}, job.workdir)
 
-    A video is only heard where a `Sound` names it too, and one without a sound track may be named. Still images are
-    pictures like any other. Later clips lie over earlier ones.
+    A video is heard only if a `Sound` names its source, too; a source without a sound track is silent. A still image
+    is a `Picture`. Later clips lie over earlier ones.
 
     Args:
-        film: `duration` is how long it is, whatever its clips need.
-        media: by the ids that the film's clips name: a file that is here already, which stays as it is, or where it
-            is to be had.
-        workdir: an empty folder; what is written into it is the caller's to remove.
+        film: lasts for its `duration`, even if its clips end earlier or later.
+        media: by the ids that the film's clips name: a local file, which stays unchanged, or where to fetch it.
+        workdir: an empty folder; the caller removes what is written into it.
         owner: user whose files in the bucket `export_data` may be used: keys that begin with this folder.
         inline: files by the names that `MediaItem.url` may have instead of an address.
         output: format, quality, with or without sound.
         still: where to put a picture of it, as JPEG.
-        keep: a folder for finished parts of a long film. Given again, with whatever is in it, only the missing ones
-            are made.
-        on_progress: called with percent, 0 to 100, and a few words.
+        resume_in: a folder for the finished segments of a long film. Given again, with the files that it holds, only
+            the missing segments are made.
+        on_progress: called with percent, 0 to 100, and a short message.
 
     Raises:
-        FilmError: the film can't be made; the sentence is for whoever asked for it.
-        FetchError, StorageError: a media could not be fetched.
+        FilmError: the film can't be made; the sentence is meant for the film's author.
+        FetchError, StorageError: a media file could not be fetched.
         FfmpegError, RenderError: rendering failed. `outcomes()` turns all of these into `Fail` and `Retry`.
     """
     check_film(film)
-    tell = on_progress or (lambda percent, words: None)
-    tell(0, "fetching media")
+    report = on_progress or (lambda percent, message: None)
+    report(0, "fetching media")
     async with reader() as by:
         found = await sources.collect(media, workdir, owner=owner, inline=inline, by=by)
         return await render(
@@ -78,5 +77,7 @@ async def render_film(
             still=still,
             resume_in=resume_in,
             by=by,
-            on_progress=lambda percent, words: tell(FETCHED + (100 - FETCHED) * percent / 100, words),
+            on_progress=lambda percent, message: report(
+                FETCHED_PERCENT + (100 - FETCHED_PERCENT) * percent / 100, message
+            ),
         )

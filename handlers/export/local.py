@@ -1,4 +1,4 @@
-"""A project file of this machine becomes a film beside it, without a service: what `listener render` does."""
+"""Render a project file of this machine without a service, for `listener render`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def render_file(
     folder: Path | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
-    """Renders a project, and puts the film at `target` once it is whole.
+    """Render a project, and move the film to `target` when it is complete.
 
     Args:
         project: a document of any format.
@@ -84,7 +84,7 @@ async def render_file(
 
 
 def _workdir(folder: Path) -> TemporaryDirectory[str]:
-    """On the disk of the film, so that it comes to its place at once."""
+    """Make a folder on the target's disk, so that the finished film is moved there atomically."""
     try:
         return TemporaryDirectory(prefix=".film-", dir=folder, ignore_cleanup_errors=True)
     except OSError as error:
@@ -94,7 +94,7 @@ def _workdir(folder: Path) -> TemporaryDirectory[str]:
 def _found(
     media: Mapping[str, MediaItem], inline: Mapping[str, Path], folder: Path
 ) -> dict[str, MediaItem | Path]:
-    """The media, with files in place of paths."""
+    """Return the media with local files in place of paths."""
     return {
         media_id: item
         if item.url in inline or item.url.partition(":")[0].lower() in REMOTE

@@ -1,4 +1,4 @@
-"""The film that an export makes: what is shown and heard when, in exact time.
+"""The film that an export makes: when each clip is seen and heard, in exact time.
 
 Every reader of a project format ends here and every renderer starts here. Times are `Fraction` seconds, so
 that no sum drifts; only `Film.frame` and `Film.sample` turn a time into a frame or a sample. Lengths on the
@@ -74,7 +74,7 @@ class Curve:
 
     @property
     def constant(self) -> float | None:
-        """The value, where it never changes."""
+        """The value, or None if it changes."""
         values = {key.value for key in self.keys}
         return values.pop() if len(values) == 1 else None
 
@@ -83,7 +83,7 @@ class Curve:
         return max(key.value for key in self.keys)
 
     def at(self, time: Fraction) -> float:
-        """The value at `time`: the first key's before it, the last key's after it."""
+        """Return the value at `time`; before the first key and after the last one it stays the same."""
         index = bisect_right(self.keys, time, key=lambda key: key.time)
         if index == 0:
             return self.keys[0].value
@@ -104,7 +104,7 @@ STRAIGHT: Sides = ((1.0, 0.0), (0.0, 1.0))
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and how a clip is drawn. Whatever moves, and every transition, is a curve of these.
+    """Position and look of a clip. Every movement and every transition is a curve of one of these.
 
     Attributes:
         x, y: from the centre of the film to the centre of the clip, in pixels, to the right and down.
@@ -149,7 +149,7 @@ class Picture(Clip):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a text looks.
+    """Font, colours and box of a text.
 
     Attributes:
         size: of the font, in pixels.
@@ -238,11 +238,11 @@ class Film:
     sounds: tuple[Sound, ...]
 
     def frame(self, time: Fraction) -> int:
-        """The frame that begins nearest to `time`; a clip is seen from frame(start) to before frame(end)."""
+        """Return the frame that begins nearest to `time`; a clip is seen from frame(start) to before frame(end)."""
         return _nearest(time * self.fps)
 
     def sample(self, time: Fraction) -> int:
-        """The audio sample nearest to `time`, at `SAMPLE_RATE`."""
+        """Return the audio sample nearest to `time`, at `SAMPLE_RATE`."""
         return _nearest(time * SAMPLE_RATE)
 
     @property
@@ -251,7 +251,7 @@ class Film:
 
     @property
     def samples(self) -> int:
-        """The sound is exactly as long as the frames are."""
+        """Samples of the sound, which is exactly as long as the frames are."""
         return self.sample(self.frames / self.fps)
 
 
@@ -288,7 +288,7 @@ Quality = Literal["low", "medium", "high", "very_high"]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a film is encoded.
+    """Container, quality and sound track of a film's file.
 
     Attributes:
         format: mp4 (H.264 and AAC) or webm (VP9 and Opus).

@@ -1,4 +1,4 @@
-"""A genuine little project with real media, for demonstrations, benchmarks and tests."""
+"""A short project with real media, for demonstrations, benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Sample:
 
 
 async def make_sample(folder: Path, *, prefix: str = "", times: int = 1) -> Sample:
-    """Makes two moving videos with sound, music, and a picture with alpha in `folder`: 14 s of 1280 × 720.
+    """Make two moving videos with sound, music, and a picture with alpha in `folder`: 14 s of 1280 × 720.
 
     Args:
         prefix: what stands before each file's name in the timeline, such as the user's folder in the storage.

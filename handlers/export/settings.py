@@ -1,4 +1,4 @@
-"""How much one export may ask for: read once from the environment, each limit named by its variable."""
+"""Limits of one export, read once from the environment. Each error names the variable of its limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MB = "megabytes, a whole number from 1 up"
 
 
 class ExportSettings(Environment):
-    """The budgets of an export. A megabyte is 1024 × 1024 bytes, a gigapixel 10⁹ pixels."""
+    """The limits of an export. A megabyte is 1024 × 1024 bytes, a gigapixel 10⁹ pixels."""
 
     # fmt: off
     max_hours: float = setting(
@@ -52,7 +52,7 @@ class ExportSettings(Environment):
 
 @cache
 def limits() -> ExportSettings:
-    """The settings of this process.
+    """Return the settings of this process.
 
     Raises:
         ConfigError: one of them is malformed.
@@ -77,7 +77,7 @@ def check_film(film: Film) -> None:
 
 
 def over(problem: str, limit: str, field: str) -> FilmError:
-    """The error of a budget that is exceeded.
+    """Return the error of a limit that is exceeded.
 
     Args:
         problem: how much there is, as the beginning of a sentence.

@@ -65,7 +65,7 @@ def test_a_folder_of_fonts_is_read(tmp_path: Path) -> None:
     assert [ord("ก") in face.characters for face in found] == [True, False]
 
 
-def test_a_variable_font_is_as_heavy_as_wished() -> None:
+def test_a_variable_font_is_as_heavy_is_requested() -> None:
     (face,) = (face for face in font_lookup.read(Path(__file__).parent / "fonts") if face.axes)
     plain, bold = (face.at(100, bold=wish, italic=False) for wish in (False, True))
 

@@ -1,4 +1,4 @@
-"""How the colours of a layer meet those beneath it, by W3C Compositing and Blending Level 1, section 9.1."""
+"""Blend the colours of a layer with those beneath it, by W3C Compositing and Blending Level 1, section 9.1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handlers.export.graph.scaling import ticking
 from handlers.export.model import Blend, Film
 
 NEUTRAL: dict[Blend, str] = {"multiply": "white", "screen": "black", "overlay": "gray"}
-"""The colours that change nothing. A layer lies on one: so the formulas need to know of no alpha."""
+"""The colours that change nothing. A layer lies on a canvas of one, so that the formulas need no alpha."""
 
 _MIDDLE = "(y-min(y/256,(255-y)/254))"  # y, but of gray, which is 128, exactly the half
 _FORMULAS: dict[Blend, str] = {
@@ -21,7 +21,7 @@ _FORMULAS: dict[Blend, str] = {
 
 
 def blended(film: Film, below: Stream, above: Stream, mode: Blend, cuts: tuple[int, int, int]) -> Stream:
-    """Two streams in RGB as one.
+    """Blend two streams in RGB.
 
     Args:
         above: begins and ends at the first two of the `cuts`.

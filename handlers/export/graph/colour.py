@@ -1,7 +1,7 @@
-"""Every picture, whatever it comes as, becomes YUV by bt709 in limited range, and is tagged so.
+"""Convert every picture into YUV by bt709 in limited range, and tag it so.
 
-Where colours are multiplied with each other, what rounding takes from them would grow. Such a film is composed in
-RGB, as a browser does it, and becomes YUV at its end.
+Where colours are multiplied with each other, rounding errors would grow. Such a film is composed in RGB, as a browser
+does it, and converted at its end.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from handlers.export.graph.dsl import Stream
 from handlers.export.graph.hdr import hdr_of
 from listener.kit.media import Video
 
-# Said twice, to the frames and to the encoder: FFmpeg's version decides whose word the file's tags are.
+# Set twice, on the frames and on the encoder: which of the two ends up in the file depends on the FFmpeg version.
 TAGS = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
 _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt470bg": "bt601", "bt2020nc": "bt2020"}
@@ -20,11 +20,11 @@ _MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt470bg": "bt601", "bt2020
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What the colours of a film are while it is composed.
+    """Pixel formats of a film while it is composed.
 
     Attributes:
         opaque, clear: FFmpeg's names of the pixel formats of pictures without and with transparency.
-        full, full_clear: the same where each pixel has a colour of its own.
+        full, full_clear: the same with a separate colour for each pixel.
         overlay: what the filter of that name calls them.
     """
 
@@ -36,7 +36,7 @@ class Space:
 
     @property
     def is_halved(self) -> bool:
-        """Two pixels share a colour: pictures must lie at even ones."""
+        """Whether two pixels share a colour, so that pictures must lie at even pixels."""
         return self.opaque != self.full
 
 
@@ -47,7 +47,9 @@ RGB = Space("gbrp", "gbrap", "gbrp", "gbrap", "gbrp")
 def converted(
     stream: Stream, pix_fmt: str, *, size: tuple[int, int] | None = None, matrix: str | None = None
 ) -> Stream:
-    """Any picture as YUV by bt709, or as RGB, at another size if told so; by itself FFmpeg would use bt601."""
+    """Convert any picture into YUV by bt709, or into RGB, and scale it to `size` if given.
+
+    FFmpeg's default would be bt601."""
     options = {"flags": "bicubic+accurate_rnd"}
     if not pix_fmt.startswith(_RGB):
         options |= {"out_color_matrix": "bt709", "out_range": "tv"}
@@ -57,20 +59,19 @@ def converted(
 
 
 def kept(stream: Stream, size: tuple[int, int]) -> Stream:
-    """Pictures that are like the film's (`is_films`) and of its size: passed on without a copy, unless one of them
-    is of another size."""
+    """Pass on pictures that are like the film's (`is_films`); FFmpeg copies only those of another size."""
     tagged = stream.filter("setparams", **TAGS, range="tv")
     return tagged.filter("scale", *size, flags="bicubic+accurate_rnd").filter("format", YUV.opaque)
 
 
 def is_films(video: Video) -> bool:
-    """Whether its colours are written as those of a film."""
+    """Tell whether a video's colours are stored as those of a film."""
     plain = matrix_of(video) == "bt709" and not video.full_range and hdr_of(video) is None
     return plain and video.pix_fmt == YUV.opaque
 
 
 def matrix_of(video: Video) -> str | None:
-    """The YUV matrix of a video by its tag, else by the custom for its kind and size; None for RGB."""
+    """Return the YUV matrix of a video: its tag, or else what is usual for its kind and size; None for RGB."""
     if video.pix_fmt.startswith(_RGB):
         return None
     custom = "bt601" if video.is_image or min(video.width, video.height) < 720 else "bt709"
@@ -80,6 +81,6 @@ def matrix_of(video: Video) -> str | None:
 
 
 def jpeg(stream: Stream) -> Stream:
-    """A picture of the film as JPEGs have them: YUV by bt601 in full range."""
+    """Convert a picture of the film into the colours of a JPEG: YUV by bt601 in full range."""
     options = {"in_color_matrix": "bt709", "in_range": "tv", "out_color_matrix": "bt601", "out_range": "pc"}
     return stream.filter("scale", **options).filter("format", "yuvj420p")

@@ -1,4 +1,4 @@
-"""FFmpeg's arguments for each run that a film needs: all of it at once, a segment, sounds, the joining, a poster."""
+"""Compile a plan into the arguments of each FFmpeg run: a whole film, a segment, a mixture, the joining, a poster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POSTER_CHOICE = 60  # frames at most, of which `thumbnail` chooses the one that
 
 
 def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]:
-    """Make all of a film in one run.
+    """Return the arguments that make all of a film in one run.
 
     Args:
         still: where to put a JPEG of the frame a third into the film, which costs nearly nothing on the way.
@@ -39,14 +39,14 @@ def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]
 
 
 def segment(plan: Plan, part: Composition, target: Path) -> list[str]:
-    """Make some frames of a film, without sound."""
+    """Return the arguments that make some frames of a film, without sound."""
     seen = picture(plan, part, Inputs(plan))
     options = encoding.segment(plan.output, plan.film, part.end - part.first)
     return dsl.arguments(dsl.output([seen.stream], str(target), **options))
 
 
 def mixture(plan: Plan, sounds: Sequence[Sound], target: Path) -> list[str]:
-    """Mix some sounds of a film; the file begins with the first of them, at `first_sample`."""
+    """Return the arguments that mix some sounds of a film into a file that begins at `first_sample`."""
     inputs, origin = Inputs(plan), first_sample(plan, sounds)
     stream = mix.together([mix.placed(sound, plan.film, inputs, origin=origin) for sound in sounds])
     return dsl.arguments(dsl.output([stream], str(target), acodec="wavpack", ar=SAMPLE_RATE, format="wv"))
@@ -58,7 +58,7 @@ def first_sample(plan: Plan, sounds: Sequence[Sound]) -> int:
 
 
 def joined(plan: Plan, segments: Path, mixtures: Sequence[tuple[int, Path]], target: Path) -> list[str]:
-    """Join the segments of a film and mix its sounds to them.
+    """Return the arguments that join the segments of a film and mix its sounds to them.
 
     Args:
         segments: their list, in the format of FFmpeg's demuxer `concat`.
@@ -73,7 +73,7 @@ def joined(plan: Plan, segments: Path, mixtures: Sequence[tuple[int, Path]], tar
 
 
 def poster(film: Rendered, target: Path, at: Fraction | None = None) -> list[str]:
-    """Make a JPEG of a finished film.
+    """Return the arguments that make a JPEG of a finished film.
 
     Args:
         at: seconds into the film; None chooses a frame that looks like those around it, a third into the film.

@@ -1,4 +1,4 @@
-"""Which clip fills the frame, and what lies over it, frame by frame.
+"""Divide a film into its ground and its overlays, frame by frame.
 
 A film of many clips could be made by laying one after the other over a canvas, but each layer costs a pass
 over every frame. Most frames show just one picture: so the *ground* is a row of such pictures, joined without
@@ -53,12 +53,12 @@ class Composition:
 
     @property
     def blended(self) -> list[tuple[int, int]]:
-        """When layers are seen whose colours are blended with those beneath."""
+        """When layers are seen whose colours are blended with those beneath, as (first frame, frame after the last)."""
         blending = (overlay for overlay in self.overlays if overlay.clip.placement.blend != "normal")
         return [window for overlay in blending for window in overlay.windows]
 
     def part(self, first: int, end: int) -> Composition:
-        """The same, of fewer frames."""
+        """Return the composition of fewer frames."""
 
         def within(windows: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
             kept = ((max(first, start), min(end, stop)) for start, stop in windows)
@@ -77,7 +77,7 @@ class Composition:
 def compose(
     film: Film, *, fills: Callable[[Picture], bool], grounds: Callable[[Picture], bool]
 ) -> Composition:
-    """Splits a film into its ground and its overlays, both complete and in drawing order.
+    """Divide a film into its ground and its overlays, both complete and in drawing order.
 
     Args:
         fills: whether a picture hides all that is beneath it.
@@ -126,7 +126,7 @@ def _within(first: int, end: int, spans: list[tuple[int, int]]) -> bool:
 
 
 def _whole(film: Film, clip: Picture) -> list[tuple[int, int]]:
-    """When a picture that fades or is wiped, but doesn't move, is wholly there for a second or longer."""
+    """Return when a picture that fades or is wiped, but doesn't move, is wholly seen for a second or longer."""
     place = clip.placement
     if plain(place) or not plain(_opaque(clip).placement):
         return []
@@ -150,7 +150,7 @@ def _opaque(clip: Picture) -> Picture:
 def _ground(
     stack: list[Picture | Text], fills: Callable[[Picture], bool], grounds: Callable[[Picture], bool]
 ) -> tuple[int, Picture | None]:
-    """The picture that is the ground of a stack, and how many clips of the stack it makes needless."""
+    """Return how many clips of a stack need not be drawn over the ground, and the picture that is the ground."""
     for index in reversed(range(len(stack))):
         clip = stack[index]
         if isinstance(clip, Picture) and fills(clip):

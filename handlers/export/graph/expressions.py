@@ -1,4 +1,4 @@
-"""Curves in FFmpeg's words: as an expression of the time, or as commands that are sent at the right frames."""
+"""Compile curves for FFmpeg: into an expression of the time, or into commands that are sent at the right frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handlers.export.model import Curve
 
 @dataclass(frozen=True, slots=True)
 class TickRange:
-    """Counts the frames of a film, or the samples of its sound, while a clip lasts.
+    """The frames of a film, or the samples of its sound, while a clip lasts.
 
     Attributes:
         rate: ticks a second.
@@ -30,11 +30,11 @@ class TickRange:
         return curve.at(tick / self.rate - self.start)
 
     def largest(self, curve: Curve) -> float:
-        """The largest absolute value that is reached; a straight line is largest at one of its ends."""
+        """Return the largest absolute value that is reached; a straight line is largest at one of its ends."""
         return max(abs(value) for piece in self._pieces(curve) for value in (piece.value, piece.last))
 
     def expression(self, curve: Curve, tick: str) -> str:
-        """The curve as an expression of FFmpeg.
+        """Compile a curve into an expression of FFmpeg.
 
         Args:
             tick: an expression for the tick's number; a small error of rounding does no harm.
@@ -51,7 +51,7 @@ class TickRange:
         return choose(0, len(pieces))
 
     def commands(self, target: str, argument: Callable[[int], str], offset: int = 0) -> str:
-        """What the filter `sendcmd` takes so that an option of another one changes, tick by tick.
+        """Return commands for the filter `sendcmd` that change an option of another filter, tick by tick.
 
         Args:
             target: that filter's name and the option.

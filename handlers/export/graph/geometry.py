@@ -1,4 +1,4 @@
-"""Where a clip lies: rectangles of pixels, at rest and over time."""
+"""Compute where a clip lies: rectangles of pixels, at rest and over time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Box:
         return across and self.top <= 0 and self.top + self.height >= film.height
 
     def seen(self, film: Film) -> Box | None:
-        """Its part within the film."""
+        """Return its part within the film, or None."""
         left, top = max(0, self.left), max(0, self.top)
         right, bottom = min(film.width, self.left + self.width), min(film.height, self.top + self.height)
         return Box(left, top, right - left, bottom - top) if left < right and top < bottom else None
@@ -37,17 +37,17 @@ def upright(placement: Placement) -> bool:
 
 
 def plain(placement: Placement) -> bool:
-    """Upright, unmoved and nothing but opaque: it may be the ground."""
+    """Tell whether a clip is upright, unmoved and opaque, so that it may be the ground."""
     resting = placement.x.constant is not None and placement.y.constant is not None
     whole = placement.opacity.constant == placement.reveal.constant == 1
     return upright(placement) and resting and whole and placement.blend == "normal"
 
 
 def box(film: Film, placement: Placement, size: tuple[Fraction, Fraction], *, even: bool) -> Box:
-    """Where an upright clip lies that doesn't move.
+    """Return where an upright clip lies that doesn't move.
 
     Args:
-        even: to even pixels, where colour is no fraction of a sample away from light.
+        even: round to even pixels, where colour is no fraction of a sample away from light.
     """
     step = 2 if even else 1
     place = []
@@ -63,7 +63,7 @@ def box(film: Film, placement: Placement, size: tuple[Fraction, Fraction], *, ev
 
 
 def reach(film: Film, ticks: TickRange, place: Placement, size: tuple[Fraction, Fraction]) -> Box | None:
-    """The even pixels of the film that a warped clip ever touches."""
+    """Return the rectangle of even pixels of the film that a warped clip ever touches, or None."""
     moving = None in (curve.constant for curve in motion(place))
     left, top, right, bottom = math.inf, math.inf, -math.inf, -math.inf
     for tick in range(ticks.first, ticks.end if moving else ticks.first + 1):
@@ -82,7 +82,7 @@ def reach(film: Film, ticks: TickRange, place: Placement, size: tuple[Fraction, 
 
 
 def covers(film: Film, ticks: TickRange, place: Placement, size: tuple[Fraction, Fraction]) -> bool:
-    """Whether a clip that isn't turned reaches all edges of the film in every frame."""
+    """Tell whether a clip that isn't turned reaches all edges of the film in every frame."""
     if place.rotation.constant is None or place.rotation.constant % 360:
         return False
     sides = (film.width, size[0], place.scale_x, place.x), (film.height, size[1], place.scale_y, place.y)

@@ -1,4 +1,4 @@
-"""Pictures of a high dynamic range (HDR) in the colours of a film: as they are they would look pale.
+"""Convert pictures of a high dynamic range (HDR) into the colours of a film; unconverted they would look pale.
 
 Light is taken as a screen of 1000 cd/m² shows it (ITU-R BT.2100). White paper has 203 cd/m² (BT.2408) and gets a
 little less than the film's white. What is at most half as bright stays as it is, faces among it; what is brighter is
@@ -52,12 +52,12 @@ _LIGHTS: dict[str, Callable[[Light], Light]] = {"smpte2084": _pq, "arib-std-b67"
 
 
 def hdr_of(video: Video) -> str | None:
-    """The transfer characteristics of a video that needs this."""
+    """Return the transfer characteristics of an HDR video; None for others."""
     return video.transfer if video.transfer in _LIGHTS else None
 
 
 def toned(stream: Stream, transfer: str) -> Stream:
-    """RGB of such a transfer as RGB of a film, by a table that lies in FFmpeg's working directory."""
+    """Convert RGB of an HDR transfer into RGB of a film, by a table in FFmpeg's working directory."""
     stream = stream.filter("lut3d", file=_name(transfer))
     return stream.filter("setparams", color_primaries="bt709", color_trc="bt709")
 
@@ -74,7 +74,7 @@ def _name(transfer: str) -> str:
 
 @cache
 def _table(transfer: str) -> str:
-    """In Adobe's format Cube LUT 1.0: the first colour changes fastest."""
+    """Return a table in Adobe's format Cube LUT 1.0: the first colour changes fastest."""
     light = _LIGHTS[transfer]
     steps = [step / (_SIDE - 1) for step in range(_SIDE)]
     rows = (_film(light((red, green, blue))) for blue in steps for green in steps for red in steps)
@@ -82,7 +82,7 @@ def _table(transfer: str) -> str:
 
 
 def _film(light: Light) -> Light:
-    """The signals of a film for light, of which 1 is white paper, by the primaries of BT.2020."""
+    """Return the signals of a film for light by the primaries of BT.2020, in which 1 is white paper."""
     shown = [sum(share * part for share, part in zip(row, light, strict=True)) for row in _PRIMARIES]
     brightest = max(shown)
     factor = _compressed(brightest) / brightest if brightest > _KNEE else 1.0
@@ -91,6 +91,6 @@ def _film(light: Light) -> Light:
 
 
 def _compressed(light: float) -> float:
-    """Light above the knee: on a hyperbola that begins as steep as the line below it, and is 1 at the peak."""
+    """Compress light above the knee, by a hyperbola that begins as steep as the line below it and is 1 at the peak."""
     above = light - _KNEE
     return _KNEE + above / (1 + above * (1 / (1 - _KNEE) - 1 / (_PEAK - _KNEE)))

@@ -1,4 +1,4 @@
-"""The inputs of an FFmpeg run: what is opened, from where on, and how carefully."""
+"""Open the inputs of an FFmpeg run: which files, from where on, and with which guards."""
 
 from __future__ import annotations
 

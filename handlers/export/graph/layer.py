@@ -1,4 +1,4 @@
-"""One clip as a layer: at its size, turned, wiped and faded, ready to be laid over what is beneath it.
+"""Compile one clip into a layer: scaled, turned, wiped and faded, ready to be laid over what is beneath it.
 
 Most layers are *upright*: their size and angle never change. They are scaled once, and only where they are laid
 may move, in whole pixels. All others are *warped*: each frame is mapped to its place at once, in fractions of a
@@ -28,7 +28,7 @@ _OPPOSITE = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What is laid over the film, its upper left corner at (x, y): expressions for the filter `overlay`."""
+    """A stream to lay over the film, its upper left corner at (x, y): expressions for the filter `overlay`."""
 
     stream: Stream
     x: str
@@ -36,7 +36,7 @@ class Layer:
 
 
 class Placer:
-    """Makes the layer of one clip while it is seen."""
+    """Compiles the layer of one clip while it is seen."""
 
     def __init__(
         self, film: Film, inputs: Inputs, placement: Placement, ticks: TickRange, base: int, space: Space
@@ -46,10 +46,10 @@ class Placer:
         self.space = space
 
     def layer(self, material: Material, *, even: bool) -> Layer | None:
-        """The layer, or None when all of it lies outside the film.
+        """Return the layer, or None when all of it lies outside the film.
 
         Args:
-            even: an upright picture goes to even pixels, see `box`.
+            even: put an upright picture at even pixels, as in `box`.
         """
         film, place = self.film, self.placement
         where = box(film, replace(place, x=rest(place.x), y=rest(place.y)), material.size, even=even)
@@ -103,7 +103,7 @@ class Placer:
     # What changes from frame to frame
 
     def _lasting(self, stream: Stream, material: Material, *, changing: bool = False) -> Stream:
-        """A frame for each of the film's, and at its time; a still stays one frame if nothing about it changes."""
+        """Make a frame for each of the film's, at its time; a still stays one frame if nothing about it changes."""
         place = self.placement
         changing = changing or place.opacity.constant is None or place.reveal.constant != 1
         if material.still and not changing:
@@ -114,7 +114,7 @@ class Placer:
     def _wiped(
         self, stream: Stream, corner: Callable[[int], tuple[int, int]], size: tuple[int, int]
     ) -> Stream:
-        """Cleared where the film is not revealed.
+        """Clear the pixels where the film is not revealed.
 
         Args:
             corner: where the picture's upper left corner lies at a tick.
@@ -159,7 +159,7 @@ class Placer:
         argument: Callable[[int], str],
         fixed: Mapping[str, object],
     ) -> Stream:
-        """A filter one of whose options changes from tick to tick."""
+        """Pass the stream through a filter with an option that changes from tick to tick."""
         target, key = self.inputs.run.named(option[0]), option[1]
         commands = self.ticks.commands(f"{target} {key}", argument, self.base)
         start = argument(self.ticks.first)
@@ -205,7 +205,9 @@ class Placer:
         return Layer(self._faded(stream), str(seen.left), str(seen.top))
 
     def _covering(self, material: Material, place: Placement, width: int, height: int) -> Layer:
-        """A slow zoom over a photograph, mostly: without edges it needs no alpha, and half the samples of colour."""
+        """Compile a picture that always covers the film, such as a slow zoom over a photograph.
+
+        Without edges it needs no alpha, and half the samples of colour."""
         film = self.film
         # So that it is cropped at even pixels.
         width, height = width + (width - film.width) % 4, height + (height - film.height) % 4

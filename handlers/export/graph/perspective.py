@@ -1,4 +1,4 @@
-"""Corners for FFmpeg's filter `perspective`, which maps a whole picture to any place at once."""
+"""Compute the corners for FFmpeg's filter `perspective`, which maps a whole picture to any quadrilateral."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SMALLEST = 0.002  # of a picture's size: at 0 it could not be mapped
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What a warped picture is drawn on.
+    """The surface on which a warped picture is drawn.
 
     Attributes:
         size: of the clip at scale 1, in pixels of the film.
@@ -31,7 +31,7 @@ class Canvas:
 
 
 def corners(film: Film, ticks: TickRange, place: Placement, canvas: Canvas) -> dict[str, str]:
-    """Where the corners of the canvas of a warped picture go, counted in its pixels."""
+    """Return expressions of where the corners of a warped picture's canvas go, in pixels of the canvas."""
     tick = f"(in+{ticks.first - 1})"
 
     def text(curve: Curve) -> str:

@@ -77,7 +77,7 @@ class _Compiler:
             picture = picture.filter(
                 "pad", film.width, film.height, inside.left, inside.top, color=background
             )
-        if material.still:  # which has a rate of its own, and so long FFmpeg would show the film's last frame
+        if material.still:  # at its own frame rate FFmpeg would show the film's last frame too long
             picture = picture.filter("fps", str(film.fps), round="up", eof_action="pass")
         return to_length(picture, shot.end - shot.first)
 
@@ -112,7 +112,7 @@ class _Compiler:
         return blend.blended(self.film, below, above, mode, (first, end, last))
 
     def _during(self, windows: Sequence[tuple[int, int]]) -> str:
-        """An expression that is true in each window; in halves, for FFmpeg takes no long sums."""
+        """Return an expression that is true in each window; nested in halves, because FFmpeg accepts no long sums."""
         if len(windows) > 1:
             middle = len(windows) // 2
             later = self._time(windows[middle][0])
@@ -121,11 +121,11 @@ class _Compiler:
         return f"between(t,{self._time(first)},{self._time(end)})"
 
     def _time(self, frame: int) -> str:
-        """The time between a frame and the one before it, for times are rounded on their way."""
+        """Return the time between a frame and the one before it, because FFmpeg rounds times."""
         return seconds((frame - self.base - Fraction(1, 2)) / self.film.fps)
 
     def _colour(self, name: str) -> Stream:
-        """One frame of a colour."""
+        """Make one frame of a colour."""
         film = self.film
         still = f"color=c={name}:s={film.width}x{film.height}:r={film.fps}:d={seconds(1 / film.fps)}"
         return colour.converted(self.inputs.lavfi(f"{still},format=rgb24").video, self.space.opaque)
@@ -137,7 +137,7 @@ class _Compiler:
         return Material(stream, *raster.pixels, extent, opaque=False, still=True)
 
     def _material(self, clip: Picture, first: int, end: int) -> Material:
-        """What a clip shows from the film's frame `first` on, in the film's rhythm."""
+        """Read what a clip shows from the film's frame `first` on, at the film's frame rate."""
         video = video_of(clip, self.inputs.sources)
         if video.is_image:
             stream = _upright(self.inputs, self.inputs.sources[clip.source].path, video)
@@ -147,9 +147,9 @@ class _Compiler:
             stream = stream.filter("format", "rgba")
         width, height = video.width, video.height
         if clip.fit == "cover":
-            wanted = Fraction(self.film.width, self.film.height) / video.pixel_aspect
-            width = min(width, max(2, round(height * wanted / 2) * 2))
-            height = min(height, max(2, round(width / wanted / 2) * 2))
+            aspect = Fraction(self.film.width, self.film.height) / video.pixel_aspect
+            width = min(width, max(2, round(height * aspect / 2) * 2))
+            height = min(height, max(2, round(width / aspect / 2) * 2))
             if (width, height) != (video.width, video.height):
                 stream = stream.filter("crop", width, height)
         return Material(
@@ -177,7 +177,7 @@ class _Compiler:
         stream = cut.input.video
         if video.is_interlaced:
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-        # In microseconds, for some containers count whole frames, and what `setpts` makes is rounded down.
+        # In microseconds, because some containers count whole frames, and the result of `setpts` is rounded down.
         stream, times = stream.filter("settb", "AVTB"), f"PTS-{seconds(cut.lead + _TOLERANCE_SECONDS)}/TB"
         if clip.rate not in {0, 1}:
             early = min(_TOLERANCE_SECONDS / clip.rate, 1 / film.fps / 2)
@@ -188,7 +188,7 @@ class _Compiler:
 
 
 def _upright(inputs: Inputs, path: Path, video: Video) -> Stream:
-    """A still image, turned as its Exif says: some FFmpegs do so only with JPEGs, and only they know mirrored ones."""
+    """Read a still image, turned as its Exif tag requires; some FFmpegs turn only JPEGs, and mirrored ones too."""
     if video.codec == "mjpeg" or not video.rotation:
         return inputs.file(path).video
     stream = inputs.file(path, noautorotate=None).video

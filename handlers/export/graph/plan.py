@@ -1,4 +1,4 @@
-"""A film that is ready to be compiled: what is seen and heard, from which files, encoded how."""
+"""The plan of a film: everything from which FFmpeg's arguments are compiled."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_plan(
     output: Output,
     guards: Sequence[str],
 ) -> Plan:
-    """Compose a film.
+    """Compose a film and return its plan.
 
     Raises:
         FilmError: a clip needs pictures that its source doesn't have.

@@ -1,4 +1,4 @@
-"""The pictures of a clip: at their size, in the film's rhythm, and as colours of the film."""
+"""Bring the pictures of a clip to their size, to the film's frame rate and to the film's colours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handlers.export.graph.geometry import Box
 from handlers.export.model import Film, Placement
 
 LARGEST = 2
-"""How many times larger than the film a picture may be scaled to before it is cropped or warped."""
+"""The largest multiple of the film's size to which a picture is scaled before it is cropped or warped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,15 @@ class Material:
     """The pictures of a clip before they are placed.
 
     Attributes:
-        stream: a still's one frame, or frames in the film's rhythm.
+        stream: a still's one frame, or frames at the film's rate.
         width, height: its pixels.
         size: pixels of the film that it covers at scale 1.
-        opaque: without transparency of its own.
+        opaque: the picture has no transparent pixels.
         still: one frame that stays.
         matrix: for `colour.converted`.
-        is_films: see the function of `colour`.
-        hdr: see `hdr.hdr_of`.
-        blur: see `Picture`.
+        is_films: the result of `colour.is_films`.
+        hdr: the result of `hdr.hdr_of`.
+        blur: as in `Picture`.
     """
 
     stream: Stream
@@ -45,7 +45,7 @@ class Material:
 
 
 def fitted(film: Film, material: Material, place: Box, placement: Placement, pix_fmt: str) -> Stream:
-    """The part of an upright picture that is seen within the film, at its size there; `place` is partly within."""
+    """Scale an upright picture and crop it to the part that is seen; `place` lies at least partly within the film."""
     seen = place.seen(film) or place
     stream, whole = mirrored(material.stream, placement), place
     if place.width > LARGEST * film.width or place.height > LARGEST * film.height:
@@ -57,12 +57,12 @@ def fitted(film: Film, material: Material, place: Box, placement: Placement, pix
 
 
 def to_length(stream: Stream, frames: int) -> Stream:
-    """Exactly `frames` frames: the last one stays when there are too few."""
+    """Make exactly `frames` frames; the last one is repeated when there are too few."""
     return stream.filter("tpad", stop=-1, stop_mode="clone").filter("trim", end_frame=frames)
 
 
 def ticking(stream: Stream, film: Film, first: int = 0) -> Stream:
-    """Times counted in whole frames of the film, so that nothing is rounded twice."""
+    """Count times in whole frames of the film, so that nothing is rounded twice."""
     return stream.filter("settb", str(1 / film.fps)).filter("setpts", f"N+{first}" if first else "N")
 
 
@@ -73,7 +73,7 @@ def mirrored(stream: Stream, place: Placement) -> Stream:
 
 
 def scaled(stream: Stream, material: Material, width: int, height: int, pix_fmt: str) -> Stream:
-    if material.hdr:  # at this size, for it is mostly the smaller one
+    if material.hdr:  # at this size, because it is mostly the smaller one
         deep = "gbrp16" if material.opaque else "gbrap16"
         stream = colour.converted(stream, deep, size=(width, height), matrix=material.matrix)
         stream = hdr.toned(stream, material.hdr)
@@ -98,7 +98,7 @@ def scaled(stream: Stream, material: Material, width: int, height: int, pix_fmt:
 
 
 def _cropped(stream: Stream, material: Material, place: Box, seen: Box) -> tuple[Stream, Box]:
-    """What is seen of a picture that is much larger than the film, and where it lies."""
+    """Crop a picture that is much larger than the film to what is seen; return it and where it lies."""
 
     def part(pixels: int, length: int, first: int, end: int) -> tuple[int, int, int, int]:
         share = Fraction(pixels, length)

@@ -1,1 +1,1 @@
-"""What an export reads: its document, and the media that it names."""
+"""Read an export's document and fetch the media that it names."""

@@ -1,7 +1,7 @@
-"""Read a timeline file, however large the media are that were written into it.
+"""Read a timeline file in little memory, even if large media are written into it.
 
-A project of a browser may hold its media as `data:` URLs, hundreds of megabytes in one JSON. While the file is
-read, each long one is decoded to a file of its own, and a short name is left in its place: memory holds the rest.
+A browser's project may hold its media as `data:` URLs, hundreds of megabytes in one JSON. While the file is read,
+each long one is decoded into a separate file, and a short name takes its place in the text.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Document:
 
     Attributes:
         content: the JSON object, with a name in place of each long `data:` URL.
-        inline: the files of these media by those names, which hold a secret: whoever wrote the timeline can't have
-            written one of them.
+        inline: the files of these media by those names, which hold a secret, so that the author of the timeline
+            can't name one of them.
     """
 
     content: dict[str, Any]
@@ -47,7 +47,7 @@ def load(path: Path, folder: Path) -> Document:
 
     Args:
         path: the file.
-        folder: where the media in it go, under names of our own.
+        folder: where its media are written, under names that this function chooses.
 
     Raises:
         FilmError: it is not a JSON object, its media are damaged, or a limit is exceeded.
@@ -81,7 +81,7 @@ class _Splitter:
         self.kept = bytearray()
 
     def text(self) -> bytearray:
-        """The whole file, with names for its media."""
+        """Return the whole file, with names in place of its media."""
         ahead = b""
         while block := self.file.read(CHUNK):
             ahead, position = ahead + block, 0
@@ -103,7 +103,14 @@ class _Splitter:
         return self.kept
 
     def _media(self, ahead: bytes) -> bytes:
-        """Bring a media to a file, its name to the text; `ahead` and the answer are what was read of the file."""
+        """Decode one media into a file, and put its name into the text.
+
+        Args:
+            ahead: what was read of the file, from the media on.
+
+        Returns:
+            What was read of the file beyond the media.
+        """
         content = _Base64(self.file, ahead)
         target = self.folder / f"inline{len(self.inline)}.bin"
         try:
@@ -140,7 +147,7 @@ class _Base64:
         self.beyond = ahead
 
     def parts(self) -> Iterator[bytes]:
-        """The characters of the string."""
+        """Yield the characters of the string."""
         rest = b""
         while (end := self.beyond.find(b'"')) < 0:
             text = rest + self.beyond
@@ -156,7 +163,7 @@ class _Base64:
 
 
 def _plain(text: bytes) -> bytes:
-    r"""What a part of a JSON string means; some programs escape / and +."""
+    r"""Decode a part of a JSON string; some programs escape / and +."""
     if b"\\" not in text:
         return text
     try:

@@ -1,4 +1,4 @@
-"""Bring the media of a timeline to the local disk and look into each: FFmpeg is given nothing else."""
+"""Bring the media of a film to the local disk and probe each; FFmpeg gets no other file."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ async def collect(
     allow: Collection[str] | None = None,
     by: Reader | None = None,
 ) -> dict[str, Source]:
-    """Fetches the media, a few at once, and then probes them.
+    """Fetch the media, a few at once, and then probe them.
 
     Args:
-        items: by id: a file that is here, or a `url` that is a name in `inline`, an https or data URL, or a key in
+        items: by id: a local file, or a `url` that is a name in `inline`, an https or data URL, or a key in
             the bucket `export_data`.
-        folder: where the files go, under names of our own.
+        folder: where the files are written, under names that this function chooses.
         owner: user id; a storage key must lie in the folder of that name.
-        inline: files that are here already, as `document.load` names them.
+        inline: files that are decoded already, as `document.load` names them.
         allow: as for `fetch`.
         by: as for `probe`.
 

@@ -1,7 +1,7 @@
-"""Read what OpenCut's editors send or save: three formats, told apart by their shape.
+"""Read the documents that OpenCut's editors send or save: three formats, distinguished by their shape.
 
 `timeline.py`: `{project, tracks, mediaItems}`. `scenes.py`: a project with scenes, in seconds. `ticks.py`: the same
-in ticks. All end in the same model, which knows nothing of any format.
+in ticks. All readers return the same model, which knows nothing of any format.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read(
         max_elements: how many elements the timeline may have; None sets no limit.
 
     Raises:
-        FilmError: with a sentence that names the element, or the limit, that stands against it.
+        FilmError: the film can't be made; the sentence names the element or the limit.
     """
     request = Request(width, height, None if fps is None else meant(Fraction(fps)), max_elements)
     if isinstance(document.get("tracks"), list):

@@ -1,8 +1,8 @@
-"""Keyframes, in the three ways that the versions of the editor wrote them, as curves by the path of a property.
+"""Read keyframes, in the three shapes that versions of the editor wrote, into curves by the path of a property.
 
 1. `{channels: {path: {keyframes: [{time, value, interpolation}]}}}`; the value of a position may be `{x, y}`.
 2. From version 22: `{bindings: {path: {components: [{key, channelId}]}}, channels: {channelId: {keys}}}`.
-3. From version 30: `{path: {keys}}`, or `{path: {component: {keys}}}`; what 2 left behind may stand beside it.
+3. From version 30: `{path: {keys}}`, or `{path: {component: {keys}}}`; remains of 2 may stand beside it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Value = Annotated[float, Field(strict=True, ge=-1_000_000, le=1_000_000)]
 
 
 class Handle(Model):
-    """Leads from a keyframe to the point that bends the curve: `dt` in time, `dv` in value."""
+    """The vector from a keyframe to the point that bends the curve: `dt` in time, `dv` in value."""
 
     dt: Moment = Fraction(0)
     dv: Value = 0
@@ -50,13 +50,13 @@ class Keyframe(Model):
 
     @property
     def leads(self) -> str:
-        """How the value gets to the next keyframe: `hold`, `linear` or `bezier`."""
+        """The interpolation up to the next keyframe: `hold`, `linear` or `bezier`."""
         way = self.segmentToNext or self.interpolation
         return "hold" if way == "step" else way
 
 
 class Ends(Model):
-    """How a value goes on before the first and after the last keyframe: `hold`, or `linear`, on and on."""
+    """The extrapolation before the first and after the last keyframe: `hold` or `linear`."""
 
     before: str = "hold"
     after: str = "hold"
@@ -64,7 +64,7 @@ class Ends(Model):
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """How an element changes.
+    """The changes of an element over time.
 
     Attributes:
         curves: numbers, by the path of the property.
@@ -80,7 +80,7 @@ class Animation:
 
 
 def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
-    """The animation of an element that is seen for `length` seconds.
+    """Read the animation of an element that is seen for `length` seconds.
 
     Raises:
         FilmError: a keyframe is malformed, or there are too many.
@@ -112,7 +112,7 @@ def read(raw: object, where: str, clock: Clock, length: Fraction) -> Animation:
 
 
 def _channels(animations: Mapping[str, Any]) -> Iterator[tuple[str, list[Any], object]]:
-    """Each channel's path, its keyframes, and how they go on beyond its ends, as they were written."""
+    """Yield each channel's path, its keyframes and its extrapolation, as they were written."""
     names = {
         str(members(part).get("channelId")): _path(path, str(members(part).get("key")))
         for path, binding in members(animations.get("bindings")).items()
@@ -164,14 +164,14 @@ def _curve(frames: list[Keyframe], ends: Ends, length: Fraction) -> Curve:
 
 
 def _beyond(frames: list[Keyframe], time: Fraction) -> Iterator[Key]:
-    """The point at `time` on the straight line through two keyframes, however they lead to each other."""
+    """Yield the point at `time` on the straight line through two keyframes."""
     first, last = frames[0], frames[-1]
     if span := last.time - first.time:
         yield Key(time, first.value + float((time - first.time) / span) * (last.value - first.value))
 
 
 def _bend(first: Keyframe, last: Keyframe) -> Iterator[Key]:
-    """The points between two keyframes on a cubic Bézier curve; a handle that is missing makes it straight."""
+    """Yield the points between two keyframes on a cubic Bézier curve; a missing handle makes it straight."""
     span, rise = last.time - first.time, last.value - first.value
     if first.rightHandle is None and last.leftHandle is None:
         return

@@ -1,4 +1,4 @@
-"""What an element of *scenes* or *ticks* shows, as clips and sounds of the model."""
+"""Turn elements of *scenes* and *ticks* into clips and sounds of the model."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Item:
 
 
 class ElementsBuilder(TimelineBuilder):
-    """Draws single elements; which there are is for those that derive from this to say.
+    """Reads single elements; a derived class finds them in its format.
 
     Attributes:
         version: of the project, for what changed its meaning but not its name.
@@ -76,18 +76,18 @@ class ElementsBuilder(TimelineBuilder):
     keys: int = 0
 
     def clock(self, time: float) -> Fraction:
-        """A time of the project in seconds."""
+        """Convert a time of the project into seconds."""
         return schema.exact(time)
 
     def sides(self, pan: float) -> Sides:
-        """What an element's `pan` means."""
+        """Convert an element's `pan` into shares of the sides."""
         return panned(pan)
 
     def item(self, raw: Mapping[str, Any], name: str) -> Item:
-        """Checks an element.
+        """Check an element.
 
         Raises:
-            FilmError: the sentence says what is wrong with it.
+            FilmError: the element is malformed; the sentence names what is wrong.
         """
         where = f"“{name}”"
         params = flat(raw)
@@ -111,7 +111,7 @@ class ElementsBuilder(TimelineBuilder):
         )
 
     def picture(self, item: Item, track: Track) -> Picture | None:
-        """Notes what is heard of a media element; answers what is seen of it."""
+        """Collect the sound of a media element, and return its picture."""
         timing, name = item.timing, item.name
         if timing.sourceUrl and not timing.mediaId:
             source, media = f"url {timing.sourceUrl}", item.kind

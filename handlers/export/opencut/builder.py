@@ -1,4 +1,4 @@
-"""What the readers of all formats share: they collect clips, sounds, media and warnings, one element at a time."""
+"""Build a film from a document, one element at a time: the base of the readers of all formats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CANVAS = schema.CanvasSize(width=1920, height=1080)
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What a document asks for.
+    """A document that was read.
 
     Attributes:
         media: by the ids that the film's clips name; only what is seen or heard.
@@ -37,7 +37,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asks for; the project decides about a width, height or frame rate that is None.
+    """The caller's request; the project decides about a width, height or frame rate that is None.
 
     Attributes:
         max_elements: how many elements the timeline may have; None sets no limit.
@@ -50,7 +50,7 @@ class Request:
 
 
 class TimelineBuilder:
-    """A film in the making; each format has a reader derived from this.
+    """Collects clips, sounds, media and warnings; the reader of each format derives from it.
 
     Attributes:
         scale: pixels of the film for a pixel of the project's canvas.
@@ -83,7 +83,7 @@ class TimelineBuilder:
         self.end = Fraction(0)
 
     def timeline(self, background: str, backdrop: Iterable[Picture] = ()) -> Timeline:
-        """The film of all that was collected.
+        """Return the film of all that was collected.
 
         Args:
             background: a CSS colour.
@@ -122,7 +122,7 @@ class TimelineBuilder:
             )
 
     def lasts(self, start: Fraction, length: Fraction, name: str) -> bool:
-        """Whether anything of an element is seen; then the film lasts at least until its end."""
+        """Tell whether an element lasts at all; if so, the film lasts at least until its end."""
         if length <= 0:
             self.warn(f"“{name}” is left out: nothing of it remains after trimming.")
             return False
@@ -130,10 +130,10 @@ class TimelineBuilder:
         return True
 
     def need(self, media_id: str, name: str) -> Literal["image", "video", "audio"] | None:
-        """Notes that an element uses a media; answers the media's type.
+        """Collect a media file that an element uses, and return its type.
 
         Raises:
-            FilmError: there is no such media, or it can't be fetched.
+            FilmError: the document has no such media, or nobody can fetch it.
         """
         if media_id not in self.items:
             raise FilmError(f"“{name}” uses the media “{media_id[:80]}”, which is not in 'mediaItems'.")
@@ -145,7 +145,7 @@ class TimelineBuilder:
         return item.type
 
     def use(self, media_id: str, name: str, url: str) -> None:
-        """Notes that the film needs what lies at `url`."""
+        """Collect a media file by its address."""
         title = name[:80]
         if url.startswith("blob:"):
             raise FilmError(
@@ -168,7 +168,7 @@ class TimelineBuilder:
 
 
 def media_of(*holders: Mapping[str, Any]) -> Mapping[str, object]:
-    """The media map of a document: under `mediaItems` or `media`, by id, or a list of items that have an id."""
+    """Return the media of a document by id: a map or a list of items, under `mediaItems` or `media`."""
     for holder in holders:
         for key in ("mediaItems", "media"):
             raw = holder.get(key)
@@ -180,7 +180,7 @@ def media_of(*holders: Mapping[str, Any]) -> Mapping[str, object]:
 
 
 def _in_turn(pictures: Iterable[Picture]) -> list[Picture]:
-    """The pictures, each cut to the times that those before it leave free."""
+    """Cut each picture to the times that those before it leave free."""
     taken: list[Picture] = []  # in the order of time
     for picture in pictures:
         start = picture.start

@@ -1,4 +1,4 @@
-"""Arithmetic of curves: what the readers need to turn keyframes, transitions and volumes into each other."""
+"""Arithmetic of curves, for keyframes, transitions and volumes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DECIBELS = 3.0  # the same for a straight line in decibels: then a piece is off
 
 
 def mapped(curve: Curve, change: Callable[[float], float]) -> Curve:
-    """The curve with each value changed, by a linear function."""
+    """Change each value of a curve by a linear function."""
     return Curve(tuple(Key(key.time, change(key.value), key.stepped) for key in curve.keys))
 
 
 def clamped(curve: Curve, low: float, high: float) -> Curve:
-    """The curve between two values; where a line leaves them, it turns."""
+    """Keep a curve between two values; where a line crosses one of them, a key is added."""
     keys: list[Key] = []
     for key, following in pairwise((*curve.keys, curve.keys[-1])):
         keys.append(Key(key.time, min(high, max(low, key.value)), key.stepped))
@@ -32,14 +32,14 @@ def clamped(curve: Curve, low: float, high: float) -> Curve:
 
 
 def shifted(curve: Curve, seconds: Fraction) -> Curve:
-    """The curve of a clip that begins so many seconds later."""
+    """Return the curve of a clip that begins `seconds` later."""
     if curve.constant is not None:
         return curve
     return Curve(tuple(Key(key.time - seconds, key.value, key.stepped) for key in curve.keys))
 
 
 def combined(first: Curve, second: Curve, join: Callable[[float, float], float]) -> Curve:
-    """What `join` makes of two curves, such as their product."""
+    """Combine two curves by `join`, for example into their product."""
     if first.constant is not None:
         value = first.constant
         return mapped(second, lambda other: join(value, other))
@@ -60,7 +60,7 @@ def combined(first: Curve, second: Curve, join: Callable[[float, float], float])
 
 
 def amplitude(decibels: Curve) -> Curve:
-    """A curve of decibels as a curve of factors."""
+    """Convert a curve of decibels into a curve of factors."""
     keys: list[Key] = []
     for key, following in pairwise((*decibels.keys, decibels.keys[-1])):
         rise = 0.0 if key.stepped else following.value - key.value
@@ -73,12 +73,12 @@ def amplitude(decibels: Curve) -> Curve:
 
 
 def still(placement: Placement, time: Fraction) -> Placement:
-    """Where a clip is at `time`, for as long as one likes."""
+    """Freeze a placement at `time`."""
     return _each(placement, lambda curve: Curve.fixed(curve.at(time)))
 
 
 def delayed(placement: Placement, seconds: Fraction) -> Placement:
-    """The placement of the part of a clip that begins so many seconds later."""
+    """Return the placement of the part of a clip that begins `seconds` later."""
     return _each(placement, lambda curve: shifted(curve, seconds))
 
 

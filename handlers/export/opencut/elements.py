@@ -1,4 +1,4 @@
-"""Elements of the formats *scenes* and *ticks*, whichever of their versions wrote them.
+"""Elements of the formats *scenes* and *ticks*, of all their versions.
 
 The newest versions keep what an element looks like in one flat object, `params`; `flat` brings older ones to that.
 """
@@ -97,7 +97,7 @@ class Element(Model):
 
 
 class Look(Model):
-    """What an element looks and sounds like; lengths are pixels of the canvas, fades are seconds of sound."""
+    """The look and the sound of an element; lengths are pixels of the canvas, fades are seconds of sound."""
 
     x: Length = Field(0, alias="transform.positionX")
     y: Length = Field(0, alias="transform.positionY")
@@ -152,7 +152,7 @@ class Track(Model):
 
 
 def flat(element: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of an element as the newest version keeps them."""
+    """Return the parameters of an element as the newest version stores them."""
     transform = members(element.get("transform"))
     position = members(transform.get("position"))
     params = {
@@ -168,7 +168,7 @@ def flat(element: Mapping[str, Any]) -> dict[str, Any]:
         box |= element["background"]
         params |= {f"background.{name}": value for name, value in box.items()}
     elif element.get("backgroundColor"):
-        # So old a box had these paddings whatever the size of its text.
+        # In versions this old, a box had these paddings with any size of text.
         size = element.get("fontSize")
         large = size / 15 if isinstance(size, int | float) and size > 0 else 1
         params |= {
@@ -181,7 +181,7 @@ def flat(element: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def undrawn(element: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
-    """What an element asks for that the film won't show, in the words of a user."""
+    """Yield the features of an element that the film does not show, in a user's words."""
     for name, words in _UNDRAWN.items():
         if _is_set(element.get(name)):
             yield words

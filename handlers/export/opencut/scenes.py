@@ -48,7 +48,7 @@ class Project(Model):
 
 
 class ScenesReader(ElementsBuilder):
-    """Also the base of the reader of *ticks*."""
+    """Reads the format *scenes*; also the base of the reader of *ticks*."""
 
     version = 10.0  # where the project doesn't say
 
@@ -78,7 +78,7 @@ class ScenesReader(ElementsBuilder):
         return self.timeline(color, self._backdrop() if background.type == "blur" else ())
 
     def _scene(self) -> Scene:
-        """The scene that was open when the project was saved: the editor exports that one."""
+        """Return the scene that was open when the project was saved, because the editor exports that one."""
         scenes = self.project.scenes
         if len(scenes) > 1:
             self.warn("Only one of the project's scenes is drawn: the one that is open in the editor.")
@@ -86,7 +86,7 @@ class ScenesReader(ElementsBuilder):
         return (current or [scene for scene in scenes if scene.isMain] or scenes)[0]
 
     def _tracks(self) -> list[Track]:
-        """The tracks from the bottom to the top; the main track lies below all, wherever it stands."""
+        """Return the tracks from the bottom to the top; the main track lies below all others."""
         return self._from_list(self._scene().tracks)
 
     def _from_list(self, raw: object) -> list[Track]:
@@ -141,7 +141,7 @@ class ScenesReader(ElementsBuilder):
         return False
 
     def _backdrop(self) -> list[Picture]:
-        """The pictures of the main track, blurred; those that begin later lie above."""
+        """Return the pictures of the main track, blurred; those that begin later lie above."""
         intensity = self.project.settings.background.blurIntensity
         if self.version >= 21:
             strength = (10 if intensity is None else intensity) / 5  # for a film of 1920 × 1080

@@ -1,4 +1,4 @@
-"""What the shapes of all formats share: numbers that are checked, errors that name their field, colours.
+"""Shapes that all formats share: checked numbers, errors that name their field, colours.
 
 Unknown keys are ignored; numbers are not forgiven: one that is missing, not finite or out of bounds is an
 error with a sentence that names its element.
@@ -29,19 +29,19 @@ from handlers.export.model import Colour, FilmError
 MAX_SECONDS = 24 * 3600  # seconds; a film may be far shorter, but a source may be that long
 
 _BROADCAST = [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)]
-_LARGEST = 1e18  # far beyond any time, whatever its unit
+_LARGEST = 1e18  # far beyond any time in any unit
 
 Clock = Callable[[float], Fraction]
-"""Turns a number of a document into seconds."""
+"""Converts a number of a document into seconds."""
 
 
 def exact(seconds: float) -> Fraction:
-    """The number that was written, not its nearest binary neighbour."""
+    """Return the number that was written, not its nearest binary neighbour."""
     return Fraction(repr(seconds))
 
 
 def _time(value: object, info: ValidationInfo) -> Fraction:
-    """A time in the document's own unit, as seconds; the validation's context is its `Clock`."""
+    """Convert a time in the document's unit into seconds; the validation's context is its `Clock`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise ValueError("it must be a finite number")
     seconds = (info.context or exact)(min(_LARGEST, max(-_LARGEST, value)))
@@ -57,12 +57,12 @@ def _not_negative(value: Fraction) -> Fraction:
 
 
 def meant(rate: Fraction) -> Fraction:
-    """The frame rate that a rounded one stands for: 29.97 is 30000/1001, 23.98 is 24000/1001."""
+    """Return the frame rate that a rounded one stands for: 29.97 is 30000/1001, 23.98 is 24000/1001."""
     return next((exactly for exactly in _BROADCAST if abs(rate - exactly) <= Fraction(1, 100)), rate)
 
 
 def _rate(value: object) -> Fraction:
-    """Frames a second, written as `{numerator, denominator}` or as a decimal."""
+    """Read frames a second, written as `{numerator, denominator}` or as a decimal."""
     match value:
         case Fraction():
             return value
@@ -87,7 +87,7 @@ Words = Annotated[str, Field(max_length=20_000)]
 
 
 class Model(BaseModel):
-    """Tolerant of unknown keys and of null where something may be absent."""
+    """A shape that ignores unknown keys, and treats null as absent where a field has a default."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False, coerce_numbers_to_str=True)
 
@@ -111,7 +111,7 @@ class MediaEntry(Model):
     """A media file that elements refer to.
 
     Attributes:
-        url: as for `reader.MediaItem`.
+        url: as for `model.MediaItem`.
     """
 
     name: str = ""
@@ -123,13 +123,13 @@ Checked = TypeVar("Checked", bound=Model)
 
 
 def check(model: type[Checked], raw: object, where: str, clock: Clock = exact) -> Checked:
-    """Reads one part of a document.
+    """Read one part of a document.
 
     Args:
-        clock: turns its times into seconds.
+        clock: converts its times into seconds.
 
     Raises:
-        FilmError: the sentence says which field of `where` is wrong.
+        FilmError: a field of `where` is wrong; the sentence names it.
     """
     try:
         return model.model_validate(raw, context=clock)
@@ -142,12 +142,12 @@ def check(model: type[Checked], raw: object, where: str, clock: Clock = exact) -
 
 
 def members(raw: object) -> Mapping[str, Any]:
-    """`raw` if it is an object, else an empty one: for parts that older versions lack."""
+    """Return `raw` if it is an object, and else an empty one, for parts that older versions lack."""
     return raw if isinstance(raw, dict) else {}
 
 
 def colour(css: str) -> Colour:
-    """A CSS colour: a name, #hex, rgb(), rgba(), hsl() or transparent.
+    """Read a CSS colour: a name, #hex, rgb(), rgba(), hsl() or transparent.
 
     Raises:
         ValueError: it is none of these.

@@ -42,7 +42,7 @@ class TicksReader(ScenesReader):
 
 
 def in_ticks(project: Mapping[str, Any]) -> bool:
-    """Whether a project with scenes counts in ticks: by its version or its shape."""
+    """Tell by its version or its shape whether a project with scenes counts in ticks."""
     version = project.get("version")
     if isinstance(version, int | float) and version >= 23:
         return True

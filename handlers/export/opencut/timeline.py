@@ -19,7 +19,7 @@ _RADIUS = 2.0
 _RANKS = {"text": 0, "media": 1, "main": 2, "audio": 3}  # the editor lists its tracks so, top first
 _ZOOM = 1.1  # of the blurred background
 
-# The editor blurs by pixels of its preview, whatever its size; on a screen of 1080 lines that is about 540 high.
+# The editor blurs by pixels of its preview, at any size of it; on a screen of 1080 lines that is about 540 high.
 _PREVIEW = 540
 
 
@@ -40,7 +40,7 @@ class TimelineTrack(Model):
 
 
 class TimelineElement(Model):
-    """What media and text elements share; times are seconds."""
+    """The fields that media and text elements share; times are seconds."""
 
     duration: Seconds
     startTime: Seconds
@@ -53,7 +53,7 @@ class TimelineElement(Model):
 
     @property
     def length(self) -> Fraction:
-        """What is seen: `duration` is that of the untrimmed source, by the editor's rule."""
+        """Seconds that are seen: `duration` is that of the untrimmed source, by the editor's rule."""
         return exact(self.duration) - exact(self.trimStart) - exact(self.trimEnd)
 
 
@@ -104,7 +104,7 @@ class TimelineReader(TimelineBuilder):
         return self.timeline(self.project.backgroundColor, self._backdrop() if kind == "blur" else ())
 
     def _backdrop(self) -> list[Picture]:
-        """The lowest picture of each moment, blurred, without its bars."""
+        """Return the lowest picture of each moment, blurred, without its bars."""
         radius = self.project.blurIntensity * self.height / _PREVIEW
         zoomed = Placement(scale_x=Curve.fixed(_ZOOM), scale_y=Curve.fixed(_ZOOM))
         return [
@@ -114,7 +114,7 @@ class TimelineReader(TimelineBuilder):
         ]
 
     def _tracks(self) -> list[TimelineTrack]:
-        """The tracks from the top to the bottom."""
+        """Return the tracks from the top to the bottom."""
         raw = self.document["tracks"]
         tracks = [check(TimelineTrack, track, f"track {number}") for number, track in enumerate(raw, 1)]
         self.count(sum(len(track.elements) for track in tracks))

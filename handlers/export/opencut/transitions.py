@@ -1,4 +1,4 @@
-"""Transitions between two clips of a track, as curves of their placements.
+"""Turn the transitions between two clips of a track into curves of their placements.
 
 Two families exist. One stands at the clip that comes (`transitionIn`) and begins at the cut: the clip that goes is
 frozen meanwhile. The other stands at the track (`transitions`) or at the clip that goes (`transitionOut`) and has
@@ -17,12 +17,12 @@ from handlers.export.opencut.curves import combined, still
 from handlers.export.opencut.elements import Element, Track
 
 Ramp = tuple[tuple[float, float], ...]
-"""Values by progress, 0..1; between them it goes in straight lines."""
+"""Values by progress, 0..1, joined by straight lines."""
 
 RISE: Ramp = ((0, 0), (1, 1))
 FALL: Ramp = ((0, 1), (1, 0))
 SMOOTH: Ramp = tuple((step / 8, (step / 8) ** 2 * (3 - step / 4)) for step in range(9))
-_GAP = Fraction(1, 1000)  # seconds between two clips that the editors take for none
+_GAP = Fraction(1, 1000)  # seconds between two clips that the editors treat as none
 
 ALWAYS: Ramp = ((0, 1),)
 NEVER: Ramp = ((0, 0),)
@@ -30,7 +30,7 @@ NEVER: Ramp = ((0, 0),)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a transition does to one of its clips.
+    """The effect of a transition on one of its clips.
 
     Attributes:
         opacity: a factor.
@@ -58,7 +58,7 @@ class Kind:
 
 
 def _slide(x: int, y: int) -> Kind:
-    """Both clips move on by a film's width or height, to the right and down."""
+    """Move both clips on by a film's width or height, to the right and down."""
     return Kind(Move(x=((0, -x), (1, 0)), y=((0, -y), (1, 0))), Move(x=((0, 0), (1, x)), y=((0, 0), (1, y))))
 
 
@@ -113,11 +113,11 @@ class Drawn:
 
 
 def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> list[Transition]:
-    """The transitions of a track.
+    """Return the transitions of a track.
 
     Args:
         row: what is seen of the track, by its start.
-        warn: is told of what can't be done.
+        warn: called with a sentence for each transition that can't be drawn.
     """
     listed = {(change.fromElementId, change.toElementId): change for change in track.transitions}
     found = []
@@ -148,7 +148,7 @@ def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> lis
 def apply(
     row: Sequence[Picture | Text], transitions: Sequence[Transition], width: int, height: int
 ) -> list[Picture | Text]:
-    """The clips of a track with their transitions, from the bottom to the top.
+    """Return the clips of a track with their transitions, from the bottom to the top.
 
     Args:
         row: by their starts.
@@ -184,7 +184,7 @@ _LAST = Fraction(1, 120_000)  # a tick: what is on the screen so shortly before 
 
 
 def _frozen(clip: Picture | Text, moment: Fraction, start: Fraction, end: Fraction) -> Picture | Text:
-    """What a clip shows at one moment of the film, from `start` to `end`."""
+    """Freeze a clip at one moment of the film, and show it from `start` to `end`."""
     into = moment - clip.start
     frozen = replace(clip, start=start, length=end - start, placement=still(clip.placement, into))
     if isinstance(frozen, Picture):

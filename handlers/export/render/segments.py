@@ -1,6 +1,6 @@
 """Divide a long film, because FFmpeg holds every file of a run open with its decoder and its frames.
 
-Each segment of the picture is a run of its own, encoded as all others are, and the segments are joined unchanged.
+Each segment of the picture is made by a separate run, encoded as all others are, and the segments are joined unchanged.
 Sounds are mixed in groups and never cut, because a cut would be heard as a click.
 """
 
@@ -168,7 +168,7 @@ def fits_in_argv(command: Sequence[str]) -> bool:
 
 
 class Names:
-    """Names segments by what they are made of, in whichever folder that lies."""
+    """Names segments by the contents of what they are made of, in any folder."""
 
     def __init__(self, plan: Plan) -> None:
         paths = {source.path for source in plan.sources.values()}

@@ -1,4 +1,4 @@
-"""Draw texts into pictures: every script, in its order, with what each font lacks taken from another one.
+"""Draw texts into pictures: every script, in its direction; other fonts supply the characters that a font lacks.
 
 FFmpeg only ever sees the pictures: what users write never becomes filter syntax.
 """

@@ -1,4 +1,4 @@
-"""In which order a line is drawn that mixes scripts from left to right and from right to left.
+"""Order the runs of a line that mixes scripts from left to right and from right to left.
 
 The Unicode Bidirectional Algorithm (UAX #9, revision 48); the names of its rules stand beside them. HarfBuzz
 turns the letters within a run, so what is needed here are the runs.
@@ -30,7 +30,7 @@ class Run:
 
 
 def runs(line: str) -> list[Run]:
-    """The runs of a line from left to right; its own direction is that of its first strong letter."""
+    """Return the runs of a line from left to right; the line's direction is that of its first strong letter."""
     found = [(level, len(list(group))) for level, group in groupby(levels(line))]
     row, start = [], 0
     for level, length in found:
@@ -50,7 +50,7 @@ def runs(line: str) -> list[Run]:
 
 
 def levels(line: str) -> list[int]:
-    """The embedding level of each character: even ones run from left to right."""
+    """Return the embedding level of each character: even ones run from left to right."""
     types = [unicodedata.bidirectional(char) or "L" for char in line]
     if not set(types) & {"R", "AL", "AN", "RLE", "RLO", "RLI"}:
         return [0] * len(line)
@@ -81,7 +81,7 @@ def levels(line: str) -> list[int]:
 
 
 def _partners(types: list[str]) -> dict[int, int]:
-    """Each isolate's beginning and the index of its end, and the other way round (BD9)."""
+    """Map the index of each isolate's beginning to that of its end, and the other way round (BD9)."""
     partners, begun = {}, []
     for index, kind in enumerate(types):
         if kind in ISOLATES:
@@ -95,7 +95,7 @@ def _partners(types: list[str]) -> dict[int, int]:
 def _first_strong(
     types: list[str], partners: dict[int, int], start: int, end: int | None = None
 ) -> int | None:
-    """The level of the first strong character outside of isolates (P2, P3)."""
+    """Return the level of the first strong character outside of isolates (P2, P3)."""
     index, end = start, len(types) if end is None else end
     while index < end:
         kind = types[index]
@@ -108,7 +108,7 @@ def _first_strong(
 def _explicit(  # noqa: PLR0912 - as many cases as the standard has
     types: list[str], partners: dict[int, int], base: int
 ) -> tuple[list[int], list[str]]:
-    """Levels and, where an override says so, other types (X1 to X8)."""
+    """Return levels and types; an override changes types (X1 to X8)."""
     resolved, kinds = [base] * len(types), list(types)
     stack: list[tuple[int, str, bool]] = [(base, "", False)]
     lost_isolates = lost_embeddings = isolates = 0
@@ -154,7 +154,7 @@ def _explicit(  # noqa: PLR0912 - as many cases as the standard has
 
 
 def _sequences(types: list[str], partners: dict[int, int], resolved: list[int]) -> Iterator[list[int]]:
-    """The isolating run sequences (BD13), as indices of what X9 leaves."""
+    """Yield the isolating run sequences (BD13), as indices of what X9 leaves."""
     kept = [index for index, kind in enumerate(types) if kind not in _REMOVED]
     level_runs = [list(group) for _, group in groupby(kept, key=lambda index: resolved[index])]
     beginning = {run[0]: run for run in level_runs}
@@ -175,7 +175,7 @@ def _implicit(
     explicit: list[int],
     sides: tuple[str, str],
 ) -> list[int]:
-    """The levels of one isolating run sequence (W1 to N2, I1 and I2)."""
+    """Return the levels of one isolating run sequence (W1 to N2, I1 and I2)."""
     level = explicit[sequence[0]]
     seen = [kinds[index] for index in sequence]
     directions.weak(seen, sides[0])
@@ -188,7 +188,7 @@ def _implicit(
 
 
 def _outside(types: list[str], explicit: list[int], sequence: list[int], base: int) -> tuple[str, str]:
-    """What stands for the directions before and after a sequence: sos and eos (X10)."""
+    """Return the directions before and after a sequence: sos and eos (X10)."""
     level = explicit[sequence[0]]
     first, last = sequence[0] - 1, sequence[-1] + 1
     while first >= 0 and types[first] in _REMOVED:

@@ -1,4 +1,4 @@
-"""What marks, numbers, brackets and spaces take their direction from (UAX #9: W1 to N2).
+"""Resolve the directions of marks, numbers, brackets and spaces (UAX #9: W1 to N2).
 
 Types are those of the Unicode database: `unicodedata.bidirectional`.
 """
@@ -15,7 +15,7 @@ _NEUTRAL = ("B", "S", "WS", "ON", *ISOLATES, "PDI")
 
 
 def weak(seen: list[str], before: str) -> None:  # noqa: PLR0912 - as many cases as the standard has
-    """Marks and numbers (W1 to W7)."""
+    """Resolve marks and numbers (W1 to W7)."""
     previous = before
     for index, kind in enumerate(seen):
         if kind == "NSM":
@@ -49,7 +49,7 @@ def weak(seen: list[str], before: str) -> None:  # noqa: PLR0912 - as many cases
 
 
 def brackets(chars: list[str], seen: list[str], types: list[str], level: int, before: str) -> None:
-    """A pair of brackets goes along with what it holds, or with what stands before it (N0)."""
+    """Give a pair of brackets the direction of its contents, or of what precedes it (N0)."""
     along = "LR"[level % 2]
     for opening, closing in _pairs(chars, seen):
         inside = {_strong(kind) for kind in seen[opening + 1 : closing]} - {""}
@@ -67,7 +67,7 @@ def brackets(chars: list[str], seen: list[str], types: list[str], level: int, be
 
 
 def _pairs(chars: list[str], seen: list[str]) -> list[tuple[int, int]]:
-    """The pairs of brackets by where they open (BD16)."""
+    """Return the pairs of brackets, sorted by where they open (BD16)."""
     ends = _bracket_ends()
     pairs, begun = [], list[tuple[str, int]]()
     for index, char in enumerate(chars):
@@ -87,7 +87,7 @@ def _pairs(chars: list[str], seen: list[str]) -> list[tuple[int, int]]:
 
 @cache
 def _bracket_ends() -> dict[str, str]:
-    """Each opening bracket's closing one: in Unicode it stands right behind it, or one further."""
+    """Map each opening bracket to its closing one, which in Unicode is one or two code points later."""
     ends = {}
     for char in map(chr, range(0x28, 0xFF60)):
         if unicodedata.category(char) == "Ps" and unicodedata.bidirectional(char) == "ON":
@@ -99,7 +99,7 @@ def _bracket_ends() -> dict[str, str]:
 
 
 def neutral(seen: list[str], level: int, before: str, after: str) -> None:
-    """What has no direction goes along with both its neighbours, or else with the level (N1, N2)."""
+    """Give neutral characters the direction of both neighbours if they agree, and else that of the level (N1, N2)."""
     start, previous = 0, before
     for open_ones, group in groupby(list(seen), key=lambda kind: kind in _NEUTRAL):
         end = start + len(list(group))

@@ -1,10 +1,10 @@
-"""Which characters are shown as coloured pictures, as Unicode and browsers have it (UTS #51)."""
+"""Decide which characters are shown as coloured pictures, as Unicode and browsers do (UTS #51)."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Of the characters below U+1F000 those that are pictures without being asked; the others need U+FE0F.
+# The characters below U+1F000 that are pictures by default; the others need U+FE0F.
 _PICTURES_BY_DEFAULT = frozenset(
     "⌚⌛⏩⏪⏫⏬⏰⏳◽◾☔☕♈♉♊♋♌♍♎♏♐♑♒♓♿⚓⚡⚪⚫⚽⚾⛄⛅⛎⛔⛪⛲⛳⛵⛺⛽✅✊✋✨❌❎❓❔❕❗➕➖➗➰➿⬛⬜⭐⭕"
 )
@@ -16,7 +16,7 @@ _TAGS = range(0xE0020, 0xE0080)
 
 
 def is_picture(cluster: str) -> bool:
-    """Whether a cluster asks for a coloured picture."""
+    """Tell whether a cluster is shown as a coloured picture."""
     if _AS_TEXT in cluster:
         return False
     return (
@@ -25,7 +25,7 @@ def is_picture(cluster: str) -> bool:
 
 
 def continues(char: str, before: str) -> bool:
-    """Whether `char` belongs to the same cluster as what stands before it in the line."""
+    """Tell whether `char` belongs to the same cluster as what precedes it in the line."""
     code = ord(char)
     if code in TONES or code in _TAGS or char == _JOINER or unicodedata.category(char)[0] == "M":
         return True

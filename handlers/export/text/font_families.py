@@ -1,4 +1,4 @@
-"""Families that editors offer, and which others look like them; what is installed decides."""
+"""Font families that editors offer, and the families that look like them, for when one is not installed."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ _BY_NAME = {name: kind for kind, names in _MEMBERS.items() for name in names.spl
 
 
 def is_generic(name: str) -> bool:
-    """Whether a name asks for no family in particular, as CSS's sans-serif does."""
+    """Tell whether a name stands for no family in particular, as CSS's sans-serif does."""
     return name in _GENERIC or not name
 
 
 def relatives(name: str) -> tuple[str, ...]:
-    """Families like this one, best first; all names in lower case."""
+    """Return the families like this one, best first; all names are in lower case."""
     kind = _GENERIC.get(name) or _BY_NAME.get(name) or _guess(name)
     near = _CLASSES[kind] if kind in {"sans", "serif", "mono"} else f"{_CLASSES[kind]}|{_CLASSES['sans']}"
     return (*TWINS.get(name, ()), *near.split("|"))

@@ -1,4 +1,4 @@
-"""Find faces by family, weight and slant among those installed; the last resort travels with us.
+"""Find faces by family, weight and slant among those installed; some fonts are bundled for when none fits.
 
 A face is a path, and what HarfBuzz reads of it once: opened files are mapped, not loaded, and shared by all
 texts of a process. Fonts that are installed later are seen after a restart.
@@ -32,11 +32,11 @@ class Face:
 
     Attributes:
         index: which face, in a collection.
-        family: as its makers call it, without the style.
-        alias: the same with what old programs took for a family of its own (`DejaVu Sans Condensed`).
+        family: the name of the family, without the style.
+        alias: the same with the style that old programs treated as a separate family (`DejaVu Sans Condensed`).
         weight: 100..900, 400 is normal.
         width: percent, 100 is normal.
-        bundled: it travels with us.
+        bundled: it is part of this package.
     """
 
     path: Path
@@ -54,16 +54,16 @@ class Face:
 
     @cached_property
     def characters(self) -> hb.Set:
-        """The code points that it has."""
+        """The code points that the face has."""
         return self.shared.unicodes
 
     def those(self, chars: set[str]) -> set[str]:
-        """Those of `chars` that it has."""
+        """Return those of `chars` that the face has."""
         return _common(chars, self.characters)
 
     @cached_property
     def axes(self) -> dict[str, tuple[float, float]]:
-        """The axes along which a variable font can be moved, with their ends."""
+        """The axes of a variable font, with the ends of their ranges."""
         return {axis.tag: (axis.min_value, axis.max_value) for axis in self.shared.axis_infos}
 
     @cached_property
@@ -72,7 +72,7 @@ class Face:
         return bool(face.has_color_paint or face.has_color_layers or face.has_color_png)
 
     def at(self, size: float, *, bold: bool, italic: bool) -> hb.Font:
-        """The face at `size` pixels, in 64ths of a pixel; bold and slanted as wished, if need be by force."""
+        """Return the face at `size` pixels, in units of 1/64 pixel; a missing bold or italic is synthesised."""
         font = hb.Font(self.shared)
         font.scale = (round(size * 64), round(size * 64))
         moved: dict[str, float] = {}
@@ -93,7 +93,7 @@ class Face:
         return font
 
     def distance(self, *, bold: bool, italic: bool) -> tuple[float, ...]:
-        """How far it is from what is wished; weight counts before slant, slant before width."""
+        """Return how far the face is from the request; weight counts before slant, slant before width."""
         low, high = self.axes.get("wght", (self.weight, self.weight))
         weight = 700 if bold else 400
         away = max(low - weight, weight - high, 0.0)
@@ -101,14 +101,14 @@ class Face:
 
 
 def find(family: str, *, bold: bool = False, italic: bool = False) -> Face:
-    """The nearest face: the family itself, one that looks like it, then the bundled one.
+    """Return the nearest face: of the family itself, of one that looks like it, or the bundled one.
 
     Args:
         family: a name, or a list as CSS has it (`Inter, "Segoe UI", sans-serif`).
     """
     installed = _installed()
-    wanted = names(family)
-    for name in (*wanted, *chain.from_iterable(map(font_families.relatives, wanted))):
+    requested = names(family)
+    for name in (*requested, *chain.from_iterable(map(font_families.relatives, requested))):
         if found := installed.get(name):
             return min(found, key=lambda face: face.distance(bold=bold, italic=italic))
     return min(
@@ -118,12 +118,12 @@ def find(family: str, *, bold: bool = False, italic: bool = False) -> Face:
 
 
 def names(family: str) -> list[str]:
-    """The names of a CSS list, in lower case, without quotes."""
+    """Return the names of a CSS list, in lower case, without quotes."""
     return [name.strip(" '\"").casefold() for name in family.split(",")]
 
 
-def as_wished(face: Face, family: str) -> bool:
-    """Whether nobody would see that `face` isn't the family that was asked for."""
+def is_requested(face: Face, family: str) -> bool:
+    """Tell whether `face` is of the requested family, or looks the same."""
     name = names(family)[0]
     found = {face.family.casefold(), face.alias.casefold()}
     return font_families.is_generic(name) or bool(found & {name, *font_families.TWINS.get(name, ())})
@@ -131,13 +131,13 @@ def as_wished(face: Face, family: str) -> bool:
 
 @cache
 def substitutes(*, bold: bool, italic: bool) -> tuple[Face, ...]:
-    """All faces, in the order in which they stand in for characters that another one lacks."""
+    """Return all faces, in the order in which they substitute for a face that lacks a character."""
     plain = [face for face in _all() if not face.coloured]
     return tuple(sorted(plain, key=lambda face: _rank(face, bold, italic)))
 
 
 def known(chars: set[str]) -> set[str]:
-    """Those of `chars` that at least one face has."""
+    """Return those of `chars` that at least one face has."""
     return _common(chars, _known())
 
 
@@ -157,7 +157,7 @@ def _common(chars: set[str], others: hb.Set) -> set[str]:
 
 @cache
 def emoji() -> tuple[Face, ...]:
-    """The coloured faces: those installed, then the bundled one."""
+    """Return the coloured faces: those installed, then the bundled one."""
     return tuple(face for face in _all() if face.coloured)
 
 
@@ -185,7 +185,7 @@ def _bundled() -> tuple[Face, ...]:
 
 @cache
 def _installed() -> dict[str, list[Face]]:
-    """By their names in lower case."""
+    """Return the installed faces by their names in lower case."""
     found: dict[str, list[Face]] = {}
     for face in (face for folder in _folders() for face in read(folder)):
         for name in {face.family.casefold(), face.alias.casefold()}:
@@ -203,14 +203,14 @@ def _folders() -> Iterator[Path]:
 
 
 def read(folder: Path, *, bundled: bool = False) -> Iterator[Face]:
-    """The faces below a folder; files that are no fonts are passed over."""
+    """Yield the faces below a folder; files that are no fonts are skipped."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in {".ttf", ".otf", ".ttc", ".otc"}:
             continue
         try:
             blob = hb.Blob.from_file_path(path)
         except (OSError, hb.HarfBuzzError):
-            continue  # a broken font of the system is not this job's business
+            continue  # a broken font of the system must not fail the job
         for index in range(hb.Face(blob).count):
             face = hb.Face(blob, index)
             family = face.get_name(16) or face.get_name(1)

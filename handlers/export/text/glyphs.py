@@ -1,4 +1,4 @@
-"""Glyphs → pixels. Places are pixels of the plane on which the text is set, to the right and down."""
+"""Draw glyphs into pixels. Positions are pixels of the plane on which the text is set, to the right and down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from handlers.export.text.layout import Glyph
 
 _ROUNDEST = 1500  # pixels of a corner's radius
 
-Placed = tuple[Glyph, float, float]  # with the place of its own origin, on the baseline
+Placed = tuple[Glyph, float, float]  # with the position of its origin, on the baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Area:
         return Area(*corner, min(self.right, other.right), min(self.bottom, other.bottom))
 
     def seen_from(self, other: Area) -> tuple[int, int, int, int]:
-        """Its edges, counted from the corner of another."""
+        """Return its edges, relative to the corner of another area."""
         x, y = other.left, other.top
         return self.left - x, self.top - y, self.right - x, self.bottom - y
 
@@ -58,7 +58,7 @@ class Area:
 
 
 def extent(placed: Placed) -> Area:
-    """What a glyph covers."""
+    """Return the area that a glyph covers."""
     glyph, x, y = placed
     box = glyph.font.get_glyph_extents(glyph.index)
     if box is None or not box.width:
@@ -68,7 +68,7 @@ def extent(placed: Placed) -> Area:
 
 
 def is_coloured(glyph: Glyph) -> bool:
-    """Whether a glyph brings its own colours."""
+    """Tell whether a glyph has its own colours."""
     face = glyph.face.shared
     return glyph.face.coloured and bool(
         face.glyph_has_color_paint(glyph.index)
@@ -78,7 +78,7 @@ def is_coloured(glyph: Glyph) -> bool:
 
 
 def outlines(glyphs: Iterable[Placed], area: Area) -> Image.Image:
-    """The coverage of an area by glyphs without colours of their own."""
+    """Draw glyphs without their own colours: the coverage of an area."""
     pen = hb.RasterDraw()
     pen.scale_factor = (64, 64)
     pen.extents = _extents(area)
@@ -89,7 +89,7 @@ def outlines(glyphs: Iterable[Placed], area: Area) -> Image.Image:
 
 
 def coloured(placed: Placed, area: Area, text: Colour) -> Image.Image:
-    """The part of a coloured glyph within an area.
+    """Draw the part of a coloured glyph within an area.
 
     Args:
         text: the colour of the text, for parts that follow it.
@@ -112,7 +112,7 @@ def coloured(placed: Placed, area: Area, text: Colour) -> Image.Image:
 
 
 def box(whole: Area, radius: float, window: Area) -> Image.Image:
-    """The coverage of a window by a box with round corners."""
+    """Draw a box with round corners: the coverage of a window."""
     mask = Image.new("L", window.size)
     if seen := whole & window:
         mask.paste(255, seen.seen_from(window))

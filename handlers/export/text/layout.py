@@ -1,4 +1,4 @@
-"""Lines of text → glyphs and where they stand: which face has a character, in which order, how they join."""
+"""Turn lines of text into placed glyphs: choose a face for each character, order the runs, join the letters."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Composer:
 
     @property
     def metrics(self) -> tuple[float, float]:
-        """How far the style's own face reaches above and below the baseline, in pixels."""
+        """Pixels above and below the baseline that the style's own face reaches."""
         extents = self._font(self.face).get_font_extents("ltr")
         return extents.ascender / 64, -extents.descender / 64
 
@@ -91,7 +91,7 @@ class Composer:
         return Line(glyphs, pen)
 
     def _shape(self, line: str, run: _Run, rtl: bool, glyphs: list[Glyph], pen: float) -> float:
-        """Adds the glyphs of a run; answers where the next run begins."""
+        """Add the glyphs of a run to `glyphs`, and return where the next run begins."""
         before = line[max(0, run.start - _CONTEXT) : run.start]
         buffer = hb.Buffer()
         around = f"{before}{run.content}{line[run.end : run.end + _CONTEXT]}"
@@ -112,7 +112,7 @@ class Composer:
         return pen
 
     def _runs(self, line: str, stretch: bidi.Run) -> Iterator[_Run]:
-        """The parts of a stretch, in the order of the text."""
+        """Yield the parts of a stretch, in the order of the text."""
         clusters = list(_clusters(line, stretch.start, stretch.end))
         self._choose({line[start:end] for start, end in clusters})
         begin, of, script, pieces = stretch.start, self.face, None, list[str]()
@@ -127,7 +127,7 @@ class Composer:
         yield _Run(of, script, begin, stretch.end, "".join(pieces))
 
     def _choose(self, clusters: set[str]) -> None:
-        """Picks a face for each cluster: an emoji's coloured one, the style's own, or one that has all of it."""
+        """Choose a face for each cluster: an emoji's coloured one, the style's own, or one that has all of it."""
         unsettled: list[str] = []
         for cluster in sorted(clusters - self._chosen.keys()):
             plain = "".join(char for char in cluster if ord(char) not in emoji.TONES)
@@ -172,7 +172,7 @@ def _printable(line: str) -> str:
 
 
 def _clusters(line: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Letters with the marks and joiners that belong to them, as indices."""
+    """Yield letters with the marks and joiners that belong to them, as indices."""
     begin = start
     for index in range(start + 1, end):
         if not emoji.continues(line[index], line[begin:index]):
@@ -182,7 +182,7 @@ def _clusters(line: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _has(face: Face, content: str) -> bool:
-    """Whether a face has all of it; HarfBuzz does spaces and what is never seen without the face's help."""
+    """Tell whether a face has all of a cluster; HarfBuzz needs no face for spaces and invisible characters."""
     return all(
         ord(char) in face.characters or unicodedata.category(char) in {"Cf", "Zs"} or _hidden(char)
         for char in content
@@ -195,7 +195,7 @@ def _hidden(char: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _script(char: str) -> str | None:
-    """The script of a letter; None for what all scripts use. HarfBuzz guesses it from a text of one."""
+    """Return the script of a letter; None for characters that all scripts use. HarfBuzz guesses it from the letter."""
     buffer = hb.Buffer()
     buffer.add_str(char)
     buffer.guess_segment_properties()

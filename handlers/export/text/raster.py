@@ -1,4 +1,4 @@
-"""A text as a PNG that is placed like any other still picture."""
+"""Draw a text into a PNG that is placed like any other still picture."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _rows(composer: Composer, text: Text) -> list[_Row]:
 
 
 def _areas(rows: list[_Row], text: Text, scale: float) -> tuple[Area, Area]:
-    """The box, and all that is drawn; marks that tower over the lines by more than their size are cut off."""
+    """Return the box and the area of all that is drawn; marks that reach far beyond the lines are cut off."""
     style = text.style
     width = max(row.line.width for row in rows)
     height = len(rows) * style.size * style.line_height * scale
@@ -142,7 +142,7 @@ def _areas(rows: list[_Row], text: Text, scale: float) -> tuple[Area, Area]:
 
 
 def _board(box: Area, window: Area, style: Style, scale: float) -> Image.Image:
-    """What the letters are written on: the box, or nothing."""
+    """Draw the background of the letters: the box, or nothing."""
     # Clear pixels carry the colour of their neighbours, or edges would turn grey where they are blended.
     picture = Image.new("RGBA", window.size, (*(style.box if style.box[3] else style.colour)[:3], 0))
     if style.box[3]:
@@ -153,7 +153,7 @@ def _board(box: Area, window: Area, style: Style, scale: float) -> Image.Image:
 
 
 def _write(row: _Row, picture: Image.Image, window: Area, style: Style, scale: float) -> None:
-    """Lays a line over the picture."""
+    """Draw a line of text over the picture."""
     seen = [(placed, area) for placed in row.glyphs() if (area := ink.extent(placed) & window)]
     plain = [(placed, area) for placed, area in seen if not ink.is_coloured(placed[0])]
     bars = [bar & window for bar in _bars(row, style, scale)]
@@ -179,17 +179,17 @@ def _lay(
 
 
 def _bars(row: _Row, style: Style, scale: float) -> Iterator[Area]:
-    """The lines under and through a line of text."""
+    """Yield the bars under and through a line of text."""
     size = style.size * scale
-    for wanted, rise in ((style.underline, _UNDER), (style.strike, _THROUGH)):
-        if wanted and row.line.width:
+    for drawn, rise in ((style.underline, _UNDER), (style.strike, _THROUGH)):
+        if drawn and row.line.width:
             y = round(row.y - rise * size)
             yield Area(round(row.x), y, round(row.x + row.line.width), y + max(1, round(size / 14)))
 
 
 def _notes(text: Text, composer: Composer) -> Iterator[str]:
     family = text.style.family
-    if not font_lookup.as_wished(composer.face, family):
+    if not font_lookup.is_requested(composer.face, family):
         yield f"“{text.name}” is drawn in {composer.face.family}: {family[:60]} is not installed."
     if composer.lacking:
         named = [

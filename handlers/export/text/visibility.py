@@ -1,4 +1,4 @@
-"""Which part of a clip can ever come into the picture, whatever its curves do."""
+"""Compute which part of a clip can ever be seen, at all values of its curves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SMALLEST = 0.1  # of its size: a clip drawn smaller than that may miss what lie
 
 
 def reach(placement: Placement, film: Film) -> tuple[float, float]:
-    """How far from its centre a clip is seen at most, along its own axes and in its own pixels."""
+    """Return how far from its centre a clip can be seen, along its axes and in its pixels."""
     x, y = film.width / 2 + _farthest(placement.x), film.height / 2 + _farthest(placement.y)
     if _turned(placement):
         x = y = math.hypot(x, y)
@@ -19,7 +19,7 @@ def reach(placement: Placement, film: Film) -> tuple[float, float]:
 
 
 def is_outside(text: Text, film: Film, halves: tuple[float, float]) -> bool:
-    """Whether a clip that reaches `halves` to each side of its centre is never seen at all."""
+    """Tell whether a clip that reaches `halves` to each side of its centre is never seen."""
     placement = text.placement
     width, height = halves[0] * _farthest(placement.scale_x), halves[1] * _farthest(placement.scale_y)
     if _turned(placement):
