@@ -1,17 +1,15 @@
-"""A throw-away Postgres for the whole run, started when the first test asks for it, and in it a fresh database for
-each test. Everything but the making of databases is done as `app`, a role that owns its tables and nothing else.
+"""Start one throw-away Postgres per process of pytest, when the first test needs it, and make a database for each test.
 
-The newest installation of Postgres is used; `LISTENER_TEST_PG_BIN` names the folder of another one's programs.
+Tests act as `app`, a role that owns its tables and nothing else; only the databases are made by the superuser.
+The newest installed Postgres is used. `LISTENER_TEST_PG_BIN` names the folder of another version's programs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
@@ -23,8 +21,8 @@ from listener.database.store import Store
 from listener.database.transport import Transport
 from listener.database.transport_postgres import PostgresTransport
 from listener.embedded import Postgres, bindirs
-
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
+from tests.support.databases import Connect, as_app, as_superuser, execute, throwaway
+from tests.support.standin import realtime
 
 # The browser's and the server's roles are those of a Supabase project; `app` may act as each of them.
 ROLES = """
@@ -39,12 +37,10 @@ hypothesis_settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis_settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=1000)
 hypothesis_settings.load_profile("default")
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
-    """A command that a test ran in this process has configured the logs for itself, not for later tests."""
+    """Reset the logs, because a command that a test runs in this process configures them."""
     yield
     structlog.reset_defaults()
 
@@ -55,7 +51,7 @@ def postgres() -> Iterator[Postgres]:
     chosen = os.environ.get("LISTENER_TEST_PG_BIN")
     settings = {"max_connections": "100", "synchronous_commit": "off", "deadlock_timeout": "1s"}
     with Postgres(bindir=Path(chosen) if chosen else bindirs()[0], settings=settings) as server:
-        asyncio.run(_run(server.url, ROLES))
+        asyncio.run(execute(server.url, ROLES))
         yield server
 
 
@@ -64,8 +60,8 @@ def template(postgres: Postgres) -> str:
     """The name of a database that `app` owns and has migrated."""
 
     async def make() -> None:
-        await _run(postgres.url, "create database template_app owner app")
-        connection = await asyncpg.connect(_as_app(postgres.database_url("template_app")))
+        await execute(postgres.url, "create database template_app owner app")
+        connection = await asyncpg.connect(as_app(postgres.database_url("template_app")))
         await migrate.migrate(connection)
         await connection.close()
 
@@ -75,25 +71,21 @@ def template(postgres: Postgres) -> str:
 
 @pytest.fixture
 def database(postgres: Postgres, template: str) -> Iterator[str]:
-    """The URL, as `app`, of a migrated database of the test's own."""
-    name = f"test_{next(_numbers)}"
-    asyncio.run(_run(postgres.url, f"create database {name} template {template} owner app"))
-    yield _as_app(postgres.database_url(name))
-    asyncio.run(_run(postgres.url, f"drop database {name} with (force)"))
+    """The URL, for `app`, of a migrated database that only this test uses."""
+    with throwaway(postgres, template=template) as url:
+        yield as_app(url)
 
 
 @pytest.fixture
 def bare_database(postgres: Postgres) -> Iterator[str]:
-    """The URL, as `app`, of an empty database of the test's own, without the schema `listener`."""
-    name = f"test_{next(_numbers)}"
-    asyncio.run(_run(postgres.url, f"create database {name} owner app"))
-    yield _as_app(postgres.database_url(name))
-    asyncio.run(_run(postgres.url, f"drop database {name} with (force)"))
+    """The URL, for `app`, of an empty database that only this test uses, without the schema `listener`."""
+    with throwaway(postgres) as url:
+        yield as_app(url)
 
 
 @pytest.fixture
 async def connect(database: str) -> AsyncIterator[Connect]:
-    """Opens further sessions of `app` in the test's database; they end with the test."""
+    """A function that opens another session of `app` in the test's database; it ends with the test."""
     opened: list[asyncpg.Connection] = []
 
     async def connect() -> asyncpg.Connection:
@@ -107,16 +99,30 @@ async def connect(database: str) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def db(connect: Connect) -> asyncpg.Connection:
-    """The user's session: an `app` connection to the test's database."""
+    """The user's session: a connection of `app` to the test's database."""
     return await connect()
 
 
 @pytest.fixture
+async def superuser(postgres: Postgres, database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A session in the test's database that may do what `app` may not."""
+    connection = await asyncpg.connect(as_superuser(postgres, database))
+    yield connection
+    connection.terminate()
+
+
+@pytest.fixture
+async def has_realtime(superuser: asyncpg.Connection) -> None:
+    """The test's database has the schema `realtime` of a Supabase project."""
+    await superuser.execute(realtime.SQL)
+
+
+@pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory without `.env`, in an environment that names no project."""
+    """An empty working directory, in an environment that holds nothing but PATH."""
     monkeypatch.chdir(tmp_path)
-    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "SUPABASE_SERVICE_ROLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ.keys() - {"PATH"}:
+        monkeypatch.delenv(name)
     return tmp_path
 
 
@@ -131,15 +137,3 @@ async def transport(database: str) -> AsyncIterator[Transport]:
 @pytest.fixture
 def store(transport: Transport) -> Store:
     return Store(transport)
-
-
-async def _run(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(sql)
-    await connection.close()
-
-
-def _as_app(url: str) -> str:
-    """The same database, with the role `app`."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"app:{quote('app')}@{parts.hostname}:{parts.port}").geturl()

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from listener.database import migrate
-from tests.conftest import Connect
+from tests.support.databases import Connect
 from tests.support.harness import until
 
 from .conftest import USER, Briefs

@@ -13,7 +13,7 @@ import time
 
 import asyncpg
 
-from tests.conftest import Connect
+from tests.support.databases import Connect
 from tests.support.harness import until
 from tests.support.processes import Serve
 

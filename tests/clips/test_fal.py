@@ -13,7 +13,7 @@ import pytest
 from handlers.clips import fal as adapter
 from handlers.clips import handler
 from listener.kit import storage
-from tests.conftest import Connect
+from tests.support.databases import Connect
 from tests.support.harness import until
 
 from .conftest import KEY, Open

@@ -28,10 +28,12 @@ class Marks:
 
     async def reached(self, key: str, phase: str, times: int = 1) -> list[tuple[int, int]]:
         """Wait until so many have come so far."""
-        found: list[tuple[int, int]] = await until(
-            lambda: marks if len(marks := self.of(key, phase)) >= times else None, within=20
-        )
-        return found
+
+        def came() -> list[tuple[int, int]] | None:
+            found = self.of(key, phase)
+            return found if len(found) >= times else None
+
+        return await until(came, within=20)
 
     def let_go(self) -> None:
         (self.folder / "go").touch()

@@ -1,28 +1,24 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
 from listener.embedded import Postgres
+from tests.support.databases import as_superuser
 from tests.support.harness import Table
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine that the tests run on reaches the service."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        monkeypatch.delenv(name)
+def bare_environment(workdir: Path) -> None:
+    """No setting of this machine reaches a test."""
 
 
 @pytest.fixture
 def postgres_url(postgres: Postgres, database: str) -> str:
-    """The test's database as its superuser."""
-    return postgres.database_url(urlsplit(database).path.removeprefix("/"))
+    """The URL of the test's database for the superuser."""
+    return as_superuser(postgres, database)
 
 
 @pytest.fixture

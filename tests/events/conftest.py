@@ -1,21 +1,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from urllib.parse import urlsplit
 
 import anyio
 import asyncpg
 import pytest
 
 from listener.backoff import delays
-from listener.embedded import Postgres
 from listener.events import RealtimeSource, realtime_connection
 from listener.events import realtime as source
 from listener.metrics import Metrics
+from tests.support.databases import Connect
 from tests.support.harness import Table, until
-from tests.support.standin import realtime
 from tests.support.standin.stack import Stack, running
 
 
@@ -91,7 +89,6 @@ class Listening:
         await until(lambda: self.worker.found >= set(keys))
 
 
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
 Listen = Callable[..., AbstractAsyncContextManager[Listening]]
 
 
@@ -102,19 +99,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", 0.5)
     monkeypatch.setattr(source, "LOOK_AGAIN", 60.0)
     monkeypatch.setattr(source, "delays", lambda: delays(0.1, most=0.2))
-
-
-@pytest.fixture
-async def superuser(postgres: Postgres, database: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(postgres.database_url(urlsplit(database).path.removeprefix("/")))
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
-async def has_realtime(superuser: asyncpg.Connection) -> None:
-    """The test's database has what Realtime keeps in it."""
-    await superuser.execute(realtime.SQL)
 
 
 @pytest.fixture

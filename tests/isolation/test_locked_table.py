@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Connect
-from tests.support.table import WORDS, Table, named
+from tests.support.databases import Connect
+from tests.support.table import WORDS, StoreTable, named
 
 MOST = 2.0  # seconds that a call may take: much less than its timeout, however many jobs the table has
 
 
 @pytest.fixture
-async def locked(jobs: Table, connect: Connect) -> Any:
+async def locked(jobs: StoreTable, connect: Connect) -> Any:
     """Locks `jobs` until the test ends, once it is called."""
     await jobs.db.execute("create table others (id text primary key, status text not null default 'queued')")
     await jobs.store.attach("public.others", "others", words=WORDS)
@@ -27,7 +27,7 @@ async def locked(jobs: Table, connect: Connect) -> Any:
     return lock
 
 
-async def test_others_are_claimed(jobs: Table, locked: Any) -> None:
+async def test_others_are_claimed(jobs: StoreTable, locked: Any) -> None:
     await jobs.add(*range(60))
     await jobs.db.execute("insert into others values ('a')")
     await locked()
@@ -39,7 +39,7 @@ async def test_others_are_claimed(jobs: Table, locked: Any) -> None:
     assert await jobs.db.fetchval("select count(*) from listener.delivery where state <> 'broken'") == 61
 
 
-async def test_others_are_settled(jobs: Table, locked: Any) -> None:
+async def test_others_are_settled(jobs: StoreTable, locked: Any) -> None:
     await jobs.add(*range(120))
     await jobs.db.execute("insert into others select n::text from generate_series(1, 9) as n")
     claimed = (await jobs.store.claim("w1", {"jobs": 120, "others": 9})).jobs
@@ -51,7 +51,7 @@ async def test_others_are_settled(jobs: Table, locked: Any) -> None:
     assert {answers[job.id].outcome for job in claimed if job.queue == "others"} == {"ok"}
 
 
-async def test_others_are_reconciled(jobs: Table, locked: Any) -> None:
+async def test_others_are_reconciled(jobs: StoreTable, locked: Any) -> None:
     await jobs.db.execute(
         "alter table others disable trigger user; insert into others values ('a');"
         " alter table others enable trigger user"

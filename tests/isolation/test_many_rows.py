@@ -9,8 +9,8 @@ import time
 import pytest
 
 from listener.errors import DatabaseError
-from tests.conftest import Connect
-from tests.support.table import Table, named, waits_or_ends
+from tests.support.databases import Connect
+from tests.support.table import StoreTable, named, waits_or_ends
 
 from .verbs import BUDGET
 
@@ -28,7 +28,7 @@ SAYS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("verb", SAYS)
 async def test_a_user_who_holds_most_of_a_batch_and_then_wants_the_rest(
-    jobs: Table, connect: Connect, verb: str
+    jobs: StoreTable, connect: Connect, verb: str
 ) -> None:
     await jobs.add(*range(1, 9))
     claimed = await jobs.claim()
@@ -50,7 +50,7 @@ async def test_a_user_who_holds_most_of_a_batch_and_then_wants_the_rest(
 
 @pytest.mark.parametrize("verb", ["cancel", "requeue"])
 async def test_a_person_who_names_rows_that_a_user_holds_in_the_opposite_order(
-    jobs: Table, connect: Connect, verb: str
+    jobs: StoreTable, connect: Connect, verb: str
 ) -> None:
     await jobs.add(*range(1, 9))
     user = await connect()
@@ -64,7 +64,7 @@ async def test_a_person_who_names_rows_that_a_user_holds_in_the_opposite_order(
     assert await jobs.db.fetchval("select count(*) from jobs where url = 'edited' and status = 'queued'") == 8
 
 
-async def test_one_locked_row_does_not_hold_up_its_batch(jobs: Table, connect: Connect) -> None:
+async def test_one_locked_row_does_not_hold_up_its_batch(jobs: StoreTable, connect: Connect) -> None:
     await jobs.add(1, 2, 3)
     claimed = await jobs.claim()
     user = await connect()
@@ -75,7 +75,7 @@ async def test_one_locked_row_does_not_hold_up_its_batch(jobs: Table, connect: C
     assert (await jobs.settle("complete", claimed[1])).outcome == "ok"
 
 
-async def test_a_crowd_of_users_and_workers_comes_to_an_end(jobs: Table, connect: Connect) -> None:
+async def test_a_crowd_of_users_and_workers_comes_to_an_end(jobs: StoreTable, connect: Connect) -> None:
     """Users update and delete rows in opposite orders while two workers run them; no statement fails."""
     await jobs.add(*range(20))
 

@@ -12,8 +12,8 @@ from string import Template
 import asyncpg
 import pytest
 
-from tests.conftest import Connect
-from tests.support.table import Table, waits_or_ends
+from tests.support.databases import Connect
+from tests.support.table import StoreTable, waits_or_ends
 
 from .verbs import (
     ACTIONS,
@@ -43,7 +43,9 @@ async def finish(transaction: asyncpg.transaction.Transaction, *, committed: boo
 
 
 @pytest.mark.parametrize("name", VERBS)
-async def test_the_user_holds_the_row_while_the_verb_runs(jobs: Table, connect: Connect, name: str) -> None:
+async def test_the_user_holds_the_row_while_the_verb_runs(
+    jobs: StoreTable, connect: Connect, name: str
+) -> None:
     user, service = await connect(), await connect()
     for number, (action, committed) in enumerate(SCENES):
         statement, key = await prepare(jobs, VERBS[name], number)
@@ -65,7 +67,7 @@ async def test_the_user_holds_the_row_while_the_verb_runs(jobs: Table, connect: 
 
 
 @pytest.mark.parametrize("name", VERBS)
-async def test_the_user_waits_for_the_verb(jobs: Table, connect: Connect, name: str) -> None:
+async def test_the_user_waits_for_the_verb(jobs: StoreTable, connect: Connect, name: str) -> None:
     user, service = await connect(), await connect()
     for number, (action, committed) in enumerate(SCENES):
         statement, key = await prepare(jobs, VERBS[name], number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Template
 
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 End = tuple[
     str | None, str | None
@@ -54,7 +54,7 @@ ACTIONS = {
 }
 
 
-async def prepare(jobs: Table, verb: Verb, number: int) -> tuple[str, str]:
+async def prepare(jobs: StoreTable, verb: Verb, number: int) -> tuple[str, str]:
     """Bring a new job to where the verb wants it; answers the verb's statement and the job's key."""
     key = f"job {number}"
     await jobs.db.execute("insert into parents values ($1)", key)
@@ -74,12 +74,12 @@ async def prepare(jobs: Table, verb: Verb, number: int) -> tuple[str, str]:
     return "select listener." + Template(verb.sql).substitute(me=me, key=key), key
 
 
-async def end(jobs: Table, number: int) -> End:
+async def end(jobs: StoreTable, number: int) -> End:
     row = await jobs.db.fetchval("select status from jobs where id = $1", f"job {number}")
     return row, await jobs.state(number)
 
 
-async def clear(jobs: Table) -> None:
+async def clear(jobs: StoreTable) -> None:
     await jobs.db.execute("delete from parents; delete from jobs; delete from listener.delivery")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from listener.kit.storage import LocalStorage, Storage
 from listener.kit.storage.http import routes
 from listener.kit.storage.s3 import S3Storage
 from listener.kit.storage.supabase import SupabaseStorage
+from tests.support.databases import execute
+from tests.support.harness import until
 from tests.support.standin.stack import Stack, running
 from tests.support.standin.storage import SCHEMA
 
@@ -65,18 +66,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def storage_database(postgres: Postgres) -> str:
     """The URL of a database with Supabase's schema `storage`."""
-
-    async def make() -> None:
-        connection = await asyncpg.connect(postgres.url)
-        await connection.execute("create database storage")
-        await connection.close()
-        connection = await asyncpg.connect(url)
-        await connection.execute(migrate.preset("supabase_shim"))
-        await connection.execute(SCHEMA)
-        await connection.close()
-
     url = postgres.database_url("storage")
-    asyncio.run(make())
+    asyncio.run(execute(postgres.url, "create database storage"))
+    asyncio.run(execute(url, migrate.preset("supabase_shim"), SCHEMA))
     return url
 
 
@@ -160,11 +152,3 @@ def copy(source: Path, target: Path, *, share: float = 1.0) -> Path:
 def names(folder: Path) -> list[str]:
     """What a folder holds."""
     return sorted(entry.name for entry in folder.iterdir())
-
-
-async def until(condition: Callable[[], bool], *, within: float = 10.0) -> None:
-    """Return as soon as `condition` holds; fail when it doesn't in time."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await anyio.sleep(0.02)

@@ -15,8 +15,9 @@ import pytest
 
 from listener.kit import ffmpeg
 from listener.kit.ffmpeg import FfmpegError
+from tests.support.harness import until
 
-from .conftest import copy, names, until
+from .conftest import copy, names
 
 ENDLESS = ["-re", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25", "-f", "null", "-"]
 

@@ -18,8 +18,9 @@ from PIL import Image
 from listener.kit import media
 from listener.kit.media import Audio, Media, MediaError, Video
 from listener.kit.media import probe_process as reader
+from tests.support.harness import until
 
-from .conftest import copy, make, until
+from .conftest import copy, make
 
 
 async def test_a_film(film: Path) -> None:

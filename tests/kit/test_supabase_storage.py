@@ -18,10 +18,11 @@ from listener.kit import storage
 from listener.kit.storage import BadKey, ObjectNotFound, Refused, StorageError, TooLarge
 from listener.kit.storage import supabase as supabase_storage
 from listener.kit.storage.supabase import SupabaseStorage
+from tests.support.harness import until
 from tests.support.standin.stack import Stack
 from tests.support.standin.storage_shelf import Shelf
 
-from .conftest import names, until
+from .conftest import names
 
 MIB = 1024**2
 TUS = "/storage/v1/upload/resumable"

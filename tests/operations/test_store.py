@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -24,19 +23,14 @@ from handlers.operations import (
 from handlers.operations.memory import Memory
 from handlers.operations.notifier import PostgresNews, RealtimeNews
 from listener.database import migrate
-from listener.embedded import Postgres
 from listener.kit.tables.postgres import PostgresTables
 from listener.kit.tables.rest import RestTables
 from tests.support.harness import until
-from tests.support.standin import realtime
 from tests.support.standin.stack import running
 
 
 @pytest.fixture
-async def installed(postgres: Postgres, db: asyncpg.Connection, database: str) -> str:
-    superuser = await asyncpg.connect(postgres.database_url(urlsplit(database).path.removeprefix("/")))
-    await superuser.execute(realtime.SQL)
-    await superuser.close()
+async def installed(has_realtime: None, db: asyncpg.Connection, database: str) -> str:
     for preset in ("supabase_shim", "operations", "operations"):
         await db.execute(migrate.preset(preset))
     return database

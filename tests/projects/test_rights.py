@@ -6,14 +6,12 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from listener.database import migrate
-from listener.embedded import Postgres
 from tests.support.standin import storage
 
 Acting = Callable[[str | None], AbstractAsyncContextManager[asyncpg.Connection]]
@@ -28,17 +26,15 @@ CHILDREN = {
 
 
 @pytest.fixture
-async def acting(postgres: Postgres, database: str, db: asyncpg.Connection) -> Acting:
+async def acting(superuser: asyncpg.Connection, database: str, db: asyncpg.Connection) -> Acting:
     """Opens a transaction of a browser: of a signed-in user, or of one who isn't. The export preset is there, too."""
     await db.execute(migrate.preset("supabase_shim"))
-    superuser = await asyncpg.connect(postgres.database_url(urlsplit(database).path.removeprefix("/")))
     await superuser.execute(storage.SCHEMA)
     # On Supabase the owner of the tables may make policies there, and buckets.
     await superuser.execute(
         "grant usage on schema storage to app;"
         " alter table storage.objects owner to app; alter table storage.buckets owner to app"
     )
-    await superuser.close()
     for preset in ("export_jobs", "projects", "export_jobs", "projects"):
         await db.execute(migrate.preset(preset))
     await db.execute("insert into auth.users (id) values ($1), ($2)", ME, YOU)

@@ -30,7 +30,7 @@ from listener.database.transport import Transport
 from listener.database.transport_postgres import PostgresTransport
 from listener.database.transport_rest import RestTransport
 from tests.support.standin.stack import Stack
-from tests.support.table import Table, named
+from tests.support.table import StoreTable, named
 
 MAX_ATTEMPTS = 3
 FINAL = {"completed", "failed", "cancelled"}
@@ -81,7 +81,7 @@ class World:
     """The database, its user, and the thread of time that they share with the model."""
 
     runner: asyncio.Runner
-    jobs: Table
+    jobs: StoreTable
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
@@ -97,7 +97,7 @@ def world(request: pytest.FixtureRequest, database: str) -> Iterator[World]:
         else:
             transport = PostgresTransport(database)
         db = runner.run(asyncpg.connect(database))
-        jobs = Table(db, Store(transport))
+        jobs = StoreTable(db, Store(transport))
         runner.run(jobs.create(stages=["processing", "enriching"], max_attempts=MAX_ATTEMPTS))
         yield World(runner, jobs)
         runner.run(db.close())
@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     @property
-    def jobs(self) -> Table:
+    def jobs(self) -> StoreTable:
         return self.world.jobs
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +11,9 @@ import pytest
 
 from listener.database import migrate
 from listener.embedded import Postgres
+from tests.support.databases import SUPABASE, as_role, execute, throwaway
 
 from .project import Project
-
-STANDIN = Path(__file__).parents[1] / "support/standin"
 
 # What plays Supabase's role `postgres`, and its own programs. On Supabase, supautils lets `postgres` make policies on
 # the tables of storage, which it does not own.
@@ -37,15 +34,10 @@ grant all on storage.buckets, storage.objects to sb_postgres;
 grant supabase_storage_admin to sb_postgres;
 """
 
-_numbers = itertools.count(1)
-
 
 @pytest.fixture(autouse=True)
-def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine that the tests run on reaches them."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        monkeypatch.delenv(name)
+def bare_environment(workdir: Path) -> None:
+    """No setting of this machine reaches a test."""
 
 
 @pytest.fixture(scope="session", params=["older", "newer"])
@@ -54,18 +46,11 @@ def template_project(postgres: Postgres, request: pytest.FixtureRequest) -> str:
     name = f"project_{request.param}"
 
     async def make() -> None:
-        root = await asyncpg.connect(postgres.url)
-        await root.execute(OWNER)
-        await root.execute(f"create database {name} owner sb_postgres")
-        await root.close()
-        root = await asyncpg.connect(postgres.database_url(name))
-        if request.param == "older":
-            await root.execute("set stand_in.auto_expose = 'on'")
-        for file in ("schema.sql", "storage.sql"):
-            await root.execute((STANDIN / file).read_text(encoding="utf-8"))
-        await root.execute(STORAGE)
-        await root.close()
-        owner = await asyncpg.connect(postgres.database_url(name), user="sb_postgres", password="sb_postgres")
+        await execute(postgres.url, OWNER, f"create database {name} owner sb_postgres")
+        url = postgres.database_url(name)
+        exposes = "on" if request.param == "older" else "off"
+        await execute(url, f"set stand_in.auto_expose = '{exposes}'", *SUPABASE, STORAGE)
+        owner = await asyncpg.connect(as_role(url, "sb_postgres"))
         await migrate.migrate(owner)
         await owner.close()
 
@@ -76,16 +61,10 @@ def template_project(postgres: Postgres, request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def project(postgres: Postgres, template_project: str) -> Iterator[Project]:
     """A project of the test's own, of either kind."""
-    name = f"project_{next(_numbers)}"
-
-    async def run(statement: str) -> None:
-        root = await asyncpg.connect(postgres.url)
-        await root.execute(statement)
-        await root.close()
-
-    asyncio.run(run(f"create database {name} template {template_project} owner sb_postgres"))
-    with asyncio.Runner() as runner:
-        project = Project(postgres.database_url(name), runner)
+    with (
+        throwaway(postgres, template=template_project, owner="sb_postgres") as url,
+        asyncio.Runner() as runner,
+    ):
+        project = Project(url, runner)
         yield project
         project.close()
-    asyncio.run(run(f"drop database {name} with (force)"))

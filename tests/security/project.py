@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
+
+from tests.support.databases import as_role, execute
 
 OWNER = "sb_postgres"  # plays Supabase's role `postgres`
 
@@ -29,8 +30,7 @@ class Project:
     """
 
     def __init__(self, root_url: str, runner: asyncio.Runner) -> None:
-        parts = urlsplit(root_url)
-        self.url = parts._replace(netloc=f"{OWNER}:{OWNER}@{parts.hostname}:{parts.port}").geturl()
+        self.url = as_role(root_url, OWNER)
         self.run = runner.run
         self._owner = self.run(asyncpg.connect(self.url))
         self.root_url = root_url
@@ -45,13 +45,7 @@ class Project:
 
     def as_root(self, statement: str) -> None:
         """Run statements as nobody in a project could."""
-
-        async def run() -> None:
-            root = await asyncpg.connect(self.root_url)
-            await root.execute(statement)
-            await root.close()
-
-        self.run(run())
+        self.run(execute(self.root_url, statement))
 
     def sign_up(self) -> str:
         """A new user; answers the id."""

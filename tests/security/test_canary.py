@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import asyncpg
 import httpx
@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from listener.embedded import Postgres
+from tests.support.databases import as_role
 from tests.support.harness import Table, until
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +60,10 @@ async def canaries(postgres: Postgres, database: str) -> AsyncIterator[Canaries]
 @pytest.fixture
 def service(canaries: Canaries, database: str, tmp_path: Path) -> Any:
     """The service in a process of its own, which logs to `log`."""
-    parts = urlsplit(database)
-    netloc = f"canary:{quote(canaries.password, safe='')}@{parts.hostname}:{parts.port}"
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": parts._replace(netloc=netloc).geturl(),
+        "DATABASE_URL": as_role(database, "canary", quote(canaries.password, safe="")),
         "SUPABASE_URL": "http://127.0.0.1:9",
         "SUPABASE_SERVICE_KEY": canaries.service,
         "SUPABASE_JWT_SECRET": canaries.jwt,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -14,6 +13,7 @@ from listener import Job, Retry
 from listener.database import migrate
 from listener.database.store import Store
 from listener.metrics import FencedOp
+from tests.support.databases import as_role
 from tests.support.harness import Table, app_of, serving, until
 
 from .project import Project
@@ -33,14 +33,11 @@ where p.pronamespace = 'listener'::regnamespace and has_function_privilege('list
 
 @pytest.fixture
 def worker_url(project: Project) -> str:
-    """The project's database as `listener_worker`."""
+    """The URL of the project's database for `listener_worker`."""
     for _ in range(2):
         project.script(migrate.preset("worker_role"))
     project.script("alter role listener_worker password 'secret of the worker'")
-    parts = urlsplit(project.url)
-    return parts._replace(
-        netloc=f"listener_worker:secret%20of%20the%20worker@{parts.hostname}:{parts.port}"
-    ).geturl()
+    return as_role(project.url, "listener_worker", "secret%20of%20the%20worker")
 
 
 def test_the_service_runs_end_to_end(project: Project, worker_url: str) -> None:

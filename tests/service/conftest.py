@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -17,48 +13,26 @@ import pytest
 
 from listener.database import migrate
 from listener.embedded import Postgres
-from tests.support.standin import realtime
+from tests.support.databases import as_app, become_project, execute, throwaway
 from tests.support.standin.stack import Stack, running
 
-STANDIN = Path(__file__).parents[1] / "support/standin"
 PRESETS = ("export_jobs", "export_jobs_guard", "realtime_progress")
-
-# `app` plays Supabase's role `postgres`, which supautils lets make policies on the tables of storage.
-OURS = """
-grant supabase_storage_admin to app;
-alter table storage.buckets owner to supabase_storage_admin;
-alter table storage.objects owner to supabase_storage_admin;
-grant usage on schema storage, auth to app;
-grant usage on schema storage to supabase_storage_admin;
-grant all on auth.users, storage.buckets, storage.objects to app;
-"""
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine that the tests run on reaches the service."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ.keys() - {"PATH"}:
-        monkeypatch.delenv(name)
+def bare_environment(workdir: Path) -> None:
+    """No setting of this machine reaches a test."""
 
 
 @pytest.fixture(scope="session")
 def template_project(postgres: Postgres) -> str:
-    """The name of a project's database that `app` owns: migrated, with the presets of exports."""
+    """The name of a migrated database of a project that `app` owns, with the presets of exports."""
 
     async def make() -> None:
-        root = await asyncpg.connect(postgres.url)
-        await root.execute("create database template_exports owner app")
-        await root.close()
-        root = await asyncpg.connect(postgres.database_url("template_exports"))
-        for file in ("schema.sql", "storage.sql"):
-            await root.execute((STANDIN / file).read_text(encoding="utf-8"))
-        await root.execute(realtime.SQL)
-        await root.execute(OURS)
-        await root.close()
-        owner = await asyncpg.connect(as_app(postgres.database_url("template_exports")))
+        await execute(postgres.url, "create database template_exports owner app")
+        url = as_app(postgres.database_url("template_exports"))
+        await become_project(postgres, url)
+        owner = await asyncpg.connect(url)
         await migrate.migrate(owner)
         for preset in PRESETS:
             await owner.execute(migrate.preset(preset))
@@ -71,33 +45,9 @@ def template_project(postgres: Postgres) -> str:
 
 @pytest.fixture
 def project_url(postgres: Postgres, template_project: str) -> Iterator[str]:
-    """The URL, as `app`, of a project's database of the test's own."""
-    with copied(postgres, template_project) as url:
-        yield url
-
-
-@contextmanager
-def copied(postgres: Postgres, template: str) -> Iterator[str]:
-    """A database like the template, for a while."""
-    name = f"exports_{next(_numbers)}"
-
-    async def run(statement: str) -> None:
-        root = await asyncpg.connect(postgres.url)
-        try:
-            # A replication slot ends a moment after its session.
-            while True:
-                try:
-                    await root.execute(statement)
-                except asyncpg.ObjectInUseError:
-                    await asyncio.sleep(0.05)
-                else:
-                    return
-        finally:
-            await root.close()
-
-    asyncio.run(run(f"create database {name} template {template} owner app"))
-    yield as_app(postgres.database_url(name))
-    asyncio.run(run(f"drop database {name} with (force)"))
+    """The URL, for `app`, of a project's database that only this test uses."""
+    with throwaway(postgres, template=template_project) as url:
+        yield as_app(url)
 
 
 @pytest.fixture
@@ -128,8 +78,3 @@ async def browser(project: Stack, user: str) -> AsyncIterator[httpx.AsyncClient]
     headers = {"apikey": project.publishable_key, "Authorization": f"Bearer {project.user_token(user)}"}
     async with httpx.AsyncClient(base_url=project.url, headers=headers, trust_env=False) as client:
         yield client
-
-
-def as_app(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"app:app@{parts.hostname}:{parts.port}").geturl()

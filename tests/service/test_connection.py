@@ -17,12 +17,10 @@ from listener.engine.backend import Backend
 from listener.engine.engine import Engine
 from listener.errors import ConfigError, DatabaseUnavailable
 from listener.metrics import Metrics
-from tests.support.harness import Table, app_of, until
+from tests.support.harness import Table, app_of, serving_with, until
 from tests.support.proxy import between
 from tests.support.standin.pooler import pooling
 from tests.support.standin.stack import Stack
-
-from .running import serving
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +106,7 @@ async def test_a_pooled_service_runs_jobs_that_realtime_tells_of(
 
     async with (
         pooling(project_url) as url,
-        serving(app_of(handle), database_url=url, **keys(project)) as service,
+        serving_with(app_of(handle), database_url=url, **keys(project)) as service,
     ):
         keys_to_add = map(str, itertools.count())
 
@@ -127,7 +125,7 @@ async def test_a_pooled_service_without_realtime_sweeps_and_says_so(project_url:
 
     async with (
         pooling(project_url) as url,
-        serving(app_of(handle), database_url=url, poll_interval=0.2) as service,
+        serving_with(app_of(handle), database_url=url, poll_interval=0.2) as service,
     ):
         await jobs.add("a")
         await jobs.becomes("a", "completed")
@@ -144,7 +142,7 @@ async def test_a_table_that_realtime_does_not_tell_of_is_named(
 
     await jobs.attach(wake="notify")
     app = app_of(handle)
-    async with serving(app, **keys(project)) as service:
+    async with serving_with(app, **keys(project)) as service:
         (problem,) = await until(lambda: service.engine.status.problems)
         assert problem.startswith("public.jobs sends what realtime does not hear")
         assert "listener attach public.jobs jobs --wake both" in problem

@@ -18,9 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from listener import Fail, Job
 from tests.support.browser import chromium_at, console
-from tests.support.harness import Table, app_of
-
-from .running import serving
+from tests.support.harness import Table, app_of, serving_with
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
@@ -127,7 +125,7 @@ async def test_somebody_sees_what_goes_on_and_why_it_does_not(
 
     await Table(db).create()
     here = {"database_url": database, "enable_health_check": True, "host": "0.0.0.0", "port": 0}
-    async with serving(app_of(grow, concurrency=2), **here, api_token=TOKEN) as service:
+    async with serving_with(app_of(grow, concurrency=2), **here, api_token=TOKEN) as service:
         await db.execute(
             "begin; insert into jobs (id) values ('film'), ('stuck'), ('<img src=x onerror=alert(1)>');"
             f"{BROKEN}; commit"

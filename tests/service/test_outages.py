@@ -23,13 +23,11 @@ from listener.database.transport_postgres import PostgresTransport
 from listener.database.transport_rest import RestTransport
 from listener.embedded import Postgres
 from listener.events import realtime, realtime_connection
-from tests.support.harness import Service, Table, app_of, until
+from tests.support.databases import as_app, throwaway
+from tests.support.harness import Service, Table, app_of, serving_with, until
 from tests.support.proxy import Proxy, between
 from tests.support.standin.pooler import pooling
 from tests.support.standin.stack import Stack, running
-
-from .conftest import copied
-from .running import serving
 
 JOBS = 2000
 SLICE = 20
@@ -79,7 +77,7 @@ class Way:
 
 @asynccontextmanager
 async def direct(app: Any, url: str, project: Stack, **settings: Any) -> AsyncIterator[Way]:
-    async with between(url) as (proxy, way), serving(app, database_url=way, **settings) as service:
+    async with between(url) as (proxy, way), serving_with(app, database_url=way, **settings) as service:
         yield Way(service, [proxy], project, "notify")
 
 
@@ -89,7 +87,7 @@ async def pooled(app: Any, url: str, project: Stack, **settings: Any) -> AsyncIt
         pooling(url) as pooler,
         between(pooler) as (proxy, way),
         between(f"{project.url}/") as (gateway, address),
-        serving(app, database_url=way, **key(project, address), **settings) as service,
+        serving_with(app, database_url=way, **key(project, address), **settings) as service,
     ):
         yield Way(service, [proxy, gateway], project, "realtime")
 
@@ -98,7 +96,7 @@ async def pooled(app: Any, url: str, project: Stack, **settings: Any) -> AsyncIt
 async def rest(app: Any, url: str, project: Stack, **settings: Any) -> AsyncIterator[Way]:
     async with (
         between(f"{project.url}/") as (gateway, address),
-        serving(app, **key(project, address), **settings) as service,
+        serving_with(app, **key(project, address), **settings) as service,
     ):
         yield Way(service, [gateway], project, "realtime")
 
@@ -221,7 +219,7 @@ async def test_short_outages(
 def project_urls(postgres: Postgres, template_project: str) -> Iterator[list[str]]:
     """A database for each way: a service also takes care of what others of its database have let go."""
     with ExitStack() as stack:
-        yield [stack.enter_context(copied(postgres, template_project)) for _ in WAYS]
+        yield [as_app(stack.enter_context(throwaway(postgres, template=template_project))) for _ in WAYS]
 
 
 @pytest.mark.system

@@ -4,9 +4,9 @@ import asyncpg
 import pytest
 
 from listener.database.store import Store
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 
 @pytest.fixture
-async def jobs(db: asyncpg.Connection, store: Store) -> Table:
-    return await Table(db, store).create()
+async def jobs(db: asyncpg.Connection, store: Store) -> StoreTable:
+    return await StoreTable(db, store).create()

@@ -13,8 +13,8 @@ from listener.database import migrate
 from listener.database.store import Store
 from listener.database.transport_postgres import PostgresTransport
 from listener.errors import SchemaError
-from tests.conftest import Connect
-from tests.support.table import Table
+from tests.support.databases import Connect
+from tests.support.table import StoreTable
 
 
 async def migrate_once(url: str) -> list[str]:
@@ -103,7 +103,7 @@ async def test_a_failed_migration_leaves_nothing(
 
 
 async def test_an_upgrade_renews_the_functions_of_attached_tables(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await db.execute(
         "create or replace function listener.capture_insert_1() returns trigger language plpgsql as"
@@ -120,7 +120,7 @@ async def test_an_upgrade_renews_the_functions_of_attached_tables(
     "fate", ["drop table jobs", "alter table jobs rename to old", "alter table jobs rename status to s"]
 )
 async def test_an_upgrade_survives_what_became_of_a_table(
-    jobs: Table, db: asyncpg.Connection, fate: str
+    jobs: StoreTable, db: asyncpg.Connection, fate: str
 ) -> None:
     await db.execute(fate)
     for _ in range(2):
@@ -128,7 +128,7 @@ async def test_an_upgrade_survives_what_became_of_a_table(
         assert await migrate.migrate(db) == ["internals/triggers.sql"]
 
 
-async def test_an_upgrade_finds_a_table_that_was_made_anew(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_an_upgrade_finds_a_table_that_was_made_anew(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute(
         "create table fresh (like jobs including all); drop table jobs; alter table fresh rename to jobs"
     )

@@ -13,8 +13,8 @@ import pytest
 
 from listener.database.model import Delivery
 from listener.database.store import Store
-from tests.conftest import Connect
-from tests.support.table import Table, named
+from tests.support.databases import Connect
+from tests.support.table import StoreTable, named
 
 MANY = 50_000
 BATCH = 20
@@ -39,14 +39,14 @@ SAYS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture
-async def jobs(db: asyncpg.Connection, store: Store) -> Table:
+async def jobs(db: asyncpg.Connection, store: Store) -> StoreTable:
     """50,000 rows that wait, with an index by which reconcile can find the ready ones."""
-    jobs = await Table(db, store, "bigint").create()
+    jobs = await StoreTable(db, store, "bigint").create()
     await db.execute("create index on jobs (status) where status = 'queued'")
     return jobs
 
 
-async def fill(jobs: Table, *, word: str = "queued") -> None:
+async def fill(jobs: StoreTable, *, word: str = "queued") -> None:
     await jobs.db.execute(
         f"insert into jobs (id, status) select n, '{word}' from generate_series(1, {MANY}) as n"
     )
@@ -68,7 +68,7 @@ def batch(jobs: list[Delivery], **rest: object) -> str:
     return json.dumps([named(job, **rest) for job in jobs])
 
 
-async def verbs(jobs: Table, session: asyncpg.Connection) -> dict[str, int]:
+async def verbs(jobs: StoreTable, session: asyncpg.Connection) -> dict[str, int]:
     """The pages that each verb touches for a batch."""
     pages = {"claim": await touched(session, f"select listener.claim('w0', '{{jobs}}', '{{{BATCH}}}')")}
     claimed = await jobs.claim(BATCH * 7)
@@ -88,7 +88,7 @@ async def verbs(jobs: Table, session: asyncpg.Connection) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("statistics", ["fresh", "stale"])
-async def test_verbs_touch_few_pages(jobs: Table, connect: Connect, statistics: str) -> None:
+async def test_verbs_touch_few_pages(jobs: StoreTable, connect: Connect, statistics: str) -> None:
     session = await connect()
     await jobs.db.execute(
         "alter table jobs set (autovacuum_enabled = off); alter table listener.delivery set (autovacuum_enabled = off)"
@@ -107,7 +107,7 @@ async def test_verbs_touch_few_pages(jobs: Table, connect: Connect, statistics: 
     assert {verb: count for verb, count in pages.items() if count > BATCH * 100} == {}
 
 
-async def test_a_capture_touches_few_pages(jobs: Table) -> None:
+async def test_a_capture_touches_few_pages(jobs: StoreTable) -> None:
     await fill(jobs)
     await jobs.db.execute("analyze jobs; analyze listener.delivery")
     for statement in (
@@ -118,14 +118,14 @@ async def test_a_capture_touches_few_pages(jobs: Table) -> None:
         assert await touched(jobs.db, statement) < BATCH * 100, statement
 
 
-async def test_a_reconcile_reads_ready_rows_only(jobs: Table) -> None:
+async def test_a_reconcile_reads_ready_rows_only(jobs: StoreTable) -> None:
     await fill(jobs, word="completed")
     await jobs.db.execute("analyze jobs; alter table jobs disable trigger user")
     await jobs.db.execute("insert into jobs (id) values (100001)")
     assert await touched(jobs.db, "select listener.reconcile()") < 300
 
 
-async def test_a_claim_steps_over_nothing_that_others_wait_for(jobs: Table, store: Store) -> None:
+async def test_a_claim_steps_over_nothing_that_others_wait_for(jobs: StoreTable, store: Store) -> None:
     """Neither tomorrow's jobs nor those of a queue that nobody serves are read."""
     await jobs.db.execute("create table more (id int primary key, status text, run_at timestamptz)")
     await store.attach(
@@ -140,7 +140,9 @@ async def test_a_claim_steps_over_nothing_that_others_wait_for(jobs: Table, stor
 
 
 @pytest.mark.parametrize("statistics", ["fresh", "stale"])
-async def test_an_overview_reads_the_heads_of_its_lists(jobs: Table, store: Store, statistics: str) -> None:
+async def test_an_overview_reads_the_heads_of_its_lists(
+    jobs: StoreTable, store: Store, statistics: str
+) -> None:
     """Beside `stats`, which counts every delivery once."""
     if statistics == "stale":
         await jobs.db.execute("analyze jobs; analyze listener.delivery; analyze listener.attempt")

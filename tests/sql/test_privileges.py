@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 
-async def test_nobody_but_the_owner_may_call_a_function(db: asyncpg.Connection, jobs: Table) -> None:
+async def test_nobody_but_the_owner_may_call_a_function(db: asyncpg.Connection, jobs: StoreTable) -> None:
     names = await db.fetch(
         "select r.rolname, p.oid::regprocedure::text as name from pg_proc as p cross join pg_roles as r"
         " where p.pronamespace = 'listener'::regnamespace and r.rolname in ('anon', 'authenticated')"
@@ -17,7 +17,7 @@ async def test_nobody_but_the_owner_may_call_a_function(db: asyncpg.Connection, 
     assert [tuple(name) for name in names] == []
 
 
-async def test_nobody_but_the_owner_may_read_a_table(db: asyncpg.Connection, jobs: Table) -> None:
+async def test_nobody_but_the_owner_may_read_a_table(db: asyncpg.Connection, jobs: StoreTable) -> None:
     assert await db.fetchval(
         "select count(*) from pg_class as c cross join pg_roles as r where c.relnamespace = 'listener'::regnamespace"
         " and c.relkind = 'r' and r.rolname in ('anon', 'authenticated', 'service_role')"
@@ -25,7 +25,9 @@ async def test_nobody_but_the_owner_may_read_a_table(db: asyncpg.Connection, job
     ) == 0  # fmt: skip
 
 
-async def test_every_function_says_where_its_names_are_looked_up(db: asyncpg.Connection, jobs: Table) -> None:
+async def test_every_function_says_where_its_names_are_looked_up(
+    db: asyncpg.Connection, jobs: StoreTable
+) -> None:
     """A function with its owner's rights that trusts the caller's search_path can be led to the caller's functions."""
     careless = await db.fetch(
         "select p.oid::regprocedure::text as name from pg_proc as p where p.pronamespace = 'listener'::regnamespace"
@@ -36,7 +38,7 @@ async def test_every_function_says_where_its_names_are_looked_up(db: asyncpg.Con
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 async def test_a_browser_inserts_through_its_policy_and_reaches_nothing_else(
-    jobs: Table, db: asyncpg.Connection, role: str
+    jobs: StoreTable, db: asyncpg.Connection, role: str
 ) -> None:
     await db.execute(
         f"grant usage on schema public to {role}; grant select, insert, update on jobs to {role};"

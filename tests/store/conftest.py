@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -10,9 +9,8 @@ from listener.database.store import Store
 from listener.database.transport import Transport
 from listener.database.transport_postgres import PostgresTransport
 from listener.database.transport_rest import RestTransport
-from listener.embedded import Postgres
 from tests.support.standin.stack import running
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,14 +45,6 @@ async def transport(request: pytest.FixtureRequest, database: str) -> AsyncItera
 
 
 @pytest.fixture
-async def jobs(db: asyncpg.Connection, store: Store) -> Table:
+async def jobs(db: asyncpg.Connection, store: Store) -> StoreTable:
     """A user's table with text keys, attached."""
-    return await Table(db, store).create()
-
-
-@pytest.fixture
-async def superuser(postgres: Postgres, database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A session in the test's database that may do what `app` may not."""
-    connection = await asyncpg.connect(postgres.database_url(urlsplit(database).path[1:]))
-    yield connection
-    await connection.close()
+    return await StoreTable(db, store).create()

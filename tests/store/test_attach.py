@@ -10,8 +10,8 @@ import pytest
 
 from listener.database.store import Store
 from listener.errors import DatabaseError
-from tests.conftest import Connect
-from tests.support.table import COLUMNS, WORDS, Table, waits_or_ends
+from tests.support.databases import Connect
+from tests.support.table import COLUMNS, WORDS, StoreTable, waits_or_ends
 
 SHAPE = """
 with t as (select 'jobs'::regclass as oid)
@@ -62,7 +62,7 @@ async def test_an_enum_has_its_words(db: asyncpg.Connection, store: Store) -> No
     answer = await store.attach("public.jobs", "jobs")
     assert answer["words"] == {"ready": "NEW", "running": "RUNNING", "done": "DONE", "failed": "FAILED"}
     await db.execute("insert into jobs (id) values ('1'), ('2'), ('3')")
-    jobs = Table(db, store)
+    jobs = StoreTable(db, store)
     one, two, three = await jobs.claim()
     assert (await jobs.settle("complete", one)).outcome == "ok"
     assert (await jobs.settle("fail", two, error="no use")).outcome == "ok"
@@ -92,7 +92,7 @@ async def test_rows_that_wait_are_picked_up_and_stuck_ones_reported(
     )
     answer = await store.attach("public.jobs", "jobs", words=WORDS)
     assert (answer["waiting"], answer["stuck"]) == (1, 1)
-    jobs = Table(db, store)
+    jobs = StoreTable(db, store)
     job = await jobs.claim_one()
     assert (job.key, job.origin) == ("1", "reconcile")
     assert (await jobs.attach())["stuck"] == 1
@@ -117,7 +117,7 @@ async def test_the_table_is_as_before_while_attached_and_after(db: asyncpg.Conne
     )
 
 
-async def test_attaching_again_changes_only_what_was_said(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_attaching_again_changes_only_what_was_said(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1, 2)
     job, _ = await jobs.claim(1) + [None]
     assert job is not None
@@ -231,7 +231,7 @@ async def test_detaching_what_is_not_attached_says_so(store: Store) -> None:
     "fate", ["drop table jobs", "alter table jobs rename to old", "alter table jobs rename id to key"]
 )
 async def test_detaching_works_whatever_became_of_the_table(
-    jobs: Table, db: asyncpg.Connection, fate: str
+    jobs: StoreTable, db: asyncpg.Connection, fate: str
 ) -> None:
     await jobs.add(1)
     await db.execute(fate)
@@ -242,7 +242,7 @@ async def test_detaching_works_whatever_became_of_the_table(
 
 
 async def test_a_renamed_table_is_attached_under_its_new_name(
-    jobs: Table, db: asyncpg.Connection, store: Store
+    jobs: StoreTable, db: asyncpg.Connection, store: Store
 ) -> None:
     await jobs.add(1)
     await db.execute("alter table jobs rename to tasks")
@@ -253,7 +253,7 @@ async def test_a_renamed_table_is_attached_under_its_new_name(
 
 @pytest.mark.parametrize("verb", ["attach", "detach"])
 async def test_a_busy_table_is_tried_again_and_its_writers_do_not_wait_long(
-    jobs: Table, connect: Connect, verb: str
+    jobs: StoreTable, connect: Connect, verb: str
 ) -> None:
     await jobs.store.detach("jobs")
     if verb == "detach":
@@ -271,7 +271,7 @@ async def test_a_busy_table_is_tried_again_and_its_writers_do_not_wait_long(
 
 
 async def test_a_queue_name_and_a_table_are_taken_once(
-    jobs: Table, db: asyncpg.Connection, store: Store
+    jobs: StoreTable, db: asyncpg.Connection, store: Store
 ) -> None:
     await db.execute("create table more (id int primary key, status text)")
     for table, queue in [("public.more", "jobs"), ("public.jobs", "again")]:
@@ -279,7 +279,7 @@ async def test_a_queue_name_and_a_table_are_taken_once(
             await store.attach(table, queue, words=WORDS)
 
 
-async def test_attaching_again_keeps_what_is_not_said_again(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_attaching_again_keeps_what_is_not_said_again(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.attach(max_attempts=7, backoff=timedelta(seconds=9))
     await jobs.attach()
     kept = await db.fetchrow("select max_attempts, backoff from listener.queue")

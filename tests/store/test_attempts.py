@@ -8,7 +8,7 @@ import pytest
 from listener.database.model import Verb
 from listener.database.store import Store
 from listener.errors import DatabaseError
-from tests.support.table import Table, named, settle
+from tests.support.table import StoreTable, named, settle
 
 VERBS: dict[Verb, dict[str, object]] = {
     "complete": {"columns": {"url": "stale"}},
@@ -24,13 +24,13 @@ SNOOZED_OR_RELEASED: list[tuple[Verb, dict[str, object]]] = [("snooze", {"delay"
 
 
 @pytest.fixture
-async def staged(db: asyncpg.Connection, store: Store) -> Table:
+async def staged(db: asyncpg.Connection, store: Store) -> StoreTable:
     """Rows with several running words."""
-    return await Table(db, store).create(stages=["processing", "enriching", "refining"])
+    return await StoreTable(db, store).create(stages=["processing", "enriching", "refining"])
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_nothing_counts_after_the_lease_has_moved_on(staged: Table, verb: Verb) -> None:
+async def test_nothing_counts_after_the_lease_has_moved_on(staged: StoreTable, verb: Verb) -> None:
     await staged.add(1)
     old = await staged.claim_one("w1")
     await staged.expire()
@@ -44,7 +44,9 @@ async def test_nothing_counts_after_the_lease_has_moved_on(staged: Table, verb: 
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(staged: Table, verb: Verb) -> None:
+async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(
+    staged: StoreTable, verb: Verb
+) -> None:
     await staged.add(1)
     old = await staged.claim_one()
     await staged.settle("release", old)
@@ -63,7 +65,7 @@ async def test_a_stale_fence_beside_the_true_one_in_a_batch_writes_nothing(stage
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_an_unknown_delivery_is_lost(staged: Table, verb: Verb) -> None:
+async def test_an_unknown_delivery_is_lost(staged: StoreTable, verb: Verb) -> None:
     await staged.add(1)
     job = await staged.claim_one()
     answers = await staged.store.settle(
@@ -74,7 +76,7 @@ async def test_an_unknown_delivery_is_lost(staged: Table, verb: Verb) -> None:
 
 @pytest.mark.parametrize("word", ["completed", "failed", "cancelled"])
 @pytest.mark.parametrize("verb", VERBS)
-async def test_final_words_are_final(staged: Table, verb: Verb, word: str) -> None:
+async def test_final_words_are_final(staged: StoreTable, verb: Verb, word: str) -> None:
     """Even when the user's change was not heard."""
     await staged.add(1)
     job = await staged.claim_one()
@@ -90,7 +92,7 @@ async def test_final_words_are_final(staged: Table, verb: Verb, word: str) -> No
     assert await staged.row(1) == row
 
 
-async def test_attempts_are_retried_with_backoff_until_they_are_spent(jobs: Table) -> None:
+async def test_attempts_are_retried_with_backoff_until_they_are_spent(jobs: StoreTable) -> None:
     await jobs.add(1)
     for attempt in (1, 2):
         job = await jobs.claim_one()
@@ -110,7 +112,7 @@ async def test_attempts_are_retried_with_backoff_until_they_are_spent(jobs: Tabl
     assert await jobs.delivery(1) is None
 
 
-async def test_one_batch_may_hold_first_and_last_attempts(jobs: Table) -> None:
+async def test_one_batch_may_hold_first_and_last_attempts(jobs: StoreTable) -> None:
     await jobs.attach(max_attempts=2)
     await jobs.add(1, 2)
     await settle(jobs.store, "retry", await jobs.claim(1), error="once", delay=0)
@@ -123,13 +125,13 @@ async def test_one_batch_may_hold_first_and_last_attempts(jobs: Table) -> None:
     assert await jobs.words() == ["failed", "queued"]
 
 
-async def test_a_retry_may_name_its_delay(jobs: Table) -> None:
+async def test_a_retry_may_name_its_delay(jobs: StoreTable) -> None:
     await jobs.add(1)
     await jobs.settle("retry", await jobs.claim_one(), error="later", delay=3600)
     assert (await jobs.store.claim("w1", {"jobs": 1})).next_due == pytest.approx(3600, abs=5)
 
 
-async def test_neither_snooze_nor_release_counts_an_attempt(jobs: Table) -> None:
+async def test_neither_snooze_nor_release_counts_an_attempt(jobs: StoreTable) -> None:
     await jobs.add(1)
     for _ in range(4):
         for verb, rest in SNOOZED_OR_RELEASED:
@@ -140,7 +142,7 @@ async def test_neither_snooze_nor_release_counts_an_attempt(jobs: Table) -> None
     assert await jobs.history(1) == []
 
 
-async def test_a_checkpoint_outlives_the_attempt(jobs: Table) -> None:
+async def test_a_checkpoint_outlives_the_attempt(jobs: StoreTable) -> None:
     await jobs.add(1)
     first = await jobs.claim_one()
     assert first.saved is None
@@ -153,7 +155,7 @@ async def test_a_checkpoint_outlives_the_attempt(jobs: Table) -> None:
     assert (await jobs.claim_one()).saved is None
 
 
-async def test_stages_move_on_and_the_first_of_them_is_no_resumption(staged: Table) -> None:
+async def test_stages_move_on_and_the_first_of_them_is_no_resumption(staged: StoreTable) -> None:
     await staged.add(1)
     job = await staged.claim_one()
     await staged.settle("retry", job, error="early", delay=0)
@@ -172,7 +174,7 @@ async def test_stages_move_on_and_the_first_of_them_is_no_resumption(staged: Tab
     assert await staged.word(1) == "completed"
 
 
-async def test_a_word_that_is_no_stage_is_refused(staged: Table) -> None:
+async def test_a_word_that_is_no_stage_is_refused(staged: StoreTable) -> None:
     await staged.add(1)
     job = await staged.claim_one()
     answer = await staged.settle("stage", job, stage="completed")
@@ -181,7 +183,7 @@ async def test_a_word_that_is_no_stage_is_refused(staged: Table) -> None:
     assert await staged.word(1) == "processing"
 
 
-async def test_an_unknown_result_column_fails_only_its_job(jobs: Table) -> None:
+async def test_an_unknown_result_column_fails_only_its_job(jobs: StoreTable) -> None:
     await jobs.add(1, 2)
     bad, good = await jobs.claim()
     answers = await jobs.store.settle(
@@ -193,7 +195,7 @@ async def test_an_unknown_result_column_fails_only_its_job(jobs: Table) -> None:
     assert "no column ulr" in (await jobs.row(1))["error"]
 
 
-async def test_a_nul_fails_only_its_call(jobs: Table) -> None:
+async def test_a_nul_fails_only_its_call(jobs: StoreTable) -> None:
     await jobs.add(1, 2)
     one, two = await jobs.claim()
     with pytest.raises(DatabaseError) as refused:
@@ -204,7 +206,7 @@ async def test_a_nul_fails_only_its_call(jobs: Table) -> None:
     assert (await jobs.settle("complete", one)).outcome == "ok"
 
 
-async def test_an_error_is_cut_to_the_length_of_its_column(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_an_error_is_cut_to_the_length_of_its_column(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute("alter table jobs alter error type varchar(20)")
     await jobs.attach()
     await jobs.add(1)
@@ -213,7 +215,7 @@ async def test_an_error_is_cut_to_the_length_of_its_column(jobs: Table, db: asyn
     assert (row["status"], row["error"]) == ("failed", "a sentence of more t")
 
 
-async def test_an_error_in_a_json_column_is_an_object(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_an_error_in_a_json_column_is_an_object(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute("alter table jobs alter error type jsonb using null")
     await jobs.attach()
     await jobs.add(1)
@@ -221,7 +223,7 @@ async def test_an_error_in_a_json_column_is_an_object(jobs: Table, db: asyncpg.C
     assert (await jobs.row(1))["error"]["message"] == "no use"
 
 
-async def test_a_handler_can_neither_move_a_row_nor_choose_its_word(jobs: Table) -> None:
+async def test_a_handler_can_neither_move_a_row_nor_choose_its_word(jobs: StoreTable) -> None:
     await jobs.add(1)
     await jobs.settle(
         "complete", await jobs.claim_one(), columns={"id": "job 2", "status": "queued", "url": "x"}
@@ -230,7 +232,7 @@ async def test_a_handler_can_neither_move_a_row_nor_choose_its_word(jobs: Table)
     assert (row["status"], row["url"]) == ("completed", "x")
 
 
-async def test_columns_of_any_type_are_written(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_columns_of_any_type_are_written(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute(
         "create domain label as text not null default 'none' check (value <> '');"
         "alter table jobs add tags text[], add spent interval, add sum numeric(10, 2), add label label"
@@ -244,6 +246,6 @@ async def test_columns_of_any_type_are_written(jobs: Table, db: asyncpg.Connecti
     assert (row["result"], row["label"]) == ([1, {"a": None}], "none")
 
 
-async def test_an_empty_batch_is_answered(jobs: Table) -> None:
+async def test_an_empty_batch_is_answered(jobs: StoreTable) -> None:
     for verb in VERBS:
         assert await jobs.store.settle(verb, []) == {}

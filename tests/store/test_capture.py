@@ -6,12 +6,12 @@ import asyncpg
 import pytest
 
 from listener.database.store import Store
-from tests.support.table import Table, settle
+from tests.support.table import StoreTable, settle
 
 STAGED = {"stages": ["processing", "enriching"]}
 
 
-async def test_an_insert_that_rolls_back_leaves_nothing(jobs: Table) -> None:
+async def test_an_insert_that_rolls_back_leaves_nothing(jobs: StoreTable) -> None:
     transaction = jobs.db.transaction()
     await transaction.start()
     await jobs.add(1)
@@ -20,7 +20,9 @@ async def test_an_insert_that_rolls_back_leaves_nothing(jobs: Table) -> None:
     assert await jobs.delivery(1) is None
 
 
-async def test_one_statement_wakes_once_and_only_when_it_commits(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_one_statement_wakes_once_and_only_when_it_commits(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     woken: list[object] = []
     await db.add_listener("listener_wake", lambda *event: woken.append(event[-1]))
     async with db.transaction():
@@ -31,7 +33,7 @@ async def test_one_statement_wakes_once_and_only_when_it_commits(jobs: Table, db
     assert woken == ["jobs"]
 
 
-async def test_rows_with_other_words_get_no_delivery(jobs: Table) -> None:
+async def test_rows_with_other_words_get_no_delivery(jobs: StoreTable) -> None:
     await jobs.add(1, status="draft")
     await jobs.add(2, status="completed")
     assert (await jobs.delivery(1), await jobs.delivery(2)) == (None, None)
@@ -41,28 +43,28 @@ async def test_rows_with_other_words_get_no_delivery(jobs: Table) -> None:
 
 
 @pytest.mark.parametrize("word", ["draft", "completed", "failed", "cancelled", "processing"])
-async def test_ready_without_a_delivery_is_a_new_job(jobs: Table, word: str) -> None:
+async def test_ready_without_a_delivery_is_a_new_job(jobs: StoreTable, word: str) -> None:
     await jobs.add(1, status=word)
     await jobs.set(1, "queued")
     job = await jobs.claim_one()
     assert (job.attempt, job.origin) == (1, "update")
 
 
-async def test_a_failed_job_is_redriven_by_its_row(jobs: Table) -> None:
+async def test_a_failed_job_is_redriven_by_its_row(jobs: StoreTable) -> None:
     await jobs.add(1)
     await jobs.settle("fail", await jobs.claim_one(), error="no use")
     await jobs.set(1, "queued")
     assert (await jobs.claim_one()).attempt == 1
 
 
-async def test_ready_with_a_waiting_delivery_changes_nothing(jobs: Table) -> None:
+async def test_ready_with_a_waiting_delivery_changes_nothing(jobs: StoreTable) -> None:
     await jobs.add(1)
     before = await jobs.delivery(1)
     await jobs.set(1, "queued")
     assert await jobs.delivery(1) == before
 
 
-async def test_ready_with_a_scheduled_delivery_changes_nothing(jobs: Table) -> None:
+async def test_ready_with_a_scheduled_delivery_changes_nothing(jobs: StoreTable) -> None:
     await jobs.add(1)
     await jobs.settle("snooze", await jobs.claim_one(), delay=60)
     before = await jobs.delivery(1)
@@ -72,7 +74,7 @@ async def test_ready_with_a_scheduled_delivery_changes_nothing(jobs: Table) -> N
     assert (await jobs.claim_one()).row["status"] == "processing"
 
 
-async def test_ready_while_it_runs_is_a_restart(jobs: Table) -> None:
+async def test_ready_while_it_runs_is_a_restart(jobs: StoreTable) -> None:
     await jobs.add(1)
     old = await jobs.claim_one()
     await jobs.settle("checkpoint", old, value="half way")
@@ -91,7 +93,7 @@ async def test_ready_while_it_runs_is_a_restart(jobs: Table) -> None:
 async def test_a_running_word_on_a_waiting_job_means_that_somebody_else_drives_it(
     db: asyncpg.Connection, store: Store, word: str
 ) -> None:
-    jobs = await Table(db, store).create(**STAGED)
+    jobs = await StoreTable(db, store).create(**STAGED)
     await jobs.add(1, 2)
     await jobs.settle("snooze", await jobs.claim_one(), delay=60)
     await db.execute("update jobs set status = 'queued'")
@@ -104,7 +106,7 @@ async def test_a_running_word_on_a_waiting_job_means_that_somebody_else_drives_i
 async def test_another_running_word_on_a_running_job_changes_nothing_until_its_worker_writes(
     db: asyncpg.Connection, store: Store
 ) -> None:
-    jobs = await Table(db, store).create(**STAGED)
+    jobs = await StoreTable(db, store).create(**STAGED)
     await jobs.add(1)
     job = await jobs.claim_one()
     await jobs.set(1, "enriching")
@@ -114,7 +116,9 @@ async def test_another_running_word_on_a_running_job_changes_nothing_until_its_w
 
 @pytest.mark.parametrize("state", ["waiting", "scheduled", "running"])
 @pytest.mark.parametrize("word", ["completed", "failed", "cancelled", "archived", None])
-async def test_a_final_or_unknown_word_or_a_delete_cancels(jobs: Table, state: str, word: str | None) -> None:
+async def test_a_final_or_unknown_word_or_a_delete_cancels(
+    jobs: StoreTable, state: str, word: str | None
+) -> None:
     await jobs.add(1)
     claimed = [] if state == "waiting" else await jobs.claim()
     if state == "scheduled":
@@ -136,7 +140,7 @@ async def test_a_final_or_unknown_word_or_a_delete_cancels(jobs: Table, state: s
 
 
 async def test_a_worker_is_told_at_once_when_its_job_is_cancelled(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     told: list[object] = []
     await jobs.add(1)
@@ -147,7 +151,7 @@ async def test_a_worker_is_told_at_once_when_its_job_is_cancelled(
     assert told == ["jobs"]
 
 
-async def test_a_deleted_row_may_come_back(jobs: Table) -> None:
+async def test_a_deleted_row_may_come_back(jobs: StoreTable) -> None:
     await jobs.add(1)
     old = await jobs.claim_one()
     await jobs.delete(1)
@@ -158,7 +162,7 @@ async def test_a_deleted_row_may_come_back(jobs: Table) -> None:
     assert (await jobs.settle("complete", new)).outcome == "ok"
 
 
-async def test_a_job_whose_key_changes_starts_anew(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_job_whose_key_changes_starts_anew(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1)
     old = await jobs.claim_one()
     await db.execute("update jobs set id = 'job 2', status = 'queued'")
@@ -166,7 +170,7 @@ async def test_a_job_whose_key_changes_starts_anew(jobs: Table, db: asyncpg.Conn
     assert (await jobs.claim_one()).key == "job 2"
 
 
-async def test_an_upsert_is_captured(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_an_upsert_is_captured(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1, status="failed")
     await db.execute(
         "insert into jobs (id) values ('job 1'), ('job 2') on conflict (id) do update set status = excluded.status"
@@ -174,7 +178,7 @@ async def test_an_upsert_is_captured(jobs: Table, db: asyncpg.Connection) -> Non
     assert sorted(job.key for job in await jobs.claim()) == ["job 1", "job 2"]
 
 
-async def test_a_truncated_table_has_no_jobs(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_truncated_table_has_no_jobs(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1, 2)
     running = await jobs.claim_one()
     await db.execute("truncate jobs")
@@ -185,7 +189,9 @@ async def test_a_truncated_table_has_no_jobs(jobs: Table, db: asyncpg.Connection
     assert (await jobs.settle("complete", running)).outcome == "lost"
 
 
-async def test_our_triggers_never_make_a_users_statement_fail(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_our_triggers_never_make_a_users_statement_fail(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     warnings: list[object] = []
     db.add_log_listener(lambda _, message: warnings.append(message.message))
     await db.execute("alter table listener.delivery rename to hidden")
@@ -203,7 +209,7 @@ async def test_our_triggers_never_make_a_users_statement_fail(jobs: Table, db: a
     assert [found["queues"] for found in await jobs.store.reconcile()] == [{"jobs": 1}]
 
 
-async def test_the_user_may_change_the_table_as_ever(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_the_user_may_change_the_table_as_ever(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute(
         "alter table jobs alter column status type varchar(30), alter column priority type bigint"
     )
@@ -212,7 +218,7 @@ async def test_the_user_may_change_the_table_as_ever(jobs: Table, db: asyncpg.Co
 
 
 async def test_a_delivery_that_was_left_behind_begins_anew_with_its_row(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await jobs.add(1)
     old = await jobs.claim_one()

@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from listener.database.store import Store
-from tests.conftest import Connect
-from tests.support.table import WORDS, Table, waits_or_ends
+from tests.support.databases import Connect
+from tests.support.table import WORDS, StoreTable, waits_or_ends
 
 
-async def test_high_priorities_come_first_then_the_oldest(jobs: Table) -> None:
+async def test_high_priorities_come_first_then_the_oldest(jobs: StoreTable) -> None:
     await jobs.add(1, 2)
     await jobs.add(3, 4, priority=5)
     await jobs.add(5, priority=-1)
@@ -22,13 +22,13 @@ async def test_high_priorities_come_first_then_the_oldest(jobs: Table) -> None:
     assert order == ["job 3", "job 4", "job 1", "job 2", "job 5"]
 
 
-async def test_a_claim_takes_no_more_than_there_are_slots(jobs: Table) -> None:
+async def test_a_claim_takes_no_more_than_there_are_slots(jobs: StoreTable) -> None:
     await jobs.add(*range(5))
     assert [len(await jobs.claim(2)) for _ in range(4)] == [2, 2, 1, 0]
     assert await jobs.claim(0) == []
 
 
-async def test_each_claim_has_a_greater_fence(jobs: Table) -> None:
+async def test_each_claim_has_a_greater_fence(jobs: StoreTable) -> None:
     await jobs.add(1, 2, 3)
     fences = [(await jobs.claim_one()).fence for _ in range(3)]
     assert fences == sorted(set(fences))
@@ -45,7 +45,7 @@ async def test_one_call_serves_several_queues(db: asyncpg.Connection, store: Sto
     assert [(job.queue, job.key) for job in claim.jobs] == [("a", "1"), ("b", "1"), ("b", "2")]
 
 
-async def test_a_paused_queue_is_not_claimed(jobs: Table) -> None:
+async def test_a_paused_queue_is_not_claimed(jobs: StoreTable) -> None:
     await jobs.add(1)
     assert await jobs.store.pause("jobs")
     assert not await jobs.store.pause("jobs")
@@ -56,7 +56,7 @@ async def test_a_paused_queue_is_not_claimed(jobs: Table) -> None:
     assert len(await jobs.claim()) == 2
 
 
-async def test_resuming_wakes_the_service(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_resuming_wakes_the_service(jobs: StoreTable, db: asyncpg.Connection) -> None:
     woken: list[object] = []
     await jobs.store.pause("jobs")
     await db.add_listener("listener_wake", lambda *event: woken.append(event[-1]))
@@ -65,7 +65,7 @@ async def test_resuming_wakes_the_service(jobs: Table, db: asyncpg.Connection) -
     assert woken == ["jobs"]
 
 
-async def test_the_answer_names_the_next_deadlines(jobs: Table) -> None:
+async def test_the_answer_names_the_next_deadlines(jobs: StoreTable) -> None:
     await jobs.add(1, 2)
     snoozed, _ = await jobs.claim()
     await jobs.settle("snooze", snoozed, delay=60)
@@ -77,7 +77,7 @@ async def test_the_answer_names_the_next_deadlines(jobs: Table) -> None:
     assert others.next_lease == pytest.approx(20, abs=5)
 
 
-async def test_an_unregistered_worker_is_told_so(jobs: Table) -> None:
+async def test_an_unregistered_worker_is_told_so(jobs: StoreTable) -> None:
     assert not (await jobs.store.claim("w1", {"jobs": 1})).known
     await jobs.store.register("w1", "host", "1.0", {"jobs": 1})
     assert (await jobs.store.claim("w1", {"jobs": 1})).known
@@ -86,7 +86,7 @@ async def test_an_unregistered_worker_is_told_so(jobs: Table) -> None:
 
 
 async def test_a_row_that_somebody_has_locked_leaves_its_slot_to_the_next(
-    jobs: Table, connect: Connect
+    jobs: StoreTable, connect: Connect
 ) -> None:
     await jobs.add(1, 2)
     user = await connect()
@@ -101,7 +101,9 @@ async def test_a_row_that_somebody_has_locked_leaves_its_slot_to_the_next(
     assert (await jobs.claim_one()).row["url"] == "edited"
 
 
-async def test_rows_that_are_gone_leave_their_slots_to_the_next(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_rows_that_are_gone_leave_their_slots_to_the_next(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     await jobs.add(*range(10))
     await db.execute(
         "alter table jobs disable trigger user; delete from jobs; alter table jobs enable trigger user"
@@ -112,7 +114,7 @@ async def test_rows_that_are_gone_leave_their_slots_to_the_next(jobs: Table, db:
     assert len(claim.misses) == 10
 
 
-async def test_a_row_changed_behind_the_triggers_is_not_run(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_row_changed_behind_the_triggers_is_not_run(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1, 2, 3)
     await db.execute("alter table jobs disable trigger user")
     await jobs.set(1, "completed")
@@ -126,7 +128,7 @@ async def test_a_row_changed_behind_the_triggers_is_not_run(jobs: Table, db: asy
     assert await jobs.word(1) == "completed"
 
 
-async def test_a_null_status_is_a_word_like_any_other(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_null_status_is_a_word_like_any_other(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute("alter table jobs alter status drop not null")
     await jobs.add(1, 2)
     running, _ = await jobs.claim()
@@ -135,7 +137,7 @@ async def test_a_null_status_is_a_word_like_any_other(jobs: Table, db: asyncpg.C
     assert await db.fetchval("select count(*) from listener.delivery") == 0
 
 
-async def test_the_backlog_counts_what_could_start_now(jobs: Table) -> None:
+async def test_the_backlog_counts_what_could_start_now(jobs: StoreTable) -> None:
     assert await jobs.store.backlog("jobs") == 0
     await jobs.add(1, 2, 3)
     first, _ = await jobs.claim(2)
@@ -145,7 +147,7 @@ async def test_the_backlog_counts_what_could_start_now(jobs: Table) -> None:
 
 
 async def test_a_claim_that_meets_many_rows_that_are_gone_ends_soon_and_says_so(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await db.execute("insert into jobs (id) select n::text from generate_series(1, 3000) as n")
     await db.execute(
@@ -160,7 +162,7 @@ async def test_a_claim_that_meets_many_rows_that_are_gone_ends_soon_and_says_so(
 
 
 async def test_what_the_tables_own_triggers_scan_is_never_compiled(
-    jobs: Table, db: asyncpg.Connection, database: str
+    jobs: StoreTable, db: asyncpg.Connection, database: str
 ) -> None:
     """A claim and an end go without sequential scans. Where a trigger has no other, Postgres takes it for a query that
     is worth half a second of compiling.
@@ -178,7 +180,9 @@ async def test_what_the_tables_own_triggers_scan_is_never_compiled(
     assert (await jobs.row(1))["url"] == "off " * 4
 
 
-async def test_the_quick_way_leaves_what_it_can_not_have_to_a_sweep(jobs: Table, connect: Connect) -> None:
+async def test_the_quick_way_leaves_what_it_can_not_have_to_a_sweep(
+    jobs: StoreTable, connect: Connect
+) -> None:
     await jobs.add(1, 2)
     user = await connect()
     async with user.transaction():
@@ -191,7 +195,7 @@ async def test_the_quick_way_leaves_what_it_can_not_have_to_a_sweep(jobs: Table,
     assert not sweep.more
 
 
-async def test_the_quick_way_finds_out_which_row_is_refused(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_the_quick_way_finds_out_which_row_is_refused(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1, 2)
     await db.execute("alter table jobs add check (id <> 'job 1' or status = 'queued')")
     claim = await jobs.store.claim("w1", {"jobs": 2}, sweep=False)
@@ -199,7 +203,9 @@ async def test_the_quick_way_finds_out_which_row_is_refused(jobs: Table, db: asy
     assert [(miss.key, miss.why) for miss in claim.misses] == [("job 1", "refused")]
 
 
-async def test_two_tables_that_are_attached_at_once_are_both_served(jobs: Table, connect: Connect) -> None:
+async def test_two_tables_that_are_attached_at_once_are_both_served(
+    jobs: StoreTable, connect: Connect
+) -> None:
     one, other = await connect(), await connect()
     attach = "select listener.attach('public.{0}', '{0}', words => $1::text::jsonb)"
     words = json.dumps(WORDS)

@@ -6,7 +6,7 @@ import asyncio
 
 import asyncpg
 
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 
 async def age_claims(db: asyncpg.Connection, seconds: int) -> None:
@@ -16,7 +16,7 @@ async def age_claims(db: asyncpg.Connection, seconds: int) -> None:
     )
 
 
-async def lease(jobs: Table, number: int) -> float:
+async def lease(jobs: StoreTable, number: int) -> float:
     return float(
         await jobs.db.fetchval(
             "select extract(epoch from lease_until - clock_timestamp()) from listener.delivery where job_key = $1",
@@ -26,7 +26,7 @@ async def lease(jobs: Table, number: int) -> float:
 
 
 async def test_a_heartbeat_extends_the_leases_it_names_and_touches_no_row(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await jobs.add(1, 2)
     one, _ = await jobs.claim()
@@ -38,7 +38,9 @@ async def test_a_heartbeat_extends_the_leases_it_names_and_touches_no_row(
     assert await db.fetchval("select xmin::text from jobs where id = 'job 1'") == row
 
 
-async def test_a_claim_whose_answer_was_lost_goes_back_uncounted(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_claim_whose_answer_was_lost_goes_back_uncounted(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     await jobs.add(1, 2)
     named, unnamed = await jobs.claim()
     await age_claims(db, 11)
@@ -49,7 +51,7 @@ async def test_a_claim_whose_answer_was_lost_goes_back_uncounted(jobs: Table, db
     assert (await jobs.claim_one("w2")).attempt == 1
 
 
-async def test_naming_an_older_claim_of_the_same_job_does_not_keep_a_lost_one(jobs: Table) -> None:
+async def test_naming_an_older_claim_of_the_same_job_does_not_keep_a_lost_one(jobs: StoreTable) -> None:
     await jobs.add(1)
     old = await jobs.claim_one()
     await jobs.settle("release", old)
@@ -59,7 +61,9 @@ async def test_naming_an_older_claim_of_the_same_job_does_not_keep_a_lost_one(jo
     assert await jobs.state(1) == "waiting"
 
 
-async def test_a_young_unnamed_claim_may_still_be_on_its_way(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_young_unnamed_claim_may_still_be_on_its_way(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     await jobs.add(1)
     await jobs.claim()
     await age_claims(db, 9)
@@ -67,7 +71,9 @@ async def test_a_young_unnamed_claim_may_still_be_on_its_way(jobs: Table, db: as
     assert await jobs.state(1) == "running"
 
 
-async def test_a_heartbeat_gives_back_nothing_of_another_worker(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_heartbeat_gives_back_nothing_of_another_worker(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     await jobs.add(1)
     await jobs.claim(worker="w2")
     await age_claims(db, 60)
@@ -75,7 +81,7 @@ async def test_a_heartbeat_gives_back_nothing_of_another_worker(jobs: Table, db:
     assert await jobs.state(1) == "running"
 
 
-async def test_the_answer_names_what_was_lost_and_what_was_cancelled(jobs: Table) -> None:
+async def test_the_answer_names_what_was_lost_and_what_was_cancelled(jobs: StoreTable) -> None:
     await jobs.add(1, 2, 3)
     held, moved, cancelled = await jobs.claim()
     await jobs.set(2, "queued")
@@ -84,7 +90,7 @@ async def test_the_answer_names_what_was_lost_and_what_was_cancelled(jobs: Table
     assert [(one.delivery, one.cancelled) for one in lost] == [(moved.id, False), (cancelled.id, True)]
 
 
-async def test_expired_leases_are_rescued_with_their_checkpoint(jobs: Table) -> None:
+async def test_expired_leases_are_rescued_with_their_checkpoint(jobs: StoreTable) -> None:
     await jobs.add(1, 2)
     dead, alive = await jobs.claim()
     await jobs.settle("checkpoint", dead, value=7)
@@ -99,7 +105,7 @@ async def test_expired_leases_are_rescued_with_their_checkpoint(jobs: Table) -> 
     assert await jobs.history(1) == ["lost"]
 
 
-async def test_a_job_that_kills_its_workers_fails_in_the_end(jobs: Table) -> None:
+async def test_a_job_that_kills_its_workers_fails_in_the_end(jobs: StoreTable) -> None:
     await jobs.add(1)
     for _ in range(3):
         await jobs.claim_one()
@@ -112,7 +118,7 @@ async def test_a_job_that_kills_its_workers_fails_in_the_end(jobs: Table) -> Non
     assert await jobs.history(1) == ["lost", "lost", "failed"]
 
 
-async def test_one_process_rescues_at_a_time(jobs: Table) -> None:
+async def test_one_process_rescues_at_a_time(jobs: StoreTable) -> None:
     await jobs.add(*range(20))
     await jobs.claim(20)
     await jobs.expire()
@@ -121,7 +127,7 @@ async def test_one_process_rescues_at_a_time(jobs: Table) -> None:
     assert len(await jobs.claim(30, "w2")) == 20
 
 
-async def test_rescue_wakes_the_service(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_rescue_wakes_the_service(jobs: StoreTable, db: asyncpg.Connection) -> None:
     woken: list[object] = []
     await jobs.add(1)
     await jobs.claim()

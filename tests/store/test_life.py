@@ -11,15 +11,15 @@ import asyncpg
 import pytest
 
 from listener.database.store import Store
-from tests.support.table import KEYS, Table
+from tests.support.table import KEYS, StoreTable
 
 SHAPES = list(product(KEYS, ["timestamptz", "bigint"]))
 
 
 @pytest.fixture(params=SHAPES, ids=["-".join(shape) for shape in SHAPES])
-async def jobs(request: pytest.FixtureRequest, db: asyncpg.Connection, store: Store) -> Table:
+async def jobs(request: pytest.FixtureRequest, db: asyncpg.Connection, store: Store) -> StoreTable:
     key, clock = request.param
-    return await Table(db, store, key, clock).create(stages=["processing", "enriching"])
+    return await StoreTable(db, store, key, clock).create(stages=["processing", "enriching"])
 
 
 def is_now(value: Any) -> bool:
@@ -28,7 +28,7 @@ def is_now(value: Any) -> bool:
     return abs(seconds - time.time()) < 30
 
 
-async def test_an_inserted_row_is_claimed_runs_and_is_completed(jobs: Table) -> None:
+async def test_an_inserted_row_is_claimed_runs_and_is_completed(jobs: StoreTable) -> None:
     await jobs.add(1)
 
     job = await jobs.claim_one()
@@ -66,7 +66,7 @@ async def test_an_inserted_row_is_claimed_runs_and_is_completed(jobs: Table) -> 
     assert await jobs.history(1) == ["completed"]
 
 
-async def test_a_failed_attempt_is_retried_from_the_stage_it_reached(jobs: Table) -> None:
+async def test_a_failed_attempt_is_retried_from_the_stage_it_reached(jobs: StoreTable) -> None:
     await jobs.add(1)
     job = await jobs.claim_one()
     assert (await jobs.settle("stage", job, stage="enriching", columns={"url": "draft"})).outcome == "ok"
@@ -84,7 +84,7 @@ async def test_a_failed_attempt_is_retried_from_the_stage_it_reached(jobs: Table
     assert await jobs.history(1) == ["retried", "failed"]
 
 
-async def test_a_job_is_snoozed_released_and_rescued_without_a_flicker_of_its_word(jobs: Table) -> None:
+async def test_a_job_is_snoozed_released_and_rescued_without_a_flicker_of_its_word(jobs: StoreTable) -> None:
     await jobs.add(1)
     await jobs.settle("snooze", await jobs.claim_one(), delay=60)
     assert await jobs.claim() == []
@@ -99,7 +99,7 @@ async def test_a_job_is_snoozed_released_and_rescued_without_a_flicker_of_its_wo
     assert (await jobs.claim_one("w2")).attempt == 2
 
 
-async def test_people_requeue_and_cancel(jobs: Table) -> None:
+async def test_people_requeue_and_cancel(jobs: StoreTable) -> None:
     await jobs.add(1)
     job = await jobs.claim_one()
     await jobs.settle("fail", job, error="no use")
@@ -115,7 +115,7 @@ async def test_people_requeue_and_cancel(jobs: Table) -> None:
     assert await jobs.delivery(1) is None
 
 
-async def test_a_row_that_another_program_left_behind_is_adopted(jobs: Table) -> None:
+async def test_a_row_that_another_program_left_behind_is_adopted(jobs: StoreTable) -> None:
     await jobs.add(1, status="processing")
     assert await jobs.delivery(1) is None
 
@@ -124,7 +124,7 @@ async def test_a_row_that_another_program_left_behind_is_adopted(jobs: Table) ->
     assert (job.attempt, job.origin) == (1, "adopt")
 
 
-async def test_adoption_leaves_alone_what_was_touched_a_moment_ago(jobs: Table) -> None:
+async def test_adoption_leaves_alone_what_was_touched_a_moment_ago(jobs: StoreTable) -> None:
     now = (
         "clock_timestamp()" if jobs.clock == "timestamptz" else "extract(epoch from clock_timestamp()) * 1000"
     )
@@ -135,7 +135,7 @@ async def test_adoption_leaves_alone_what_was_touched_a_moment_ago(jobs: Table) 
     assert (await jobs.delivery(1), await jobs.state(2)) == (None, "waiting")
 
 
-async def test_rows_that_came_unheard_are_reconciled(jobs: Table) -> None:
+async def test_rows_that_came_unheard_are_reconciled(jobs: StoreTable) -> None:
     await jobs.db.execute("alter table jobs disable trigger user")
     await jobs.add(1, 2)
     assert await jobs.claim() == []
@@ -145,7 +145,7 @@ async def test_rows_that_came_unheard_are_reconciled(jobs: Table) -> None:
     assert [job.origin for job in await jobs.claim()] == ["reconcile", "reconcile"]
 
 
-async def test_a_row_may_ask_for_a_later_start(jobs: Table) -> None:
+async def test_a_row_may_ask_for_a_later_start(jobs: StoreTable) -> None:
     tomorrow = {
         "timestamptz": "now() + interval '1 day'",
         "bigint": "extract(epoch from now()) * 1000 + 86400000",
@@ -163,7 +163,7 @@ async def test_a_row_may_ask_for_a_later_start(jobs: Table) -> None:
 
 
 async def test_the_tables_own_triggers_find_what_their_owner_finds(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await jobs.attach(stages=["processing", "enriching"])
     await db.execute(

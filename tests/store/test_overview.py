@@ -9,7 +9,7 @@ import pytest
 
 from listener.database.store import Store
 from listener.errors import DatabaseError
-from tests.support.table import KEYS, Table, settle
+from tests.support.table import KEYS, StoreTable, settle
 
 
 def keys(jobs: list[dict[str, Any]]) -> list[str]:
@@ -22,7 +22,7 @@ async def test_without_tables_there_is_nothing(store: Store) -> None:
     assert [seen[name] for name in lists] == [[]] * 6
 
 
-async def test_each_list_shows_its_jobs(jobs: Table) -> None:
+async def test_each_list_shows_its_jobs(jobs: StoreTable) -> None:
     await jobs.store.register("w1", "host", "1.0", {"jobs": 9}, {"jobs": 60})
     await jobs.add(*range(1, 9))
     await jobs.add(9, priority=5)
@@ -53,7 +53,7 @@ async def test_each_list_shows_its_jobs(jobs: Table) -> None:
     assert [queue[name] for name in ("waiting", "scheduled", "running", "broken", "slots")] == [4, 2, 1, 1, 9]
 
 
-async def test_a_full_queue_hides_no_other_and_successes_hide_no_failure(jobs: Table) -> None:
+async def test_a_full_queue_hides_no_other_and_successes_hide_no_failure(jobs: StoreTable) -> None:
     await jobs.db.execute("create table more (id int primary key, status text)")
     words = {"ready": "a", "running": "b", "done": "c", "failed": "d"}
     await jobs.store.attach("public.more", "more", words=words)
@@ -68,7 +68,7 @@ async def test_a_full_queue_hides_no_other_and_successes_hide_no_failure(jobs: T
     assert [job["outcome"] for job in seen["ended"]] == ["completed"] * 5 + ["failed"]
 
 
-async def test_stages_and_silence_are_told(jobs: Table) -> None:
+async def test_stages_and_silence_are_told(jobs: StoreTable) -> None:
     await jobs.attach(stages=["processing", "refining"])
     await jobs.add(1)
     await jobs.claim(1)
@@ -77,7 +77,7 @@ async def test_stages_and_silence_are_told(jobs: Table) -> None:
     assert (one["stage"], one["silent"]) == ("processing", True)
 
 
-async def test_a_table_that_is_locked_or_gone_stops_nobody(jobs: Table, connect: Any) -> None:
+async def test_a_table_that_is_locked_or_gone_stops_nobody(jobs: StoreTable, connect: Any) -> None:
     await jobs.add(1)
     await jobs.claim(1)
     other = await connect()
@@ -93,7 +93,7 @@ async def test_a_table_that_is_locked_or_gone_stops_nobody(jobs: Table, connect:
     assert "progress" not in (await jobs.store.overview())["running"][0]
 
 
-async def test_a_glance_leaves_out_what_is_the_users_own(jobs: Table) -> None:
+async def test_a_glance_leaves_out_what_is_the_users_own(jobs: StoreTable) -> None:
     await jobs.add(1, url="https://private.example.com")
     job = await jobs.claim_one()
     await settle(jobs.store, "checkpoint", [job], value={"ticket": "private"})

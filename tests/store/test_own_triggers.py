@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from tests.support.table import WORDS, Table
+from tests.support.table import WORDS, StoreTable
 
 
 async def let(db: asyncpg.Connection, when: str, does: str) -> None:
@@ -25,7 +25,7 @@ ENDS = {
 
 @pytest.mark.parametrize(("when", "does"), ENDS.values(), ids=ENDS)
 async def test_a_row_that_a_trigger_ends_is_over(
-    jobs: Table, db: asyncpg.Connection, when: str, does: str
+    jobs: StoreTable, db: asyncpg.Connection, when: str, does: str
 ) -> None:
     await let(db, when, does)
     await jobs.add(1)
@@ -42,7 +42,7 @@ async def test_a_row_that_a_trigger_ends_is_over(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_row_that_a_trigger_makes_ready_is_a_job(
-    jobs: Table, db: asyncpg.Connection, when: str
+    jobs: StoreTable, db: asyncpg.Connection, when: str
 ) -> None:
     await let(db, when, "update jobs set status = 'queued' where id = 'job 2';")
     await jobs.add(2, status="failed")
@@ -53,7 +53,7 @@ async def test_a_row_that_a_trigger_makes_ready_is_a_job(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_row_that_a_trigger_cancels_is_none_any_more(
-    jobs: Table, db: asyncpg.Connection, when: str
+    jobs: StoreTable, db: asyncpg.Connection, when: str
 ) -> None:
     await let(db, when, "update jobs set status = 'cancelled' where id = 'job 2';")
     await jobs.add(1, url="special")
@@ -63,7 +63,7 @@ async def test_a_row_that_a_trigger_cancels_is_none_any_more(
 
 
 async def test_what_follows_a_claim_in_its_transaction_is_captured(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await jobs.add(1, 2)
     async with db.transaction():
@@ -73,7 +73,7 @@ async def test_what_follows_a_claim_in_its_transaction_is_captured(
     assert await db.fetchval("select count(*) from listener.delivery") == 0
 
 
-async def test_the_columns_may_be_called_as_they_like(db: asyncpg.Connection, jobs: Table) -> None:
+async def test_the_columns_may_be_called_as_they_like(db: asyncpg.Connection, jobs: StoreTable) -> None:
     await db.execute(
         "create table others (id int primary key, status text not null default 'queued', moment text, most text,"
         " jobs text, fence text, queue text, worker text, lease text, one text, word text, started_at timestamptz)"
@@ -84,7 +84,9 @@ async def test_the_columns_may_be_called_as_they_like(db: asyncpg.Connection, jo
     assert (job.row["status"], job.row["moment"]) == ("processing", "mine")
 
 
-async def test_who_hides_an_update_from_us_only_makes_it_late(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_who_hides_an_update_from_us_only_makes_it_late(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     """By the setting that a claim uses for itself, and that anybody with SQL may set."""
     await jobs.add(1)
     await jobs.add(2, status="failed")

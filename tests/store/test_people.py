@@ -9,19 +9,19 @@ import pytest
 
 from listener.database.store import Store
 from listener.errors import DatabaseError
-from tests.conftest import Connect
-from tests.support.table import COLUMNS, WORDS, Table, settle
+from tests.support.databases import Connect
+from tests.support.table import COLUMNS, WORDS, StoreTable, settle
 
 
 async def test_adoption_resumes_at_the_stage_that_the_row_shows(db: asyncpg.Connection, store: Store) -> None:
-    jobs = await Table(db, store).create(stages=["processing", "enriching"])
+    jobs = await StoreTable(db, store).create(stages=["processing", "enriching"])
     await jobs.add(1, status="enriching")
     await jobs.add(2, status="failed")
     assert await store.adopt("jobs", timedelta(minutes=10)) == 1
     assert (await jobs.claim_one()).reached == "enriching"
 
 
-async def test_adoption_takes_nothing_from_a_live_worker(jobs: Table) -> None:
+async def test_adoption_takes_nothing_from_a_live_worker(jobs: StoreTable) -> None:
     await jobs.add(1)
     job = await jobs.claim_one()
     assert await jobs.store.adopt("jobs", timedelta()) == 0
@@ -38,14 +38,14 @@ async def test_adoption_without_a_clock_wants_to_be_told(db: asyncpg.Connection,
 
 
 @pytest.mark.parametrize("word", ["queued", "processing", "completed", "failed", "cancelled", "archived"])
-async def test_requeue_starts_anew_from_any_word(jobs: Table, word: str) -> None:
+async def test_requeue_starts_anew_from_any_word(jobs: StoreTable, word: str) -> None:
     await jobs.add(1, status=word, error="old", progress=50)
     assert await jobs.store.requeue("jobs", ["job 1", "nobody"]) == 1
     job = await jobs.claim_one()
     assert (job.attempt, job.saved, job.row["error"], job.row["progress"]) == (1, None, None, 0)
 
 
-async def test_requeue_of_a_running_job_restarts_it(jobs: Table) -> None:
+async def test_requeue_of_a_running_job_restarts_it(jobs: StoreTable) -> None:
     await jobs.add(1)
     old = await jobs.claim_one()
     await jobs.settle("checkpoint", old, value="half way")
@@ -57,14 +57,14 @@ async def test_requeue_of_a_running_job_restarts_it(jobs: Table) -> None:
     assert await jobs.history(1) == ["cancelled"]
 
 
-async def test_requeue_brings_a_scheduled_job_forward(jobs: Table) -> None:
+async def test_requeue_brings_a_scheduled_job_forward(jobs: StoreTable) -> None:
     await jobs.add(1)
     await jobs.settle("retry", await jobs.claim_one(), error="later", delay=3600)
     await jobs.store.requeue("jobs", ["job 1"])
     assert (await jobs.claim_one()).attempt == 1
 
 
-async def test_cancel_ends_what_is_not_finished_and_nothing_else(jobs: Table) -> None:
+async def test_cancel_ends_what_is_not_finished_and_nothing_else(jobs: StoreTable) -> None:
     await jobs.add(1, 2, 3)
     done, running, _ = await jobs.claim(2) + [None]
     assert done is not None
@@ -80,20 +80,22 @@ async def test_cancel_uses_the_failed_word_where_there_is_no_other(
     db: asyncpg.Connection, store: Store
 ) -> None:
     words = {role: word for role, word in WORDS.items() if role != "cancelled"}
-    jobs = await Table(db, store).create(words=words)
+    jobs = await StoreTable(db, store).create(words=words)
     await jobs.add(1)
     assert await store.cancel("jobs", ["job 1"]) == 1
     assert (await jobs.row(1))["status"] == "failed"
 
 
-async def test_a_verb_for_people_names_the_queues_when_it_does_not_know_one(jobs: Table) -> None:
+async def test_a_verb_for_people_names_the_queues_when_it_does_not_know_one(jobs: StoreTable) -> None:
     with pytest.raises(DatabaseError, match="there is no queue 'jbos'") as refused:
         await jobs.store.cancel("jbos", ["job 1"])
     assert refused.value.hint == "The queues are jobs."
 
 
 @pytest.mark.parametrize("verb", ["cancel", "requeue"])
-async def test_a_verb_for_people_says_that_a_row_is_locked(jobs: Table, connect: Connect, verb: str) -> None:
+async def test_a_verb_for_people_says_that_a_row_is_locked(
+    jobs: StoreTable, connect: Connect, verb: str
+) -> None:
     await jobs.add(1, 2)
     user = await connect()
     async with user.transaction():
@@ -104,7 +106,7 @@ async def test_a_verb_for_people_says_that_a_row_is_locked(jobs: Table, connect:
     assert await getattr(jobs.store, verb)("jobs", ["job 1", "job 2"]) == 2
 
 
-async def test_prune_forgets_old_history_and_dead_workers(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_prune_forgets_old_history_and_dead_workers(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.add(1, 2)
     await settle(jobs.store, "complete", await jobs.claim())
     await jobs.store.register("w1", "host", "1.0", {"jobs": 1})
@@ -118,13 +120,15 @@ async def test_prune_forgets_old_history_and_dead_workers(jobs: Table, db: async
     assert await db.fetchval("select array_agg(id) from listener.worker") == ["w2"]
 
 
-async def test_register_tells_what_a_handler_must_know(jobs: Table) -> None:
+async def test_register_tells_what_a_handler_must_know(jobs: StoreTable) -> None:
     (served,) = await jobs.store.register("w1", "host", "1.0", {"jobs": 2, "nobody made this": 1})
     assert (served.queue, served.table, served.stages, served.result) == ("jobs", "public.jobs", [], "result")
     assert served.columns[:3] == ["id", "status", "progress"]
 
 
-async def test_stats_show_the_fleet_and_are_published_by_one(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_stats_show_the_fleet_and_are_published_by_one(
+    jobs: StoreTable, db: asyncpg.Connection
+) -> None:
     await jobs.store.register("w1", "host", "1.0", {"jobs": 2})
     await jobs.store.register("w2", "host", "1.0", {"jobs": 3})
     await jobs.add(1, 2, 3)
@@ -148,7 +152,7 @@ async def test_stats_show_the_fleet_and_are_published_by_one(jobs: Table, db: as
     assert await jobs.store.stats("w2") is not None
 
 
-async def test_jobs_are_listed_by_state(jobs: Table) -> None:
+async def test_jobs_are_listed_by_state(jobs: StoreTable) -> None:
     await jobs.add(1, 2, 3)
     first, _ = await jobs.claim(2)
     await jobs.settle("fail", first, error="no use")
@@ -164,7 +168,7 @@ async def test_jobs_are_listed_by_state(jobs: Table) -> None:
     assert len(await jobs.store.jobs("jobs", None, 1)) == 1
 
 
-async def test_one_job_is_looked_at(jobs: Table) -> None:
+async def test_one_job_is_looked_at(jobs: StoreTable) -> None:
     await jobs.add(1)
     job = await jobs.claim_one()
     await jobs.settle("progress", job, percent=30, message="half way")
@@ -188,7 +192,7 @@ async def test_one_job_is_looked_at(jobs: Table) -> None:
     assert await jobs.store.look("jobs", "nobody") is None
 
 
-async def test_a_job_is_submitted(jobs: Table) -> None:
+async def test_a_job_is_submitted(jobs: StoreTable) -> None:
     assert await jobs.store.submit("jobs", {"id": "job 1", "url": "https://…"}) == "job 1"
     job = await jobs.claim_one()
     assert (job.row["url"], job.row["status"]) == ("https://…", "processing")

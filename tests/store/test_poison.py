@@ -7,7 +7,7 @@ import pytest
 
 from listener.database.model import Verb
 from listener.database.store import Store
-from tests.support.table import Table, named, settle
+from tests.support.table import StoreTable, named, settle
 
 # The user's trigger lets nobody touch the poisoned row, unless the session says so.
 POISON = """
@@ -29,9 +29,9 @@ async def poison(db: asyncpg.Connection, word: str | None = None) -> None:
 
 
 @pytest.fixture
-async def jobs(db: asyncpg.Connection, store: Store) -> Table:
+async def jobs(db: asyncpg.Connection, store: Store) -> StoreTable:
     """Three rows, the second of them poisoned; nothing refuses it yet."""
-    jobs = await Table(db, store).create(stages=["processing", "enriching"])
+    jobs = await StoreTable(db, store).create(stages=["processing", "enriching"])
     await jobs.add(1)
     await jobs.add(2, url="poison")
     await jobs.add(3)
@@ -39,7 +39,7 @@ async def jobs(db: asyncpg.Connection, store: Store) -> Table:
 
 
 async def test_claim_takes_the_others_and_keeps_the_bad_one_aside(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await poison(db)
     claim = await jobs.store.claim("w1", {"jobs": 2})
@@ -61,7 +61,7 @@ KEEPS = {
 
 @pytest.mark.parametrize(("when", "does"), KEEPS.values(), ids=KEEPS)
 async def test_a_row_that_a_trigger_keeps_ready_is_not_run_again_and_again(
-    jobs: Table, db: asyncpg.Connection, when: str, does: str
+    jobs: StoreTable, db: asyncpg.Connection, when: str, does: str
 ) -> None:
     await db.execute(
         f"create function keep() returns trigger language plpgsql as $$ begin {does} end $$;"
@@ -85,7 +85,7 @@ async def test_a_row_that_a_trigger_keeps_ready_is_not_run_again_and_again(
     ],
 )
 async def test_a_batch_of_ends_is_settled_but_for_the_bad_one(
-    jobs: Table, db: asyncpg.Connection, verb: Verb, rest: dict[str, object]
+    jobs: StoreTable, db: asyncpg.Connection, verb: Verb, rest: dict[str, object]
 ) -> None:
     claimed = await jobs.claim()
     await poison(db)
@@ -101,7 +101,7 @@ async def test_a_batch_of_ends_is_settled_but_for_the_bad_one(
     [("progress", {"percent": 5}), ("stage", {"stage": "enriching", "columns": {"message": "x"}})],
 )
 async def test_a_batch_of_news_is_written_but_for_the_bad_one(
-    jobs: Table, db: asyncpg.Connection, verb: Verb, rest: dict[str, object]
+    jobs: StoreTable, db: asyncpg.Connection, verb: Verb, rest: dict[str, object]
 ) -> None:
     claimed = await jobs.claim()
     await poison(db)
@@ -111,7 +111,7 @@ async def test_a_batch_of_news_is_written_but_for_the_bad_one(
 
 
 async def test_a_result_that_a_check_refuses_fails_its_job_with_that_reason(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await db.execute("alter table jobs add check (priority < 10)")
     claimed = await jobs.claim()
@@ -126,7 +126,7 @@ async def test_a_result_that_a_check_refuses_fails_its_job_with_that_reason(
     )
 
 
-async def test_rescue_of_a_bad_last_attempt_keeps_it_aside(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_rescue_of_a_bad_last_attempt_keeps_it_aside(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await jobs.attach(stages=["processing", "enriching"], max_attempts=1)
     await jobs.claim()
     await poison(db)
@@ -137,7 +137,7 @@ async def test_rescue_of_a_bad_last_attempt_keeps_it_aside(jobs: Table, db: asyn
     assert await jobs.store.rescue() == []
 
 
-async def test_a_bad_word_is_found_in_the_middle_of_a_life(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_bad_word_is_found_in_the_middle_of_a_life(jobs: StoreTable, db: asyncpg.Connection) -> None:
     claimed = await jobs.claim()
     await poison(db, "completed")
     answers = await settle(jobs.store, "complete", claimed)
@@ -146,7 +146,7 @@ async def test_a_bad_word_is_found_in_the_middle_of_a_life(jobs: Table, db: asyn
 
 
 async def test_a_broken_job_runs_again_when_its_user_mends_it_and_requeues(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await poison(db)
     await jobs.claim()
@@ -156,7 +156,7 @@ async def test_a_broken_job_runs_again_when_its_user_mends_it_and_requeues(
 
 
 async def test_a_renamed_column_breaks_its_jobs_until_the_table_is_attached_anew(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     (running,) = await jobs.claim(1)
     await db.execute("alter table jobs rename status to stand")
@@ -174,7 +174,7 @@ async def test_a_renamed_column_breaks_its_jobs_until_the_table_is_attached_anew
 
 
 async def test_a_dropped_column_that_was_found_by_name_is_mended_by_attaching_anew(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await db.execute("alter table jobs drop column progress")
     assert [miss.why for miss in (await jobs.store.claim("w1", {"jobs": 10})).misses] == ["refused"] * 3

@@ -6,20 +6,20 @@ import asyncpg
 import pytest
 
 from listener.database.store import Store
-from tests.support.table import WORDS, Table
+from tests.support.table import WORDS, StoreTable
 
 
 async def found(store: Store) -> list[tuple[dict[str, int], str | None]]:
     return [(part.get("queues", {}), part.get("problem")) for part in await store.reconcile()]
 
 
-async def test_nothing_to_find_is_no_problem(jobs: Table) -> None:
+async def test_nothing_to_find_is_no_problem(jobs: StoreTable) -> None:
     await jobs.add(1)
     assert await found(jobs.store) == [({}, None)]
 
 
 async def test_a_disabled_trigger_is_named_and_what_it_missed_is_found(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await db.execute("alter table jobs disable trigger listener_insert_1")
     await jobs.add(1)
@@ -31,7 +31,7 @@ async def test_a_disabled_trigger_is_named_and_what_it_missed_is_found(
 
 
 async def test_a_dropped_trigger_is_named_and_attach_makes_it_again(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await db.execute("drop trigger listener_update_1 on jobs")
     ((_, problem),) = await found(jobs.store)
@@ -41,7 +41,7 @@ async def test_a_dropped_trigger_is_named_and_attach_makes_it_again(
     assert await found(jobs.store) == [({}, None)]
 
 
-async def test_it_goes_in_bounded_batches(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_it_goes_in_bounded_batches(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute("alter table jobs disable trigger user")
     await db.execute("insert into jobs (id) select 'job ' || n from generate_series(1, 1500) as n")
     assert [(part["queues"], part["more"]) for part in await jobs.store.reconcile()] == [
@@ -52,14 +52,14 @@ async def test_it_goes_in_bounded_batches(jobs: Table, db: asyncpg.Connection) -
     ]
 
 
-async def test_a_later_start_is_kept(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_a_later_start_is_kept(jobs: StoreTable, db: asyncpg.Connection) -> None:
     await db.execute("alter table jobs disable trigger user")
     await db.execute("insert into jobs (id, run_at) values ('job 1', now() + interval '1 hour')")
     await jobs.store.reconcile()
     assert await jobs.state(1) == "scheduled"
 
 
-async def test_what_it_finds_wakes_the_service(jobs: Table, db: asyncpg.Connection) -> None:
+async def test_what_it_finds_wakes_the_service(jobs: StoreTable, db: asyncpg.Connection) -> None:
     woken: list[object] = []
     await db.execute("alter table jobs disable trigger user")
     await jobs.add(1)
@@ -70,7 +70,7 @@ async def test_what_it_finds_wakes_the_service(jobs: Table, db: asyncpg.Connecti
 
 
 async def test_a_dropped_table_is_reported_and_stops_no_other(
-    jobs: Table, db: asyncpg.Connection, store: Store
+    jobs: StoreTable, db: asyncpg.Connection, store: Store
 ) -> None:
     await db.execute("create table more (id int primary key, status text)")
     await store.attach("public.more", "more", words=WORDS)
@@ -87,7 +87,7 @@ async def test_a_dropped_table_is_reported_and_stops_no_other(
 
 
 async def test_a_table_made_anew_is_heard_again_once_it_is_attached(
-    jobs: Table, db: asyncpg.Connection
+    jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await jobs.add(1)
     await db.execute(
@@ -106,7 +106,7 @@ async def test_a_table_made_anew_is_heard_again_once_it_is_attached(
     assert [miss.why for miss in claim.misses] == ["gone"]
 
 
-async def test_rows_copied_in_replica_mode_are_found(jobs: Table, superuser: asyncpg.Connection) -> None:
+async def test_rows_copied_in_replica_mode_are_found(jobs: StoreTable, superuser: asyncpg.Connection) -> None:
     await superuser.execute("set session_replication_role = replica; insert into jobs (id) values ('job 1')")
     assert await jobs.delivery(1) is None
     assert await found(jobs.store) == [({"jobs": 1}, None)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from listener.database.store import Store
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 SOON = timedelta(minutes=10)
 
 
-async def test_each_job_that_is_overdue_says_why(jobs: Table) -> None:
+async def test_each_job_that_is_overdue_says_why(jobs: StoreTable) -> None:
     for number in range(1, 8):
         await jobs.add(number)
     await jobs.store.register("w1", "host", "1.0", {"jobs": 9}, {"jobs": 60})
@@ -31,7 +31,7 @@ async def test_each_job_that_is_overdue_says_why(jobs: Table) -> None:
     assert (await why(jobs.store))["job 5"] == "unserved"
 
 
-async def test_rows_of_others_are_stuck_when_nobody_touches_them(jobs: Table) -> None:
+async def test_rows_of_others_are_stuck_when_nobody_touches_them(jobs: StoreTable) -> None:
     await jobs.add(1, status="processing", updated_at=datetime.now(UTC))
     assert await why(jobs.store) == {}
     await jobs.db.execute("update jobs set updated_at = now() - interval '11 minutes'")

@@ -17,11 +17,9 @@ from click.testing import CliRunner
 
 from handlers.studio.handler import app
 from listener.cli import main
-from listener.embedded import Postgres
 from listener.kit import ffmpeg
 from listener.testing import Harness, running_app
 from tests.support.harness import until
-from tests.support.standin import realtime
 from tests.support.standin.provider import CHAT, SPEECH, Provider, Refuse, providing
 from tests.support.standin.stack import Stack, running
 
@@ -128,13 +126,10 @@ async def test_a_recording_becomes_a_text(scenery: Scenery, tones: Path) -> None
 
 
 async def test_a_frontend_is_told_of_every_stage(
-    scenery: Scenery, tones: Path, postgres: Postgres, database: str
+    scenery: Scenery, tones: Path, has_realtime: None, database: str
 ) -> None:
     from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
 
-    superuser = await asyncpg.connect(postgres.database_url(database.rpartition("/")[2]))
-    await superuser.execute(realtime.SQL)
-    await superuser.close()
     async with scenery() as made:
         await made.upload(tones)
         await made.add(None, user=str(uuid.uuid4()))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import anyio
 import asyncpg
@@ -17,21 +17,23 @@ from anyio.abc import TaskStatus
 from listener import App, Job
 from listener.config import Settings
 from listener.engine.engine import Engine
+from tests.support.table import WORDS, UserTable
 
-WORDS = {
-    "ready": "queued",
-    "running": "processing",
-    "done": "completed",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
+T = TypeVar("T")
 
 QUICK = {"lease": 1.5, "heartbeat": 0.3, "poll_interval": 30.0, "shutdown_grace": 0.0}
 """Settings of a service that a test has to wait for: its leases are short, but nothing depends on sweeps."""
 
 
+@overload
+async def until(condition: Callable[[], Awaitable[T | None]], within: float = ...) -> T: ...
+@overload
+async def until(condition: Callable[[], T | None], within: float = ...) -> T: ...
 async def until(condition: Callable[[], Any], within: float = 10.0) -> Any:
-    """Wait for a condition, plain or async, to answer something true, and answer that."""
+    """Wait until a condition, plain or async, returns something true. Returns that.
+
+    It looks at the condition every 10 ms. Await an event where there is one.
+    """
     with anyio.fail_after(within):
         while True:
             answer = condition()
@@ -43,8 +45,8 @@ async def until(condition: Callable[[], Any], within: float = 10.0) -> Any:
 
 
 @dataclass
-class Table:
-    """`public.jobs` or another, attached as the queue of the same name."""
+class Table(UserTable[str]):
+    """A table on which a service works, and waits for what the service does to it."""
 
     db: asyncpg.Connection
     name: str = "jobs"
@@ -62,69 +64,43 @@ class Table:
         given = ", ".join(f"{name} => '{value}'" for name, value in options.items())
         await self.db.execute(f"select listener.attach('{self.name}', '{self.name}', {given})")
 
-    async def add(self, *keys: str, **columns: Any) -> None:
-        """Insert rows in one statement."""
-        names = "".join(f", {name}" for name in columns)
-        values = "".join(f", ${number}" for number in range(2, len(columns) + 2))
-        await self.db.execute(
-            f"insert into {self.name} (id{names}) select k{values} from unnest($1::text[]) as k",
-            keys,
-            *columns.values(),
-        )
-
-    async def set(self, key: str, word: str) -> None:
-        """The user changes the status."""
-        await self.db.execute(f"update {self.name} set status = $2 where id = $1", key, word)
-
-    async def delete(self, key: str) -> None:
-        await self.db.execute(f"delete from {self.name} where id = $1", key)
-
     async def row(self, key: str) -> asyncpg.Record:
         row = await self.db.fetchrow(f"select * from {self.name} where id = $1", key)
         assert row is not None
         return row
 
     async def becomes(self, key: str, *words: str, within: float = 10.0) -> asyncpg.Record:
-        """Wait until a row shows one of these words."""
+        """Wait until the status of a row is one of these words. Returns the row."""
 
         async def shows() -> asyncpg.Record | None:
             row = await self.row(key)
             return row if row["status"] in words else None
 
-        row: asyncpg.Record = await until(shows, within)
-        return row
+        return await until(shows, within)
 
-    async def words(self) -> dict[str, int]:
-        """How many rows show which word."""
+    async def counts(self) -> dict[str, int]:
+        """Return how many rows there are of each status."""
         counted = await self.db.fetch(f"select status, count(*) from {self.name} group by 1")
         return {row["status"]: row["count"] for row in counted}
 
     async def all_become(self, word: str, within: float = 20.0) -> None:
-        """Wait until every row shows this word."""
+        """Wait until every row has this status."""
 
         async def all_show() -> bool:
-            return (await self.words()).keys() <= {word}
+            return (await self.counts()).keys() <= {word}
 
         await until(all_show, within)
 
-    async def delivery(self, key: str) -> asyncpg.Record | None:
-        return await self.db.fetchrow("select * from listener.delivery where job_key = $1", key)
-
     async def scheduled(self, key: str) -> float:
-        """Wait until a job is scheduled; answers in how many seconds it is due."""
+        """Wait until a job is scheduled. Returns in how many seconds it is due."""
         seconds = (
             "select extract(epoch from run_at - clock_timestamp())::float8 from listener.delivery"
             " where job_key = $1 and state = 'scheduled'"
         )
         return float(await until(lambda: self.db.fetchval(seconds, key)))
 
-    async def history(self, key: str) -> list[str]:
-        """The outcomes of the job's attempts, oldest first."""
-        rows = await self.db.fetch("select outcome from listener.attempt where job_key = $1 order by id", key)
-        return [row["outcome"] for row in rows]
-
     async def error(self, key: str) -> str:
-        """The error of the job's last attempt."""
+        """Return the error of the job's last attempt."""
         return str(
             await self.db.fetchval(
                 "select error from listener.attempt where job_key = $1 order by id desc", key
@@ -153,12 +129,9 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(app: App, database: str, *, http: bool = False, **settings: Any) -> AsyncIterator[Service]:
-    """Run a service until the block ends, and then shut it down."""
-    chosen = Settings.load(
-        database_url=database, host="127.0.0.1", port=0, enable_health_check=http, **(QUICK | settings)
-    )
-    engine = Engine(app, chosen, signals=False)
+async def serving_with(app: App, **settings: Any) -> AsyncIterator[Service]:
+    """Run a service with these settings until the block ends, and then shut it down."""
+    engine = Engine(app, Settings.load(**{"enable_health_check": False, **QUICK, **settings}), signals=False)
     scope = anyio.CancelScope()
 
     async def run(*, task_status: TaskStatus[int | None]) -> None:
@@ -167,10 +140,17 @@ async def serving(app: App, database: str, *, http: bool = False, **settings: An
 
     async with anyio.create_task_group() as group:
         port = await group.start(run)
-        service = Service(engine, port, scope)
+        yield Service(engine, port, scope)
+        engine.shut_down()
+
+
+@asynccontextmanager
+async def serving(app: App, database: str, *, http: bool = False, **settings: Any) -> AsyncIterator[Service]:
+    """Run a service on a database, and wait until it is notified of its rows."""
+    address = {"database_url": database, "host": "127.0.0.1", "port": 0, "enable_health_check": http}
+    async with serving_with(app, **address, **settings) as service:
         await until(lambda: service.metric("source_connected", source="notify") == 1)
         yield service
-        engine.shut_down()
 
 
 def app_of(function: Callable[[Job], Any], queue: str = "jobs", **options: Any) -> App:

@@ -1,4 +1,4 @@
-"""A user's table with jobs, and the hands of that user."""
+"""Tables of users: the part that every test shares, and the table of the tests that call the verbs themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 
@@ -37,16 +37,69 @@ KEYS: dict[str, Any] = {
 }
 
 
+Key = TypeVar("Key", str, int)  # by what a test names a row
+
+
+class UserTable(Generic[Key]):
+    """A table of a user, attached as the queue of its name, and what that user does with its rows.
+
+    Attributes:
+        db: the session of the user.
+        name: of the table and of the queue.
+        key: the type of the primary key.
+    """
+
+    db: asyncpg.Connection
+    name: str = "jobs"
+    key: str = "text"
+
+    def key_of(self, row: Key) -> Any:
+        """Return the primary key of a row."""
+        return row
+
+    async def add(self, *rows: Key, **columns: Any) -> None:
+        """Insert rows in one statement; all get the same values in the other columns."""
+        names = "".join(f", {name}" for name in columns)
+        values = "".join(f", ${number}" for number in range(2, len(columns) + 2))
+        await self.db.execute(
+            f"insert into {self.name} (id{names}) select k{values} from unnest($1::{self.key}[]) as k",
+            [self.key_of(row) for row in rows],
+            *columns.values(),
+        )
+
+    async def set(self, row: Key, word: str) -> None:
+        """Change the status of a row."""
+        await self.db.execute(f"update {self.name} set status = $2 where id = $1", self.key_of(row), word)
+
+    async def delete(self, row: Key) -> None:
+        await self.db.execute(f"delete from {self.name} where id = $1", self.key_of(row))
+
+    async def delivery(self, row: Key) -> asyncpg.Record | None:
+        return await self.db.fetchrow(
+            "select * from listener.delivery where job_key = $1", str(self.key_of(row))
+        )
+
+    async def history(self, row: Key) -> list[str]:
+        """Return the outcomes of the job's attempts, oldest first."""
+        rows = await self.db.fetch(
+            "select outcome from listener.attempt where job_key = $1 order by id", str(self.key_of(row))
+        )
+        return [row["outcome"] for row in rows]
+
+
 @dataclass
-class Table:
-    """`public.jobs`, attached as the queue `jobs`: its columns are found by name, its words are WORDS."""
+class StoreTable(UserTable[int]):
+    """A table whose rows have numbers, and a worker that calls the verbs of a store one by one."""
 
     db: asyncpg.Connection
     store: Store
     key: str = "text"
     clock: str = "timestamptz"
 
-    async def create(self, **options: Any) -> Table:
+    def key_of(self, row: int) -> Any:
+        return KEYS[self.key](row)
+
+    async def create(self, **options: Any) -> StoreTable:
         await self.db.execute(f"create table jobs ({COLUMNS.format(key=self.key, clock=self.clock)})")
         await self.attach(**options)
         return self
@@ -54,50 +107,19 @@ class Table:
     async def attach(self, **options: Any) -> dict[str, Any]:
         return await self.store.attach("public.jobs", "jobs", **({"words": WORDS} | options))
 
-    async def add(self, *numbers: int, **columns: Any) -> None:
-        """Insert rows in one statement, their keys made of the numbers."""
-        names = "".join(f", {name}" for name in columns)
-        values = "".join(f", ${n}" for n in range(2, len(columns) + 2))
-        await self.db.execute(
-            f"insert into jobs (id{names}) select k{values} from unnest($1::{self.key}[]) as k",
-            [KEYS[self.key](n) for n in numbers],
-            *columns.values(),
-        )
-
-    async def set(self, number: int, word: str) -> None:
-        """The user changes the status."""
-        await self.db.execute("update jobs set status = $2 where id = $1", KEYS[self.key](number), word)
-
-    async def delete(self, number: int) -> None:
-        await self.db.execute("delete from jobs where id = $1", KEYS[self.key](number))
-
     async def row(self, number: int) -> dict[str, Any]:
-        row = await self.db.fetchval(
-            "select to_jsonb(j) from jobs as j where id = $1", KEYS[self.key](number)
-        )
+        row = await self.db.fetchval("select to_jsonb(j) from jobs as j where id = $1", self.key_of(number))
         return dict(json.loads(row))
 
     async def word(self, number: int) -> Any:
-        return await self.db.fetchval("select status from jobs where id = $1", KEYS[self.key](number))
+        return await self.db.fetchval("select status from jobs where id = $1", self.key_of(number))
 
     async def words(self) -> list[str]:
         return [row["status"] for row in await self.db.fetch("select status from jobs order by id")]
 
-    async def delivery(self, number: int) -> asyncpg.Record | None:
-        return await self.db.fetchrow(
-            "select * from listener.delivery where job_key = $1", str(KEYS[self.key](number))
-        )
-
     async def state(self, number: int) -> str | None:
         delivery = await self.delivery(number)
         return None if delivery is None else str(delivery["state"])
-
-    async def history(self, number: int) -> list[str]:
-        """The outcomes of the job's attempts, oldest first."""
-        rows = await self.db.fetch(
-            "select outcome from listener.attempt where job_key = $1 order by id", str(KEYS[self.key](number))
-        )
-        return [row["outcome"] for row in rows]
 
     async def claim(self, slots: int = 10, worker: str = "w1") -> list[Delivery]:
         return (await self.store.claim(worker, {"jobs": slots})).jobs
@@ -110,7 +132,7 @@ class Table:
         return (await settle(self.store, verb, [job], **rest))[0]
 
     async def expire(self) -> None:
-        """Let every lease end now."""
+        """End every lease now."""
         await self.db.execute(
             "update listener.delivery set lease_until = clock_timestamp() where state = 'running'"
         )
@@ -123,18 +145,18 @@ class Table:
 
 
 async def waits_or_ends(db: asyncpg.Connection, statement: asyncio.Future[Any]) -> None:
-    """Return when a statement of another session has ended, or waits for somebody's lock."""
+    """Wait until a statement of another session has ended or waits for a lock."""
     async with asyncio.timeout(10):
         while not statement.done() and not await db.fetchval(WAITING):  # noqa: ASYNC110 - only Postgres knows
             await asyncio.sleep(0.002)
 
 
 def named(job: Delivery, **rest: Any) -> dict[str, Any]:
-    """How a worker names its attempt in a batch."""
+    """Return the item of a batch that names an attempt."""
     return {"delivery": job.id, "fence": job.fence, **rest}
 
 
 async def settle(store: Store, verb: Verb, jobs: Sequence[Delivery], **rest: Any) -> list[Answer]:
-    """Say the same of several attempts in one batch; answers in their order."""
+    """Settle several attempts alike in one batch. Returns the answers in the order of the jobs."""
     answers = await store.settle(verb, [named(job, **rest) for job in jobs])
     return [answers[job.id] for job in jobs]

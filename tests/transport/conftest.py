@@ -8,7 +8,7 @@ import pytest
 from listener.database.store import Store
 from listener.database.transport_rest import RestTransport
 from tests.support.standin.stack import Stack, running
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 
 @pytest.fixture
@@ -27,6 +27,6 @@ async def transport(project: Stack) -> AsyncIterator[RestTransport]:
 
 
 @pytest.fixture
-async def jobs(db: asyncpg.Connection, store: Store) -> Table:
+async def jobs(db: asyncpg.Connection, store: Store) -> StoreTable:
     """A user's table, attached."""
-    return await Table(db, store).create()
+    return await StoreTable(db, store).create()

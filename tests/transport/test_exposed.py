@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import asyncpg
 import pytest
 
 from listener.database import migrate
 from listener.embedded import Postgres
+from tests.support.databases import as_superuser
 
 CALLABLE = """
 select r.rolname, count(*) from pg_proc as p cross join pg_roles as r
@@ -45,7 +44,7 @@ async def test_each_says_where_its_names_are_looked_up(db: asyncpg.Connection) -
 
 
 async def test_a_plain_postgres_has_none(postgres: Postgres, bare_database: str) -> None:
-    db = await asyncpg.connect(postgres.database_url(urlsplit(bare_database).path[1:]))
+    db = await asyncpg.connect(as_superuser(postgres, bare_database))
     undone = db.transaction()
     await undone.start()
     await db.execute("alter role service_role rename to plain")

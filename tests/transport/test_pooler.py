@@ -10,10 +10,10 @@ from listener.database.store import Store
 from listener.database.transport_postgres import PostgresTransport
 from listener.errors import DatabaseError, DatabaseUnavailable
 from tests.support.standin.pooler import pooling
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 
-async def test_jobs_run_through_a_pooler(jobs: Table, database: str) -> None:
+async def test_jobs_run_through_a_pooler(jobs: StoreTable, database: str) -> None:
     await jobs.add(*range(20))
     async with pooling(database) as url:
         transport = PostgresTransport(url, pooled=True)

@@ -15,14 +15,14 @@ from listener.database.store import Store
 from listener.database.transport_rest import RestTransport
 from listener.errors import DatabaseError, DatabaseUnavailable, SchemaError
 from tests.support.standin.stack import Stack, running
-from tests.support.table import Table
+from tests.support.table import StoreTable
 
 CLAIM = "POST /rest/v1/rpc/listener_claim"
 STATS = "POST /rest/v1/rpc/listener_stats"
 
 
 async def test_a_claim_whose_answer_is_lost_is_asked_once_and_given_back_by_the_heartbeat(
-    jobs: Table, db: asyncpg.Connection, project: Stack
+    jobs: StoreTable, db: asyncpg.Connection, project: Stack
 ) -> None:
     await jobs.add(1)
     project.faults.add(CLAIM, cut="after")
@@ -40,7 +40,7 @@ async def test_a_claim_whose_answer_is_lost_is_asked_once_and_given_back_by_the_
 
 @pytest.mark.parametrize("cut", ["before", "after", "half"])
 async def test_an_outcome_whose_answer_is_lost_may_be_said_again(
-    jobs: Table, project: Stack, cut: Any
+    jobs: StoreTable, project: Stack, cut: Any
 ) -> None:
     await jobs.add(1)
     job = await jobs.claim_one()
@@ -149,7 +149,7 @@ async def test_a_value_that_is_no_json_fails_only_its_call(
     assert project.requests == []
 
 
-async def test_durations_are_exact(jobs: Table) -> None:
+async def test_durations_are_exact(jobs: StoreTable) -> None:
     await jobs.attach(backoff=timedelta(days=3, microseconds=1))
     assert await jobs.db.fetchval("select backoff from listener.queue") == timedelta(days=3, microseconds=1)
 
@@ -186,7 +186,7 @@ async def test_a_legacy_service_role_key_will_do(project: Stack) -> None:
     await transport.close()
 
 
-async def test_a_key_that_was_changed_is_read_again(jobs: Table, project: Stack, workdir: Path) -> None:
+async def test_a_key_that_was_changed_is_read_again(jobs: StoreTable, project: Stack, workdir: Path) -> None:
     await jobs.add(1)
     project.rotate(workdir)
     assert (await jobs.claim_one()).key == "job 1"

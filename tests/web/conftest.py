@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,11 +18,8 @@ from .webtools import Clock, Serving
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine that the tests run on reaches them."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        monkeypatch.delenv(name)
+def bare_environment(workdir: Path) -> None:
+    """No setting of this machine reaches a test."""
 
 
 @pytest.fixture

@@ -8,14 +8,11 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from listener.embedded import Postgres
 from tests.support.harness import Table
-from tests.support.standin import realtime
 from tests.support.standin.stack import running
 
 HERE = Path(__file__).parent
@@ -35,11 +32,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
 async def test_the_javascript_client_understands_it(
-    program: Path, postgres: Postgres, database: str, db: asyncpg.Connection, version: str
+    program: Path, has_realtime: None, database: str, db: asyncpg.Connection, version: str
 ) -> None:
-    superuser = await asyncpg.connect(postgres.database_url(urlsplit(database).path.removeprefix("/")))
-    await superuser.execute(realtime.SQL)
-    await superuser.close()
     jobs = await Table(db).create()
     await db.execute(
         "alter publication supabase_realtime add table jobs; grant usage on schema public to service_role;"
