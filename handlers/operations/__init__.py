@@ -1,6 +1,5 @@
 """The room of `operations`: what an application does for somebody who watches, wherever that is kept."""
 
-from handlers.operations.blocking import OperationStore
 from handlers.operations.handler import app, fresh
 from handlers.operations.model import (
     Operation,
@@ -9,6 +8,7 @@ from handlers.operations.model import (
     OperationOver,
 )
 from handlers.operations.store import AsyncOperationStore
+from handlers.operations.sync_client import OperationStore
 
 __all__ = [
     "AsyncOperationStore",

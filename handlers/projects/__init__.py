@@ -3,7 +3,11 @@
 Functions wait; `AsyncProjects` has the same as methods for an event loop.
 """
 
-from handlers.projects.blocking import (
+from handlers.projects.files import ProjectError
+from handlers.projects.handler import app
+from handlers.projects.store import AsyncProjects, ProjectNotFound, configured
+from handlers.projects.sync import ProjectSync
+from handlers.projects.sync_client import (
     close,
     create_project,
     list_voices,
@@ -20,10 +24,6 @@ from handlers.projects.blocking import (
     upload_audio,
     upload_video_clip,
 )
-from handlers.projects.files import ProjectError
-from handlers.projects.handler import app
-from handlers.projects.store import AsyncProjects, ProjectNotFound, configured
-from handlers.projects.sync import ProjectSync
 
 __all__ = [
     "AsyncProjects",

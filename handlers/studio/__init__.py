@@ -1,6 +1,5 @@
 """The studio: recordings become texts that can be published."""
 
-from handlers.studio.blocking import StudioJobsClient
 from handlers.studio.client import (
     AsyncStudioJobsClient,
     Statistics,
@@ -9,6 +8,7 @@ from handlers.studio.client import (
     StudioJobOver,
 )
 from handlers.studio.handler import app
+from handlers.studio.sync_client import StudioJobsClient
 
 __all__ = [
     "AsyncStudioJobsClient",

@@ -1,13 +1,17 @@
-"""For callers without an event loop: runs coroutines in a loop that lives in a daemon thread, so that a client needs
-to be written only once."""
+"""Call asynchronous clients from programs without an event loop; a client is written only once, as a coroutine API.
+
+class ClipsClient(SyncClient[AsyncClipsClient]):
+    create_clip = waits(AsyncClipsClient.create_clip)
+"""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from types import TracebackType
-from typing import Generic, ParamSpec, Self, TypeVar
+from typing import Concatenate, Generic, ParamSpec, Self, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -20,11 +24,11 @@ C = TypeVar("C", bound=Closes)
 
 
 class Closing(ABC):
-    """Is closed at the end of the block that it is the context manager of."""
+    """A context manager that closes itself at the end of its block."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what is held."""
+        """Release all resources."""
 
     def __enter__(self) -> Self:
         return self
@@ -35,26 +39,26 @@ class Closing(ABC):
         self.close()
 
 
-class Blocking(Closing):
-    """An event loop in a thread; close it, or use it as a context manager.
+class LoopThread(Closing):
+    """An event loop in a daemon thread, which several threads may share.
 
-        with Blocking() as blocking:
-            rows = blocking.call(tables.select, "clips")
+        with LoopThread() as loop:
+            rows = loop.call(tables.select, "clips")
 
-    It may be shared by threads. A process that ends doesn't wait for it.
+    A process that exits does not wait for the thread.
     """
 
     def __init__(self) -> None:
         self._started = threading.Event()
-        self._thread = threading.Thread(target=anyio.run, args=(self._serve,), name="blocking", daemon=True)
+        self._thread = threading.Thread(target=anyio.run, args=(self._serve,), name="loop", daemon=True)
         self._thread.start()
         self._started.wait()
 
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
-        """Run a coroutine function, wait, and answer what it answers; its errors are raised here.
+        """Run a coroutine function in the loop, and return its result or raise its error.
 
         Raises:
-            RuntimeError: this was closed, or the call comes from its own loop.
+            RuntimeError: the thread is closed, or the caller runs in its loop.
         """
 
         async def run() -> T:
@@ -63,7 +67,7 @@ class Blocking(Closing):
         return self._portal.call(run)
 
     def close(self) -> None:
-        """Cancel what still runs, and end the thread."""
+        """Cancel all running calls, and end the thread."""
         if self._thread.is_alive():
             self._portal.call(self._portal.stop, True)
             self._thread.join()
@@ -74,19 +78,32 @@ class Blocking(Closing):
             await self._portal.sleep_until_stopped()
 
 
-class Twin(Closing, Generic[C]):
-    """The twin of an asynchronous client for programs without an event loop: each of its methods calls one of the
-    client's by `self._blocking`, and waits.
+class SyncClient(Closing, Generic[C]):
+    """Base of a synchronous client: each of its methods is `waits(…)` of a method of the asynchronous one.
+
+    Close it, or use it as a context manager.
 
     Args:
-        client: closed together with this.
+        client: the asynchronous client; it is closed together with this one.
     """
 
     def __init__(self, client: C) -> None:
         self._client = client
-        self._blocking = Blocking()
+        self._loop = LoopThread()
 
     def close(self) -> None:
-        """Give back the connections."""
-        self._blocking.call(self._client.close)
-        self._blocking.close()
+        """Close the connections."""
+        self._loop.call(self._client.close)
+        self._loop.close()
+
+
+def waits(
+    method: Callable[Concatenate[C, P], Awaitable[T]],
+) -> Callable[Concatenate[SyncClient[C], P], T]:
+    """Return the synchronous twin of an asynchronous client's method, with its arguments, result and docstring."""
+
+    @wraps(method)
+    def call(self: SyncClient[C], /, *args: P.args, **options: P.kwargs) -> T:
+        return self._loop.call(method, self._client, *args, **options)
+
+    return call

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from listener.kit import tables
-from listener.kit.sync import Blocking
+from listener.kit.sync import LoopThread
 from listener.kit.tables import Tables, TablesError, TablesUnavailable
 from listener.kit.tables.postgres import PostgresTables
 from listener.kit.tables.rest import RestTables
@@ -266,9 +266,9 @@ async def test_rows_that_the_api_holds_back_are_never_left_out_in_silence(
 async def test_they_serve_every_event_loop(both: Tables) -> None:
     """Routes run in a thread of their own, with a loop of its own."""
     await both.insert("clips", {"id": 1})
-    with Blocking() as blocking:
+    with LoopThread() as loop:
         for _ in range(2):
-            assert await asyncio.to_thread(blocking.call, both.select, "clips", columns=["id"]) == [{"id": 1}]
+            assert await asyncio.to_thread(loop.call, both.select, "clips", columns=["id"]) == [{"id": 1}]
         assert await ids(both) == [1]
         await both.close()
     assert await ids(both) == [1]
