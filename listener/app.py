@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from listener.environment import Environment
 
 HandlerFunction = Callable[[Job], Any] | Callable[[Job], Awaitable[Any]]
+Limits = tuple[int, float | None]
+"""Concurrency and timeout of a handler."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -64,14 +67,19 @@ class App:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self._limits: dict[str, Callable[[], Limits]] = {}
         self._routers: list[APIRouter] = []
         self._periodic_tasks: list[PeriodicTask] = []
         self._settings: list[type[Environment]] = []
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """Queue name -> handler."""
-        return self._handlers
+        """Queue name -> handler.
+
+        Raises:
+            ConfigError: a handler's `limits` make no sense.
+        """
+        return {queue: self._limited(handler) for queue, handler in self._handlers.items()}
 
     @property
     def routers(self) -> Sequence[APIRouter]:
@@ -88,7 +96,14 @@ class App:
         """What is read from the environment."""
         return self._settings
 
-    def handler(self, queue: str, *, concurrency: int = 1, timeout: float | None = None) -> Callable[[F], F]:
+    def handler(
+        self,
+        queue: str,
+        *,
+        concurrency: int = 1,
+        timeout: float | None = None,
+        limits: Callable[[], Limits] | None = None,
+    ) -> Callable[[F], F]:
         """Register the decorated function for a queue.
 
         The function gets a Job. What it returns is written together with the done word: a mapping names columns
@@ -99,21 +114,18 @@ class App:
             queue: the name given to `attach`; `name/kind` for one kind of job.
             concurrency: jobs of this queue that run at once in one process.
             timeout: seconds that an attempt may take; None takes JOB_TIMEOUT, or no limit.
+            limits: returns concurrency and timeout in place of the two, and is called when the service starts: limits
+                can be settings, and importing the app still reads no environment.
 
         Raises:
             ConfigError: the queue has a handler already, or a number makes no sense.
         """
-        if concurrency < 1:
-            raise ConfigError(
-                f"the handler of queue {queue!r} asks for {concurrency} slots; it needs at least 1"
-            )
-        if timeout is not None and not timeout > 0:
-            raise ConfigError(
-                f"the handler of queue {queue!r} has a timeout of {timeout} s; it must be more than 0"
-            )
+        _check(queue, concurrency, timeout)
 
         def register(function: F) -> F:
             self._add(Handler(queue, function, concurrency, timeout, _declared_columns(function)))
+            if limits is not None:
+                self._limits[queue] = limits
             return function
 
         return register
@@ -155,8 +167,9 @@ class App:
         Raises:
             ConfigError: both have a handler for the same queue.
         """
-        for handler in other.handlers.values():
+        for handler in other._handlers.values():
             self._add(replace(handler, optional=True) if optional else handler)
+        self._limits |= other._limits
         self._routers += other.routers
         self._periodic_tasks += other.periodic_tasks
         self._settings += other.settings
@@ -165,6 +178,23 @@ class App:
         if handler.queue in self._handlers:
             raise ConfigError(f"queue {handler.queue!r} has two handlers; a queue has one")
         self._handlers[handler.queue] = handler
+
+    def _limited(self, handler: Handler) -> Handler:
+        limits = self._limits.get(handler.queue)
+        if limits is None:
+            return handler
+        concurrency, timeout = limits()
+        _check(handler.queue, concurrency, timeout)
+        return replace(handler, concurrency=concurrency, timeout=timeout)
+
+
+def _check(queue: str, concurrency: int, timeout: float | None) -> None:
+    if concurrency < 1:
+        raise ConfigError(f"the handler of queue {queue!r} asks for {concurrency} slots; it needs at least 1")
+    if timeout is not None and not timeout > 0:
+        raise ConfigError(
+            f"the handler of queue {queue!r} has a timeout of {timeout} s; it must be more than 0"
+        )
 
 
 def _declared_columns(function: Callable[..., Any]) -> frozenset[str] | None:

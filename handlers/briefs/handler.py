@@ -40,18 +40,19 @@ class Finished(TypedDict):
 
 
 def step(type: str, work: Work) -> None:  # noqa: A002 - the column's name
-    """Make a function the handler of a type of job, within the limits that the settings give to it."""
-    limits = settings().of(type)
+    """Register the handler of a type of job; its limits are read from the settings when the service starts."""
 
     async def run(job: Job) -> Finished:
-        allowed = min(limits.attempts, int(job.row["max_attempts"]))
+        allowed = min(settings().of(type).attempts, int(job.row["max_attempts"]))
         if job.attempt > allowed:
-            raise Fail(f"the attempt before took too long, or its worker died; it was the last of {allowed}")
+            raise Fail(
+                f"The last of {allowed} attempts did not end: it reached its timeout, or its worker died."
+            )
         with _outcomes(is_last=job.attempt >= allowed):
             return {"result": await work(Step(job))}
 
     run.__name__ = type
-    app.handler(f"jobs/{type}", concurrency=limits.at_once, timeout=limits.timeout)(run)
+    app.handler(f"jobs/{type}", limits=lambda: settings().of(type)[:2])(run)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ async def generate(job: Job, request: Request, *, saved: Any, remember: Remember
         Fail, Retry, Snooze: as the engine wants it, each with a sentence for the person who waits.
     """
     async with _outcomes(job):
+        request.check(max_prompt=settings().max_prompt, max_seconds=settings().max_seconds)
         memo = await _known(job, request, Memo.of(saved), remember)
         provider = _provider((memo and memo.provider) or request.provider)
         ref = memo.ref if memo and memo.ref else await send(provider, request, remember)

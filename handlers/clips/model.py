@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
-from handlers.clips.settings import settings
 from listener import ListenerError
 from listener.kit.media import Media
 
@@ -70,19 +69,10 @@ class Request:
     provider: str | None = None
 
     def __post_init__(self) -> None:
-        limits = settings()
         if not self.prompt.strip():
             raise ClipError("The prompt is empty; say what is to be seen.")
-        if len(self.prompt) > limits.max_prompt:
-            raise ClipError(
-                f"The prompt has {len(self.prompt):,} characters; the limit is {limits.max_prompt:,}"
-                " (CLIPS_MAX_PROMPT)."
-            )
-        if not 0 < self.duration <= limits.max_seconds:
-            raise ClipError(
-                f"A clip of {self.duration:g} s can't be made; it lasts more than 0 and at most"
-                f" {limits.max_seconds:g} s (CLIPS_MAX_SECONDS)."
-            )
+        if not self.duration > 0:
+            raise ClipError(f"A clip of {self.duration:g} s can't be made; it must last more than 0 s.")
         if not re.fullmatch(r"[1-9]\d?:[1-9]\d?", self.aspect_ratio) or not 0.25 <= self.ratio <= 4:
             raise ClipError(
                 f"{self.aspect_ratio[:20]!r} is no aspect ratio; write width:height, such as 16:9, from 1:4 to 4:1."
@@ -108,6 +98,25 @@ class Request:
         except (TypeError, ValueError):
             raise ClipError("The duration must be a number of seconds.") from None
         return cls(duration=duration, **texts)
+
+    def check(self, *, max_prompt: int, max_seconds: float) -> None:
+        """Refuse a request that exceeds a limit.
+
+        Args:
+            max_prompt: characters of a prompt.
+            max_seconds: duration of a clip.
+
+        Raises:
+            ClipError: the text names the limit and its setting.
+        """
+        if len(self.prompt) > max_prompt:
+            raise ClipError(
+                f"The prompt has {len(self.prompt):,} characters; the limit is {max_prompt:,} (CLIPS_MAX_PROMPT)."
+            )
+        if self.duration > max_seconds:
+            raise ClipError(
+                f"A clip of {self.duration:g} s can't be made; the limit is {max_seconds:g} s (CLIPS_MAX_SECONDS)."
+            )
 
     @property
     def ratio(self) -> Fraction:
