@@ -65,3 +65,12 @@ begin
   end loop;
   return answer;
 end $$;
+
+-- answer: what a verb says of each item: ok, lost (also for a delivery that is no longer there) or locked.
+create or replace function listener.answer(batch jsonb, grips listener.grip[]) returns jsonb
+language sql immutable set search_path = ''
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('delivery', item->'delivery', 'outcome',
+    case g.standing when 'held' then 'ok' when 'locked' then 'locked' else 'lost' end)), '[]')
+  from jsonb_array_elements(batch) as item left join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
+$$;

@@ -69,28 +69,60 @@ begin
   end if;
 end $$;
 
--- wake: tells every listening process, once per transaction, that a queue has something to claim.
-create or replace function listener.wake(wake text, queues int[]) returns void
-language plpgsql security definer set search_path = ''
+-- capture_again: captures rows by their keys as an UPDATE to the ready word would.
+create or replace function listener.capture_again(a listener.attachment, keys text[]) returns void
+language plpgsql set search_path = '' set enable_seqscan = off
 as $$
 begin
-  if wake in ('notify', 'both') then
-    perform pg_notify('listener_wake', q.name) from listener.queue as q where q.id = any(queues);
-  end if;
-  if wake in ('realtime', 'both') then
-    perform listener.broadcast('wake', queues);
-  end if;
+  execute format('select listener.capture(%s, array_agg(c.key), array_agg(c.word), array_agg(c.queue), array_agg(c.priority),'
+    ' array_agg(c.run_at), %L) from (select %s from %s as r where r.%I = any($1::text[]::%s[])) as c having count(*) > 0',
+    a.id, 'requeue', listener.row_sql(a), a.table_name, a.key_column, a.key_type) using keys;
 end $$;
 
--- stop: tells them to ask at once, by a heartbeat, which of their jobs of a queue they have lost.
-create or replace function listener.stop(queues int[]) returns void
-language plpgsql security definer set search_path = ''
+create or replace function listener.reconcile_one(a listener.attachment, most int) returns jsonb
+language plpgsql set search_path = ''
 as $$
+declare
+  found     jsonb;
+  problem   text;
 begin
-  if queues is not null then
-    perform pg_notify('listener_stop', q.name) from listener.queue as q where q.id = any(queues);
-    perform listener.broadcast('stop', array(
-      select q.id from listener.queue as q join listener.attachment as a on a.id = q.attachment
-      where q.id = any(queues) and a.wake in ('realtime', 'both')));
+  execute format($sql$
+    with ready as (
+      select c.* from %2$s as r cross join lateral (select %1$s) as c
+      where r.%3$I = %4$L and c.queue is not null
+        and (select d.id from listener.delivery as d where d.attachment = %5$s and d.job_key = c.key limit 1) is null
+      -- A row that somebody is changing waits for the next time: their trigger would not see this delivery.
+      limit $1 for no key update of r skip locked
+    ), captured as (
+      %6$s on conflict do nothing returning queue
+    ), counted as (
+      select q.name, count(*) as found from captured as c join listener.queue as q on q.id = c.queue group by q.name
+    )
+    select jsonb_object_agg(name, found) from counted $sql$,
+    listener.row_sql(a), a.table_name, a.status_column, a.ready, a.id, listener.insert_sql(a, 'reconcile', 'ready'))
+    into found using most;
+  if found is not null then
+    perform listener.wake(a.wake, array(select q.id from listener.queue as q where found ? q.name));
   end if;
+  select format('%s of %s: its rows are heard only by reconcile; run attach again, or alter table … enable trigger',
+                string_agg(format('the %s trigger is %s', op, case when t.oid is null then 'missing' else 'disabled' end), ', '), a.table_name)
+    into problem
+    from unnest(listener.captured()) as op
+    left join pg_catalog.pg_trigger as t
+      on t.tgrelid = to_regclass(a.table_name) and t.tgname = format('listener_%s_%s', op, a.id)
+    where t.oid is null or t.tgenabled not in ('O', 'A') having count(*) > 0;
+  return jsonb_build_object('queues', coalesce(found, '{}'), 'problem', problem,
+    'more', (select coalesce(sum(value::int), 0) >= most from jsonb_each_text(found)));
 end $$;
+
+-- insert_sql: the statement, but for its conflicts, that makes deliveries of captured rows, which `ready` stands for.
+create or replace function listener.insert_sql(a listener.attachment, origin text, ready text) returns text
+language sql stable set search_path = ''
+as $$
+  select format($insert$
+  insert into listener.delivery as d (attachment, queue, job_key, state, priority, run_at, first_due, origin)
+  select %s, r.queue, r.key, case when r.run_at > clock_timestamp() then 'scheduled' else 'waiting' end,
+         coalesce(r.priority, 0), due.at, due.at, %L
+  from %s as r cross join lateral (select greatest(r.run_at, clock_timestamp()) as at) as due
+  where r.queue is not null$insert$, a.id, origin, ready)
+$$;

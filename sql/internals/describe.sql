@@ -1,4 +1,128 @@
--- What attach finds out about a table. Each function raises one sentence with a hint when it can't be certain.
+-- describe: the attachment that these arguments mean, or one sentence why there can be none. Changes nothing.
+create or replace function listener.describe(
+  relation regclass, name text, key text, status text, columns jsonb, kind text, kinds text[], words jsonb, stages text[], wake text
+) returns listener.attachment
+language plpgsql stable set search_path = ''
+as $$
+declare
+  a     listener.attachment;
+  parts text[];
+begin
+  if relation is null or to_regclass(relation::text) is null then
+    raise exception 'there is no such table';
+  end if;
+  perform listener.refuse(relation);
+  if name is null or name !~ '^[^/[:cntrl:]]{1,60}$' then
+    raise exception '% is no name for a queue', coalesce(quote_literal(name), 'null') using hint = 'It has 1 to 60 characters, without a slash.';
+  end if;
+  a.wake := coalesce(wake, case when listener.has_realtime() then 'both' else 'notify' end);
+  if a.wake not in ('notify', 'realtime', 'both', 'none') then
+    raise exception 'wake is %, it must be ''notify'', ''realtime'', ''both'' or ''none''', quote_literal(wake);
+  end if;
+  if a.wake in ('realtime', 'both') and not listener.has_realtime() then
+    raise exception 'wake is %, but this database has no Supabase Realtime that it could use', quote_literal(wake)
+      using hint = 'Say wake => ''notify'', or leave it out.';
+  end if;
+  a.name := name;
+  a.relation := relation;
+  a.table_name := (select format('%I.%I', n.nspname, c.relname) from pg_catalog.pg_class as c
+                   join pg_catalog.pg_namespace as n on n.oid = c.relnamespace where c.oid = relation);
+  a.key_column := listener.find_key(relation, key);
+  a.key_type := (select format_type(t.atttypid, null) from pg_catalog.pg_attribute as t
+                 where t.attrelid = relation and t.attname = a.key_column);
+  a.status_column := (
+    select t.attname from pg_catalog.pg_attribute as t
+    left join pg_catalog.pg_type as y on y.oid = t.atttypid
+    where t.attrelid = relation and t.attnum > 0 and not t.attisdropped and (y.typcategory = 'S' or y.typtype = 'e')
+      and (t.attname = status or status is null and t.attname in ('status', 'state')) order by t.attname = 'status' desc limit 1);
+  if a.status_column is null then
+    raise exception '% has no text or enum column % for the status', relation, coalesce(quote_ident(status), 'status or state')
+      using hint = 'Say status => ''its name''.';
+  end if;
+  a.columns := listener.find_columns(relation, columns);
+  words := listener.find_words(relation, a.status_column, words, coalesce(stages, '{}'));
+  a.ready := words->>'ready';
+  a.running := words->>'running';
+  a.done := words->>'done';
+  a.failed := words->>'failed';
+  a.cancelled := words->>'cancelled';
+  a.stages := coalesce(stages, '{}');
+  -- Not the path of this function: the one that the session began with.
+  a.search_path := (select s.reset_val from pg_catalog.pg_settings as s where s.name = 'search_path');
+  if (kind is null) <> (coalesce(cardinality(kinds), 0) = 0) then
+    raise exception 'kind and kinds go together' using hint = 'Say kind => ''type'', kinds => ''{render,analysis}''.';
+  end if;
+  if (select count(distinct k) < count(*) from unnest(kinds) as k) then
+    raise exception 'kinds has null, or a kind twice' using hint = 'Say kinds => ''{render,analysis}''.';
+  end if;
+  if kind is not null then
+    parts := regexp_match(kind, '^\s*"?(.*?)"?\s*(?:->>\s*''?([^'']+?)''?)?\s*$');
+    if not exists (select from pg_catalog.pg_attribute as t where t.attrelid = relation and t.attname = parts[1] and t.attnum > 0
+                   and not t.attisdropped and (parts[2] is null or format_type(t.atttypid, null) in ('json', 'jsonb'))) then
+      raise exception '% is no column of % and no key of one of its json columns', quote_literal(kind), relation
+        using hint = 'Say kind => ''type'', or kind => ''metadata->>type''.';
+    end if;
+    a.kind_column := parts[1];
+    a.kind_path := parts[2];
+  end if;
+  return a;
+end $$;
+
+-- refuse: raises a sentence when a table can't be attached.
+create or replace function listener.refuse(relation regclass) returns void
+language plpgsql stable set search_path = ''
+as $$
+declare
+  c     pg_catalog.pg_class;
+  owner text := (select n.nspowner::regrole::text from pg_catalog.pg_namespace as n where n.nspname = 'listener');
+begin
+  select * into strict c from pg_catalog.pg_class where oid = relation;
+  if c.relkind <> 'r' or c.relispartition or exists (select from pg_catalog.pg_inherits where relation in (inhrelid, inhparent)) then
+    raise exception '% can''t be attached: it is %', relation, case c.relkind when 'v' then 'a view' when 'm' then 'a materialized view'
+      when 'f' then 'a foreign table' when 'p' then 'a partitioned table' when 'r' then 'a partition, or a parent or child of other tables'
+      else 'no table' end using hint = 'Attach an ordinary table.';
+  end if;
+  if not pg_catalog.pg_has_role(owner, c.relowner, 'usage') then
+    raise exception '% belongs to %, and %, which owns the schema listener, may not act as it', relation, c.relowner::regrole, owner
+      using hint = format('grant %s to %s, or install listener as a role that owns the table.', c.relowner::regrole, owner);
+  end if;
+  if c.relrowsecurity and c.relforcerowsecurity
+     and not (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles as r where r.rolname = owner::name) then
+    raise exception '% forces row-level security on its owner, so % can''t see its rows', relation, owner
+      using hint = format('alter table %s no force row level security, or give %s the attribute bypassrls.', relation, owner);
+  end if;
+end $$;
+
+-- find_key: the column that names a job: the one given, or the primary key.
+create or replace function listener.find_key(relation regclass, key text) returns text
+language plpgsql stable set search_path = ''
+as $$
+declare
+  i      record;
+  chosen text;
+  type   text;
+begin
+  for i in select x.indkey::int2[] as columns, x.indisprimary from pg_catalog.pg_index as x
+           where x.indrelid = relation and x.indisunique and x.indpred is null and x.indexprs is null order by x.indisprimary desc
+  loop
+    if key is null and i.indisprimary and i.columns[1] is distinct from null and array_length(i.columns, 1) > 1 then
+      raise exception '% has a composite primary key', relation
+        using hint = 'Add a single unique column, such as id uuid not null default gen_random_uuid() unique, and say key => ''id''.';
+    end if;
+    select t.attname, format_type(t.atttypid, null) into chosen, type from pg_catalog.pg_attribute as t
+    where t.attrelid = relation and t.attnum = i.columns[0] and array_length(i.columns, 1) = 1 and t.attnotnull
+      and (t.attname = key or key is null and i.indisprimary);
+    exit when chosen is not null;
+  end loop;
+  if chosen is null then
+    raise exception '% has no %', relation, case when key is null then 'primary key' else format('unique, not-null column %I', key) end
+      using hint = 'A job needs one column that names it: a primary key, or a unique not-null column given as key => ''…''.';
+  end if;
+  if type not in ('uuid', 'text', 'character varying', 'smallint', 'integer', 'bigint') then
+    raise exception 'the key % of % is of type %', quote_ident(chosen), relation, type using hint = 'It must be uuid, text or an integer.';
+  end if;
+  return chosen;
+end $$;
 
 -- find_columns: role -> {"name", "type", "required", "length"} for the optional columns. `given` holds the names that the
 -- caller passed: null finds the column by its usual names, '' is none.
@@ -47,110 +171,4 @@ begin
     columns := columns || jsonb_build_object(role, to_jsonb(c));
   end loop;
   return columns;
-end $$;
-
--- known_words: the words that a status column can hold: the labels of its enum, or the literals of its CHECK;
--- null when neither says.
-create or replace function listener.known_words(relation regclass, status_column text) returns text[]
-language sql stable set search_path = ''
-as $$
-  with status as (
-    select a.attnum, a.atttypid from pg_catalog.pg_attribute as a
-    where a.attrelid = relation and a.attname = status_column and not a.attisdropped
-  ), words as (
-    select e.enumlabel::text as word from status as s join pg_catalog.pg_enum as e on e.enumtypid = s.atttypid
-    union
-    select replace(literal[1], '''''', '''') from status as s
-    join pg_catalog.pg_constraint as c on c.conrelid = relation and c.contype = 'c' and c.conkey = array[s.attnum]
-    cross join lateral (select pg_get_constraintdef(c.oid) as text) as definition
-    cross join lateral regexp_matches(text, '''((?:[^'']|'''')*)''', 'g') as literal
-    -- Only what says "is one of these", not "is none of these", "is like this" or "is shorter than this".
-    where regexp_replace(text, '''(?:[^'']|'''')*''', '', 'g') !~ '[<>~]| AND | NOT '
-  )
-  select array_agg(word) from words
-$$;
-
--- find_words: {"ready", "running", "done", "failed", "cancelled"?}, as given or, when that is certain, guessed.
-create or replace function listener.find_words(relation regclass, status_column text, given jsonb, stages text[]) returns jsonb
-language plpgsql stable set search_path = ''
-as $$
-declare
-  usual constant jsonb := '{
-    "ready": ["queued", "pending", "new", "waiting", "ready", "todo", "requested"],
-    "running": ["processing", "running", "in_progress", "in-progress", "started", "working", "active"],
-    "done": ["completed", "complete", "done", "succeeded", "success", "finished"],
-    "failed": ["failed", "error", "errored", "failure"],
-    "cancelled": ["cancelled", "canceled", "aborted"]}';
-  known   text[] := listener.known_words(relation, status_column);
-  words   jsonb := jsonb_strip_nulls(coalesce(given, '{}'));
-  role    text;
-  names   jsonb;
-  fitting text[];
-  unknown text;
-begin
-  select key into unknown from jsonb_object_keys(words) as key where not usual ? key;
-  if unknown is not null then
-    raise exception 'words has no entry %', quote_literal(unknown) using hint = 'Its entries are ready, running, done, failed and cancelled.';
-  end if;
-  if cardinality(stages) > 0 then
-    words := words || jsonb_build_object('running', stages[1]);
-  end if;
-  for role, names in select * from jsonb_each(usual) loop
-    if given is null and not words ? role then
-      fitting := array(select w from unnest(known) as w where names ? lower(w));
-      if cardinality(fitting) = 1 then
-        words := words || jsonb_build_object(role, fitting[1]);
-      end if;
-    end if;
-    if not words ? role and role <> 'cancelled' then
-      raise exception 'the word for % in %.% is not certain', role, relation, quote_ident(status_column)
-        using hint = format('Say words => ''{"ready": …, "running": …, "done": …, "failed": …}''; %s',
-          case when known is null then 'the column has no CHECK and no enum to read them from.'
-               else format('the column''s words are %s.', array_to_string(known, ', ')) end);
-    end if;
-  end loop;
-  select w into unknown from (select value as w from jsonb_each_text(words) union select unnest(stages)) as used
-    where known is not null and not w = any(known);
-  if unknown is not null then
-    raise exception '%.% can''t hold the word %', relation, quote_ident(status_column), quote_literal(unknown)
-      using hint = format('Its words are %s.', array_to_string(known, ', '));
-  end if;
-  if given is null then
-    select w into unknown from unnest(known) as w where not w = any(stages) and not w in (select value from jsonb_each_text(words));
-    if unknown is not null then
-      raise exception 'the meaning of the word % in %.% is not certain', quote_literal(unknown), relation, quote_ident(status_column)
-        using hint = 'Say words => ''{"ready": …, "running": …, "done": …, "failed": …}'', and stages => ''{…}'' for further running words.';
-    end if;
-  end if;
-  select w into unknown from (select value as w from jsonb_each_text(words) union all select unnest(stages[2:])) as used
-    group by w having count(*) > 1;
-  if found then
-    raise exception 'the word % means two things', quote_literal(unknown) using hint = 'Each state and each stage needs a word of its own.';
-  end if;
-  return words;
-end $$;
-
--- refuse: raises a sentence when a table can't be attached.
-create or replace function listener.refuse(relation regclass) returns void
-language plpgsql stable set search_path = ''
-as $$
-declare
-  c     pg_catalog.pg_class;
-  owner text := (select n.nspowner::regrole::text from pg_catalog.pg_namespace as n where n.nspname = 'listener');
-begin
-  select * into strict c from pg_catalog.pg_class where oid = relation;
-  if c.relkind <> 'r' or c.relispartition or exists (select from pg_catalog.pg_inherits where relation in (inhrelid, inhparent)) then
-    raise exception '% can''t be attached: it is %', relation, case c.relkind when 'v' then 'a view' when 'm' then 'a materialized view'
-      when 'f' then 'a foreign table' when 'p' then 'a partitioned table' when 'r' then 'a partition, or a parent or child of other tables'
-      else 'no table' end using hint = 'Attach an ordinary table.';
-  end if;
-  if not pg_catalog.pg_has_role(owner, c.relowner, 'usage') then
-    raise exception '% belongs to %, and %, which owns the schema listener, may not act as it', relation, c.relowner::regrole, owner
-      using hint = format('grant %s to %s, or install listener as a role that owns the table.', c.relowner::regrole, owner);
-  end if;
-  if c.relrowsecurity and c.relforcerowsecurity
-     and not (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles as r where r.rolname = owner::name) then
-    raise exception '% forces row-level security on its owner, so % can''t see its rows', relation, owner
-      using hint = format('alter table %s no force row level security, or give %s the attribute bypassrls.', relation, owner);
-  end if;
 end $$;

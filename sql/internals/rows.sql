@@ -35,29 +35,29 @@ begin
   end loop;
 end $$;
 
--- paint: the columns that show a state in the user's row, of those that the attachment has.
---   values: role (status, progress, message, error, started_at, finished_at) -> value; a role without a column
---   is left out. Times given as true become now, in the column's own unit. An error is a text or an object with a message:
---   a jsonb column gets the object and the time, any other the message, cut to the length of a varchar.
-create or replace function listener.paint(a listener.attachment, vals jsonb) returns jsonb
-language sql stable set search_path = ''
+-- row_sql: the columns of one captured row `r`: key, word, queue (null for a kind that nobody named), priority, run_at.
+create or replace function listener.row_sql(a listener.attachment) returns text
+language plpgsql stable set search_path = ''
 as $$
-  select coalesce(jsonb_object_agg(target.name, case
-      when role in ('started_at', 'finished_at', 'updated_at') and value = 'true' then
-        case target.type when 'bigint' then to_jsonb((extract(epoch from clock_timestamp()) * 1000)::bigint)
-                         else to_jsonb(clock_timestamp()) end
-      when role = 'error' and target.type in ('json', 'jsonb') and value <> 'null' then
-        case jsonb_typeof(value) when 'object' then value else jsonb_build_object('message', value) end
-          || jsonb_build_object('time', clock_timestamp())
-      when target.length is not null then to_jsonb(left(coalesce(value->>'message', value #>> '{}'), target.length))
-      when role = 'error' then coalesce(value->'message', value)
-      else value end), '{}')
-  from jsonb_each(vals || '{"updated_at": true}') as given(role, value)
-  cross join lateral (
-    select a.columns->role->>'name' as name, a.columns->role->>'type' as type,
-           (a.columns->role->>'length')::int as length where a.columns ? role
-    union all
-    select a.status_column, 'text', null where role = 'status'
-  ) as target
-  where not (value = 'null' and coalesce((a.columns->role->>'required')::boolean, false))
+declare queue text;
+begin
+  select case when a.kind_column is null then min(q.id)::text
+              else format('case %s %s end',
+                case when a.kind_path is null then format('r.%I::text', a.kind_column) else format('(r.%I->>%L)', a.kind_column, a.kind_path) end,
+                string_agg(format('when %L then %s', q.kind, q.id), ' ' order by q.id)) end
+    into queue from listener.queue as q where q.attachment = a.id;
+  return format('r.%I::text as key, coalesce(r.%I::text, %L) as word, %s as queue, %s as priority, %s as run_at',
+    a.key_column, a.status_column, '', queue,
+    case when a.columns ? 'priority' then format('r.%I::int', a.columns->'priority'->>'name') else 'null::int' end,
+    listener.moment_sql(a.columns->'run_at'));
+end $$;
+
+-- moment_sql: the expression for a time of the row `r`, in whichever unit its column has. Anybody may write that
+-- column: what lies beyond all reason is brought into the years 1970 to 2100, so that it can be calculated with.
+create or replace function listener.moment_sql(col jsonb) returns text
+language sql immutable set search_path = ''
+as $$
+  select case when col is null then 'null::timestamptz'
+              when col->>'type' = 'bigint' then format('to_timestamp(least(greatest(r.%I, 0), 4102444800000) / 1000.0)', col->>'name')
+              else format('least(greatest(r.%I, ''epoch''), ''2100-01-01Z''::timestamptz)', col->>'name') end
 $$;

@@ -30,20 +30,3 @@ begin
     listener.moment_sql(clock), a.table_name, a.status_column, a.name) into clock, adopted using a.stages || a.running, older, adopt.queue;
   return adopted;
 end $$;
-
--- attached: the attachment of a queue, or of a name that was attached with kinds; a sentence when there is none.
-create or replace function listener.attached(queue text) returns listener.attachment
-language plpgsql stable set search_path = ''
-as $$
-declare a listener.attachment;
-begin
-  select t.* into a from listener.attachment as t
-  where t.name = attached.queue or t.id = (select q.attachment from listener.queue as q where q.name = attached.queue)
-  order by t.name = attached.queue desc limit 1;
-  if not found then
-    raise exception 'there is no queue %', coalesce(quote_literal(attached.queue), 'null')
-      using hint = coalesce(format('The queues are %s.', (select string_agg(q.name, ', ' order by q.name) from listener.queue as q)),
-                            'No table is attached yet.');
-  end if;
-  return a;
-end $$;

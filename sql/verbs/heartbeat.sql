@@ -47,11 +47,3 @@ begin
   end if;
   return jsonb_build_object('lost', coalesce(lost, '[]'), 'released', cardinality(unnamed));
 end $$;
-
--- wake_queues: `wake` for queues of any attachment.
-create or replace function listener.wake_queues(queues int[]) returns void
-language sql security definer set search_path = ''
-as $$
-  select listener.wake(a.wake, array[q.id]) from listener.queue as q join listener.attachment as a on a.id = q.attachment
-  where q.id = any(wake_queues.queues);
-$$;

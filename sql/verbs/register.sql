@@ -17,11 +17,6 @@ begin
     from listener.queue as q join listener.attachment as a on a.id = q.attachment where register.slots ? q.name);
 end $$;
 
--- unregister: forgets a process that ends well.
-create or replace function listener.unregister(worker text) returns void
-language sql security definer set search_path = ''
-as $$ delete from listener.worker as w where w.id = unregister.worker $$;
-
 -- changes: the schema and name of a table that sends no messages through Realtime but is published to it, so that
 -- a service without a database connection can hear of new rows all the same. Else null.
 create or replace function listener.changes(a listener.attachment) returns jsonb

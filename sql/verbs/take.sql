@@ -1,0 +1,120 @@
+-- generate_take: writes take(queue, most, worker, lease, one, patience), the heart of a claim and by itself the quick way to
+-- claim from one queue: all it can get, or an error. It has a branch for each table, for dynamic SQL would be planned anew
+-- each time, which costs a tenth of a claim. Answers {"jobs": as `claim` does, "missed": deliveries that it left}.
+create or replace function listener.generate_take() returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  -- Who attaches or detaches meanwhile waits, and sees this change, too.
+  lock table listener.attachment in share update exclusive mode;
+  execute format('create or replace function listener.take(queue text, most int, worker text, lease interval,'
+    ' one bigint default null, patience text default %L) returns jsonb language plpgsql security definer'
+    ' set search_path = %L set row_security = off set enable_seqscan = off set enable_bitmapscan = off'
+    -- What a statement has gathered is joined by hashing, however little was expected.
+    ' set enable_nestloop = off'
+    -- Plans don't depend on what they are called with, and planning anew costs a third of a claim.
+    ' set plan_cache_mode = force_generic_plan'
+    -- A scan that is off, and that a trigger of the user's table needs, counts as so dear that its plan would be compiled.
+    ' set jit = off as %L', '100ms', '', format($body$
+#variable_conflict use_variable
+declare
+  moment   timestamptz := clock_timestamp();
+  jobs     jsonb;
+  missed   jsonb;
+  fence    bigint;
+  odd      boolean;
+  setting  text := set_config('lock_timeout', patience, true);
+begin
+%s  setting := set_config('listener.claiming', '', true);
+  -- A BEFORE trigger shows in what was written; one that comes after makes a job begin anew, which takes a new fence.
+  if fence is not null then
+    if odd or fence < currval('listener.fence') then
+      perform listener.overruled(queue, jobs);
+    end if;
+  end if;
+  return jsonb_build_object('jobs', coalesce(jobs, '[]'), 'missed', coalesce(missed, '[]'));
+end $body$, (select string_agg(format(E'  if queue = any(%L) then%s  end if;\n', array(select q.name from listener.queue as q
+               where q.attachment = a.id), listener.take_sql(a)), '' order by a.id) from listener.attachment as a)));
+  revoke all on function listener.take from public;
+end $$;
+
+-- take_sql: what `take` does with one table, as one statement: deliveries that nobody has locked, then their rows, then
+-- both go to running. A paused queue has nothing to take. Names are looked up in an empty search path; that of the table's
+-- own triggers, which run in the statement, is set once it has begun. Our own trigger need not look at what it writes.
+create or replace function listener.take_sql(a listener.attachment) returns text
+language sql stable set search_path = ''
+as $$
+  select format($body$
+  with q as materialized (
+    select t.* from listener.queue as t where t.name = take.queue and not t.paused
+  ), candidates as materialized (
+    select d.id, d.job_key from listener.delivery as d
+    where d.queue = (select q.id from q) and d.state = 'waiting' and (one is null or d.id = one)
+      and (select set_config('search_path', %9$L, true) || set_config('listener.claiming', 'on', true)) is not null
+    order by d.priority desc, d.id limit most for update skip locked
+  ), locked as materialized (
+    -- Tables are looked up by arrays, never joined: a plan made while they were empty must do for full ones.
+    select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
+    from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidates as c)) for no key update skip locked
+  ), claimed as (
+    update listener.delivery as d
+    set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take.worker,
+        claimed_at = moment, lease_until = moment + lease, word = case l.word when %4$L then %6$L else d.word end
+    from locked as l
+    where d.id = any(array(select c.id from candidates as c)) and d.job_key = l.key and l.word in (%4$L, d.word)
+    returning d.*, l.word as found, l.seen
+  ), begun as (
+    update %5$s as t set %7$s
+    where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where c.found = %4$L))
+    returning t.%2$I::text as key, t.%3$I::text as word, to_jsonb(t) as row
+  )
+  select jsonb_agg(jsonb_build_object(
+      'delivery', c.id, 'queue', take.queue, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
+      'max_attempts', (select q.max_attempts from q), 'reached', case when c.word = any(%8$L) then c.word end,
+      'row', coalesce(b.row, c.seen), 'saved', c.checkpoint, 'snoozes', c.snoozes, 'origin', c.origin,
+      'waited', extract(epoch from moment - c.first_due), 'late', extract(epoch from moment - c.run_at))
+      order by c.priority desc, c.id),
+    (select jsonb_agg(m.id) from candidates as m where m.id <> all(array(select c.id from claimed as c))),
+    max(c.fence), bool_or(c.found = %4$L and b.word is distinct from %6$L)
+    into jobs, missed, fence, odd from claimed as c left join begun as b on b.key = c.job_key;
+$body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.running,
+    listener.begin_sql(a), a.stages[2:], a.search_path)
+$$;
+
+-- begin_sql: what a claim writes into a ready row: the running word, a fresh start time, and no traces of an earlier run.
+create or replace function listener.begin_sql(a listener.attachment) returns text
+language sql stable set search_path = ''
+as $$
+  select string_agg(format('%I = %s', target.name, target.value), ', ') from (
+    select a.status_column as name, quote_literal(a.running) as value
+    union all
+    select col->>'name', case
+        when role = 'progress' then '0'
+        when role in ('error', 'finished_at') then 'null'
+        when col->>'type' = 'bigint' then '(extract(epoch from moment) * 1000)::bigint'
+        else 'moment' end
+    from jsonb_each(a.columns) as c(role, col)
+    where role in ('progress', 'started_at', 'updated_at')
+       or role in ('error', 'finished_at') and not (col->>'required')::boolean
+  ) as target
+$$;
+
+-- overruled: a trigger of the table's own has the last word about rows that were claimed just now. What it ended is
+-- over; a row that it keeps ready is refused, for it would be run again and again, uncounted.
+create or replace function listener.overruled(queue text, jobs jsonb) returns void
+language plpgsql set search_path = ''
+as $$
+declare
+  a     listener.attachment;
+  words jsonb;
+  kept  text;
+begin
+  select t.* into strict a from listener.attachment as t join listener.queue as q on q.attachment = t.id where q.name = overruled.queue;
+  words := listener.lock_rows(a, array(select job->>'key' from jsonb_array_elements(jobs) as job), false);
+  select key into kept from jsonb_each_text(words) where value = a.ready limit 1;
+  if found then
+    raise exception 'a trigger of % keeps the row % in the word %', a.table_name, kept, quote_literal(a.ready);
+  end if;
+  perform listener.capture(a.id, array_agg(key), array_agg(value), null, null, null, 'update')
+  from jsonb_each_text(words) where value <> all(a.stages || a.running) having count(*) > 0;
+end $$;
