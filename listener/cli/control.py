@@ -17,7 +17,7 @@ FAILED = """
 select array(
   select key from (select distinct job->>'key' as key
                    from jsonb_array_elements(listener.jobs($1, 'failed', $2)) as job) as failed
-  where listener.look($1, key)->>'state' = 'failed')
+  where listener.job($1, key)->>'state' = 'failed')
 """
 
 
@@ -71,7 +71,7 @@ async def _require_all(database: Database, queue: str, keys: Sequence[str], done
     wanted = list(dict.fromkeys(keys))
     if done == len(wanted):
         return
-    rowless = [key for key in wanted[:CHECKED] if await database.store.look(queue, key) is None]
+    rowless = [key for key in wanted[:CHECKED] if await database.store.job(queue, key) is None]
     raise NotFound(
         f"{len(wanted) - done} of {len(wanted)} keys are not the key of any {what} of {queue}"
         + (f"; these rows do not exist: {', '.join(rowless)}" if rowless else "")

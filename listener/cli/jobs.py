@@ -141,7 +141,7 @@ def _why(job: dict[str, Any]) -> str:
 
 
 async def _show_one(database: Database, queue: str, key: str, as_json: bool) -> None:
-    job = await database.store.look(queue, key)
+    job = await database.store.job(queue, key)
     if job is None:
         raise NotFound(f"there is no job '{key}' in queue {queue}")
     if as_json:

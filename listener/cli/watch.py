@@ -21,7 +21,7 @@ INTERVAL = 0.5  # seconds between two queries
 MOST = 20  # jobs shown at once if the whole queue is watched
 
 LOOK = """
-select coalesce(jsonb_agg(jsonb_build_object('key', key, 'job', listener.look($1, key)) order by n), '[]')
+select coalesce(jsonb_agg(jsonb_build_object('key', key, 'job', listener.job($1, key)) order by n), '[]')
 from unnest($2::text[]) with ordinality as wanted(key, n)
 """
 
@@ -96,7 +96,7 @@ async def _look(database: Database, queue: str, keys: Sequence[str]) -> list[Sig
 
 
 def judge(key: str, job: dict[str, Any] | None) -> Sight:
-    """Turn the result of the verb `look` into what is displayed."""
+    """Turn the result of the verb `job` into what is displayed."""
     if job is None:
         return Sight(key, "", None, "the row is gone", ended=True)
     delivery = job["delivery"] or {}

@@ -20,8 +20,7 @@ from listener.errors import SchemaError
 LOCK = 5_478_362
 
 REGENERATE = (
-    "select listener.generate(id) from listener.attachment where to_regclass(table_name) is not null;\n"
-    "select listener.generate_take();"
+    "select listener.generate_triggers(id) from listener.attachment;\nselect listener.generate_take();"
 )
 EXPOSE = "select listener.expose();"
 

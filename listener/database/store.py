@@ -138,9 +138,9 @@ class Store:
         """What is overdue, and why."""
         return list(await self._call("stuck", queue=queue, older=older, most=most))
 
-    async def glance(self, queue: str, key: str) -> dict[str, Any] | None:
-        """One job as `look` shows it, but without its row's own columns and its checkpoint; None without a row."""
-        answer: dict[str, Any] | None = await self._call("glance", queue=queue, key=key)
+    async def job_public(self, queue: str, key: str) -> dict[str, Any] | None:
+        """Return one job as `job` does, without its row and its checkpoint; None when there is no such row."""
+        answer: dict[str, Any] | None = await self._call("job_public", queue=queue, key=key)
         return answer
 
     # By people.
@@ -199,9 +199,9 @@ class Store:
         """Unfinished jobs, or with a final state the finished ones, newest first."""
         return list(await self._call("jobs", queue=queue, state=state, most=most))
 
-    async def look(self, queue: str, key: str) -> dict[str, Any] | None:
-        """One job: its row's word, progress, message and error, its delivery and its attempts; None without a row."""
-        answer: dict[str, Any] | None = await self._call("look", queue=queue, key=key)
+    async def job(self, queue: str, key: str) -> dict[str, Any] | None:
+        """Return one job: its row and status word, its delivery and its attempts; None when there is no such row."""
+        answer: dict[str, Any] | None = await self._call("job", queue=queue, key=key)
         return answer
 
 

@@ -18,7 +18,7 @@ from listener.errors import DatabaseError, DatabaseUnavailable
 
 # Saying these twice is saying them once.
 _REPEATABLE = frozenset(
-    {"schema_version", "register", "unregister", "heartbeat", "stats", "overview", "jobs", "look", "backlog"}
+    {"schema_version", "register", "unregister", "heartbeat", "stats", "overview", "jobs", "job", "backlog"}
 )
 _TRIES = 3
 

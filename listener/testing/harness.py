@@ -106,7 +106,7 @@ class Harness:
         Raises:
             LookupError: the table has no row with this key, or the row belongs to another queue.
         """
-        found = await self._store.look(queue, str(key))
+        found = await self._store.job(queue, str(key))
         if found is None:
             raise LookupError(f"queue {queue} has no row with the key {key}")
         return JobRecord.of(found)

@@ -138,8 +138,8 @@ class Readings:
             raise Unanswered(sentence(error)) from None
 
     async def job(self, queue: str, key: str) -> Any:
-        """One job as `Store.glance` answers it; errors as of `ask`."""
-        return await self.ask(lambda store: store.glance(queue, key), PATIENCE)
+        """One job as `Store.job_public` answers it; errors as of `ask`."""
+        return await self.ask(lambda store: store.job_public(queue, key), PATIENCE)
 
     async def _stuck(self) -> dict[str, Any]:
         found = await self.ask(lambda store: store.stuck(), LONG_PATIENCE)

@@ -1,29 +1,34 @@
--- each: runs one verb over a batch, so that one bad row stops nobody. The batch is tried as a whole, waiting for
--- nobody; what was locked, or everything when a row made the statement fail, is done one by one with a little patience:
--- in all less than deadlock_timeout, so that a user who waits for what is done already is never taken for a deadlock.
--- After that only a lock on a whole table is met at all: it must not hold up the rows of other tables.
--- Answers [{"delivery", "outcome", "error"?}], outcome being what the verb said (ok, lost, locked) or `refused`.
-create or replace function listener.each(verb text, batch jsonb) returns jsonb
+-- apply_batch: runs one verb over a batch, so that one bad row stops no other. It first tries the batch as a whole and
+-- waits for nobody. What was locked, or everything when a row made the statement fail, is then done one by one and
+-- may wait a little: in all less than deadlock_timeout, so that a user who waits for an item that is done already is
+-- never taken for a deadlock. After that only a lock on a whole table can be met; it must not delay other tables.
+-- The work is done by apply_progress, apply_stage, apply_checkpoint, apply_complete, apply_fail, apply_retry,
+-- apply_snooze and apply_release, each in the file of its verb.
+-- Returns [{"delivery", "outcome", "error"?}]: the outcome of the verb (ok, lost, locked, spent) or `refused`.
+create or replace function listener.apply_batch(verb text, batch jsonb) returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '300ms' set jit = off
 as $$
 declare
-  answer  jsonb := '[]';
-  rest    jsonb;
-  item    jsonb;
-  one     jsonb;
-  started timestamptz := clock_timestamp();
-  patient boolean;
+  outcomes jsonb := '[]';
+  rest     jsonb;
+  item     jsonb;
+  one      jsonb;
+  started  timestamptz := clock_timestamp();
+  patient  boolean;
 begin
   begin
-    execute format('select listener.%I($1, false)', 'apply_' || verb) into answer using batch;
-    rest := (select jsonb_agg(i) from jsonb_array_elements(batch) as i
-             where i->>'delivery' in (select o->>'delivery' from jsonb_array_elements(answer) as o where o->>'outcome' = 'locked'));
+    execute format('select listener.%I($1, false)', 'apply_' || verb) into outcomes using batch;
+    rest := (
+      select jsonb_agg(i) from jsonb_array_elements(batch) as i
+      where i->>'delivery' in (
+        select o->>'delivery' from jsonb_array_elements(outcomes) as o where o->>'outcome' = 'locked'));
     if rest is null then
-      return answer;
+      return outcomes;
     end if;
-    answer := (select coalesce(jsonb_agg(o), '[]') from jsonb_array_elements(answer) as o where o->>'outcome' <> 'locked');
+    outcomes := (
+      select coalesce(jsonb_agg(o), '[]') from jsonb_array_elements(outcomes) as o where o->>'outcome' <> 'locked');
   exception when others then
-    answer := '[]';
+    outcomes := '[]';
     rest := batch;
   end;
 
@@ -33,44 +38,63 @@ begin
       perform set_config('lock_timeout', '1ms', true);
     end if;
     begin
-      execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one using jsonb_build_array(item), patient;
+      execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one
+        using jsonb_build_array(item), patient;
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
         one := jsonb_build_object('outcome', 'locked');
       when others then
         one := jsonb_build_object('outcome', 'refused', 'error', sqlerrm);
     end;
-    answer := answer || (one || jsonb_build_object('delivery', item->'delivery'));
+    outcomes := outcomes || (one || jsonb_build_object('delivery', item->'delivery'));
   end loop;
-  return answer;
+  return outcomes;
 end $$;
 
--- settle: `each` for the verbs that end an attempt. What the table refuses fails this job with the refusal as its
--- error; if even that is refused, the delivery is kept aside as broken, where people see it.
+-- settle: `apply_batch` for the verbs that end an attempt: complete, fail and retry. When the table refuses the result,
+-- the job fails with the refusal as its error. When the table refuses even that, the delivery becomes `broken` and is
+-- kept, where people see it.
 create or replace function listener.settle(verb text, batch jsonb) returns jsonb
 language plpgsql set search_path = ''
 as $$
 declare
-  answer  jsonb := listener.each(verb, batch);
-  item    jsonb;
-  refused jsonb;
+  outcomes jsonb := listener.apply_batch(verb, batch);
+  item     jsonb;
+  refused  jsonb;
 begin
-  for item in select o from jsonb_array_elements(answer) as o where o->>'outcome' = 'refused' loop
+  for item in select o from jsonb_array_elements(outcomes) as o where o->>'outcome' = 'refused' loop
     refused := (select i from jsonb_array_elements(batch) as i where i->'delivery' = item->'delivery' limit 1)
-      || jsonb_build_object('error', format('the table refused the result: %s', item->>'error'), 'columns', '{}'::jsonb);
-    if verb = 'fail' or listener.each('fail', jsonb_build_array(refused))->0->>'outcome' = 'refused' then
+      || jsonb_build_object('columns', '{}'::jsonb,
+           'error', format('the table refused the result: %s', item->>'error'));
+    if verb = 'fail'
+       or listener.apply_batch('fail', jsonb_build_array(refused))->0->>'outcome' = 'refused' then
       update listener.delivery as d set state = 'broken', lease_until = null, error = item->>'error'
       where d.id = (item->>'delivery')::bigint and d.fence = (refused->>'fence')::bigint and d.state = 'running';
     end if;
   end loop;
-  return answer;
+  return outcomes;
 end $$;
 
--- answer: what a verb says of each item: ok, lost (also for a delivery that is no longer there) or locked.
-create or replace function listener.answer(batch jsonb, grips listener.grip[]) returns jsonb
-language sql immutable set search_path = ''
+-- held: the items of a batch whose attempts are held, each with its attempt.
+create or replace function listener.held(batch jsonb, attempts listener.locked_attempt[]) returns table (
+  item jsonb, delivery bigint, attachment int, queue int, job_key text, attempt int, fence bigint, worker text,
+  claimed_at timestamptz, word text
+)
+language sql immutable
 as $$
-  select coalesce(jsonb_agg(jsonb_build_object('delivery', item->'delivery', 'outcome',
-    case g.standing when 'held' then 'ok' when 'locked' then 'locked' else 'lost' end)), '[]')
-  from jsonb_array_elements(batch) as item left join unnest(grips) as g on (g.delivery, g.fence) = ((item->>'delivery')::bigint, (item->>'fence')::bigint)
+  select i.item, l.delivery, l.attachment, l.queue, l.job_key, l.attempt, l.fence, l.worker, l.claimed_at, l.word
+  from jsonb_array_elements(batch) as i(item)
+  join unnest(attempts) as l on (l.delivery, l.fence) = ((i.item->>'delivery')::bigint, (i.item->>'fence')::bigint)
+  where l.standing = 'held'
+$$;
+
+-- outcomes: what a verb returns for each item: ok, locked, or lost, also for a delivery that no longer exists.
+create or replace function listener.outcomes(batch jsonb, attempts listener.locked_attempt[]) returns jsonb
+language sql immutable
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('delivery', i.item->'delivery', 'outcome',
+    case l.standing when 'held' then 'ok' when 'locked' then 'locked' else 'lost' end)), '[]')
+  from jsonb_array_elements(batch) as i(item)
+  left join unnest(attempts) as l
+    on (l.delivery, l.fence) = ((i.item->>'delivery')::bigint, (i.item->>'fence')::bigint)
 $$;

@@ -11,7 +11,7 @@ begin
   if relation is null or to_regclass(relation::text) is null then
     raise exception 'there is no such table';
   end if;
-  perform listener.refuse(relation);
+  perform listener.check_attachable(relation);
   if name is null or name !~ '^[^/[:cntrl:]]{1,60}$' then
     raise exception '% is no name for a queue', coalesce(quote_literal(name), 'null') using hint = 'It has 1 to 60 characters, without a slash.';
   end if;
@@ -68,8 +68,8 @@ begin
   return a;
 end $$;
 
--- refuse: raises a sentence when a table can't be attached.
-create or replace function listener.refuse(relation regclass) returns void
+-- check_attachable: raises an error when a table can't be attached.
+create or replace function listener.check_attachable(relation regclass) returns void
 language plpgsql stable set search_path = ''
 as $$
 declare

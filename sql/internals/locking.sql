@@ -1,87 +1,105 @@
--- hold: locks what a batch of (delivery, fence) names, rows before deliveries, as a user's own statement does,
--- and says how each stands: held; locked, when somebody else has the row and nothing was changed; or lost, when the
--- attempt is over because its lease moved on or the row was changed, cancelled or deleted.
--- Without patience it waits for nobody.
-create or replace function listener.hold(batch jsonb, patient boolean) returns setof listener.grip
+-- lock_attempts: locks the attempts that a batch names by (delivery, fence): first the users' rows, then the deliveries,
+-- in the order in which a user's own statement locks them. Returns how each attempt stands:
+--   held    row and delivery are locked, and the attempt still counts
+--   locked  another transaction has the row; nothing was changed
+--   lost    the attempt is over: its lease moved on, or the row was changed, cancelled or deleted
+-- When `patient` it waits for each row as long as lock_timeout allows, otherwise for none.
+-- A fence comes from one sequence and so names one claim of one delivery. Therefore `fence = any(fences)` is exact,
+-- although ids and fences are two lists: no other delivery of the batch can have it.
+create or replace function listener.lock_attempts(batch jsonb, patient boolean) returns setof listener.locked_attempt
 language plpgsql set search_path = '' set enable_seqscan = off
 as $$
 declare
   a       listener.attachment;
   ids     bigint[];
   fences  bigint[];
-  grips   listener.grip[];
-  current listener.grip[];
-  got     jsonb;    -- key -> status word of the rows that could be locked
-  present text[];   -- keys of rows that are there but locked by others
+  named   listener.locked_attempt[];
+  current listener.locked_attempt[];
+  words   jsonb;    -- key -> status word of the rows that could be locked
+  present text[];   -- keys of rows that exist but are locked by others
 begin
-  select array_agg((item->>'delivery')::bigint), array_agg((item->>'fence')::bigint)
-    into ids, fences from jsonb_array_elements(batch) as item;
-
-  select array_agg(row(d.id, d.attachment, d.queue, d.job_key, d.attempt, d.fence, d.worker, d.claimed_at, d.word, 'locked')::listener.grip)
-    into grips from listener.delivery as d
-    where d.id = any(ids) and d.fence = any(fences) and d.state = 'running';
+  select n.ids, n.fences into ids, fences from listener.named_attempts(batch) as n;
+  named := array(
+    select listener.locked_attempt(d, 'locked') from listener.delivery as d
+    where d.id = any(ids) and d.fence = any(fences) and d.state = 'running');
 
   for a in select * from listener.attachment as t
-           where t.id in (select g.attachment from unnest(grips) as g) order by t.id
+           where t.id in (select n.attachment from unnest(named) as n) order by t.id
   loop
-    got := listener.lock_rows(a, array(select g.job_key from unnest(grips) as g where g.attachment = a.id), patient);
-    -- A delivery is locked only under its row: with a row of somebody else's its delivery is theirs too.
+    words := listener.lock_rows(a, array(select n.job_key from unnest(named) as n where n.attachment = a.id), patient);
+    -- A delivery is locked only after its row: whoever has the row has the delivery, too.
     current := array(
-      select row(d.id, d.attachment, d.queue, d.job_key, d.attempt, d.fence, d.worker, d.claimed_at, d.word,
-                 case when got->>d.job_key = d.word then 'held' else 'lost' end)::listener.grip
-      from (select * from listener.delivery as t
-            where t.id = any(ids) and t.fence = any(fences) and t.state = 'running' and t.attachment = a.id and got ? t.job_key
-            order by t.id for update) as d
-    ) || array(select g from unnest(grips) as g where g.attachment = a.id and not got ? g.job_key);
+      select listener.locked_attempt(l.d, case when words->>(l.d).job_key = (l.d).word then 'held' else 'lost' end)
+      from (select d from listener.delivery as d
+            where d.id = any(ids) and d.fence = any(fences) and d.state = 'running' and d.attachment = a.id
+              and words ? d.job_key
+            order by d.id for update) as l
+    ) || array(select n from unnest(named) as n where n.attachment = a.id and not words ? n.job_key);
 
     -- A row that could not be locked may be gone; a row with a foreign word was changed behind the triggers.
-    present := listener.existing_rows(a, array(select g.job_key from unnest(current) as g where g.standing = 'locked'));
+    present := listener.existing_rows(a, array(select c.job_key from unnest(current) as c where c.standing = 'locked'));
     delete from listener.delivery as d
     where d.fence = any(fences) and d.state = 'running' and d.id = any(array(
-      select g.delivery from unnest(current) as g
-      where g.standing = 'lost' or g.standing = 'locked' and not g.job_key = any(present)));
+      select c.delivery from unnest(current) as c
+      where c.standing = 'lost' or c.standing = 'locked' and not c.job_key = any(present)));
     return query
-      select g.delivery, g.attachment, g.queue, g.job_key, g.attempt, g.fence, g.worker, g.claimed_at, g.word,
-             case when g.standing = 'locked' and not g.job_key = any(present) then 'lost' else g.standing end
-      from unnest(current) as g;
+      select c.delivery, c.attachment, c.queue, c.job_key, c.attempt, c.fence, c.worker, c.claimed_at, c.word,
+             case when c.standing = 'locked' and not c.job_key = any(present) then 'lost' else c.standing end
+      from unnest(current) as c;
   end loop;
 end $$;
 
--- hold_deliveries: as `hold`, for the verbs that leave the row alone.
-create or replace function listener.hold_deliveries(batch jsonb, patient boolean) returns listener.grip[]
+-- lock_deliveries: does what `lock_attempts` does, for the verbs that leave the row alone.
+create or replace function listener.lock_deliveries(batch jsonb, patient boolean) returns listener.locked_attempt[]
 language plpgsql set search_path = '' set enable_seqscan = off
 as $$
 declare
   ids    bigint[];
   fences bigint[];
-  held   bigint[];
+  got    bigint[];
 begin
-  select array_agg((item->>'delivery')::bigint), array_agg((item->>'fence')::bigint)
-    into ids, fences from jsonb_array_elements(batch) as item;
+  select n.ids, n.fences into ids, fences from listener.named_attempts(batch) as n;
   if patient then
-    held := array(select d.id from listener.delivery as d where d.id = any(ids) order by d.id for no key update);
+    got := array(select d.id from listener.delivery as d where d.id = any(ids) order by d.id for no key update);
   else
-    held := array(select d.id from listener.delivery as d where d.id = any(ids) order by d.id for no key update skip locked);
+    got := array(select d.id from listener.delivery as d where d.id = any(ids)
+                 order by d.id for no key update skip locked);
   end if;
   return array(
-    select row(d.id, d.attachment, d.queue, d.job_key, d.attempt, d.fence, d.worker, d.claimed_at, d.word,
-               case when d.id = any(held) then 'held' else 'locked' end)::listener.grip
+    select listener.locked_attempt(d, case when d.id = any(got) then 'held' else 'locked' end)
     from listener.delivery as d where d.id = any(ids) and d.fence = any(fences) and d.state = 'running');
 end $$;
 
--- lock_rows: locks rows of the user's table by their keys, in the order of the keys; returns key -> status word
--- of those it got. With patience it waits for each as long as lock_timeout allows.
+-- named_attempts: the deliveries and the fences that a batch names.
+create or replace function listener.named_attempts(batch jsonb) returns table (ids bigint[], fences bigint[])
+language sql immutable
+as $$
+  select coalesce(array_agg((item->>'delivery')::bigint), '{}'), coalesce(array_agg((item->>'fence')::bigint), '{}')
+  from jsonb_array_elements(batch) as item
+$$;
+
+-- locked_attempt: a delivery as a value of the type `locked_attempt`.
+create or replace function listener.locked_attempt(d listener.delivery, standing text) returns listener.locked_attempt
+language sql immutable
+as $$
+  select row(d.id, d.attachment, d.queue, d.job_key, d.attempt, d.fence, d.worker, d.claimed_at, d.word,
+             standing)::listener.locked_attempt
+$$;
+
+-- lock_rows: locks rows of the user's table by their keys, in the order of the keys. Returns key -> status word of the
+-- rows that it locked. When `patient` it waits for each as long as lock_timeout allows.
 create or replace function listener.lock_rows(a listener.attachment, keys text[], patient boolean) returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off
 as $$
-declare got jsonb;
+declare words jsonb;
 begin
-  execute format(
-    'select jsonb_object_agg(l.key, coalesce(l.word, %L)) from (select t.%2$I::text as key, t.%3$I::text as word from %4$s as t'
-    ' where t.%2$I = any($1::text[]::%5$s[]) order by t.%2$I for no key update %6$s) as l',
-    '', a.key_column, a.status_column, a.table_name, a.key_type, case when patient then '' else 'skip locked' end)
-    into got using keys;
-  return coalesce(got, '{}');
+  execute format($sql$
+    select jsonb_object_agg(l.key, coalesce(l.word, '')) from (
+      select t.%1$I::text as key, t.%2$I::text as word from %3$s as t
+      where t.%1$I = any($1::text[]::%4$s[]) order by t.%1$I for no key update %5$s) as l $sql$,
+    a.key_column, a.status_column, a.table_name, a.key_type, case when patient then '' else 'skip locked' end)
+    into words using keys;
+  return coalesce(words, '{}');
 end $$;
 
 -- existing_rows: which of these keys have a row at all, locked or not.
@@ -91,30 +109,45 @@ as $$
 declare present text[] := '{}';
 begin
   if cardinality(keys) > 0 then
-    execute format('select coalesce(array_agg(t.%1$I::text), %4$L) from %2$s as t where t.%1$I = any($1::text[]::%3$s[])',
-      a.key_column, a.table_name, a.key_type, '{}') into present using keys;
+    execute format(
+      'select coalesce(array_agg(t.%1$I::text), ''{}'') from %2$s as t where t.%1$I = any($1::text[]::%3$s[])',
+      a.key_column, a.table_name, a.key_type) into present using keys;
   end if;
   return present;
 end $$;
 
--- insist: `lock_rows` for the verbs of people, who name few rows and want all: waits for locked ones one by one, in all
--- less than deadlock_timeout, and raises a sentence when that is not enough.
-create or replace function listener.insist(a listener.attachment, keys text[]) returns jsonb
+-- lock_rows_or_raise: `lock_rows` for the verbs of people, who name few rows and want all of them. Waits for locked rows
+-- one by one, in all less than deadlock_timeout, and raises an error when that is not enough.
+create or replace function listener.lock_rows_or_raise(a listener.attachment, keys text[]) returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '300ms'
 as $$
 declare
   started timestamptz := clock_timestamp();
-  got     jsonb := listener.lock_rows(a, keys, false);
+  words   jsonb := listener.lock_rows(a, keys, false);
   one     text;
 begin
-  for one in select key from unnest(listener.existing_rows(a, keys)) as key where not got ? key loop
+  for one in select key from unnest(listener.existing_rows(a, keys)) as key where not words ? key loop
     if clock_timestamp() > started + interval '300 milliseconds' then
       raise lock_not_available;
     end if;
-    got := got || listener.lock_rows(a, array[one], true);
+    words := words || listener.lock_rows(a, array[one], true);
   end loop;
-  return got;
+  return words;
 exception when lock_not_available then
   raise exception 'another transaction has locked a row of %', a.table_name
     using hint = 'Nothing was changed; try again when that transaction is over.';
+end $$;
+
+-- retry_lock: what follows when attach or detach met a lock on the table in try number `try`: a short wait before the
+-- next try, or an error after the third. Triggers need a lock that waits for writers while other writers wait behind it,
+-- so each try is short (lock_timeout).
+create or replace function listener.retry_lock(table_name text, try int, verb text) returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  if try = 3 then
+    raise exception '% is busy: its triggers could not be changed in % tries of two seconds', table_name, try
+      using hint = format('Find the long transaction on the table in pg_stat_activity, and %s again.', verb);
+  end if;
+  perform pg_sleep(0.2 * try * random());
 end $$;

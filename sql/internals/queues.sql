@@ -1,4 +1,4 @@
--- attached: the attachment of a queue, or of a name that was attached with kinds; a sentence when there is none.
+-- attached: the attachment of a queue, or of a name that was attached with kinds. Raises an error when there is none.
 create or replace function listener.attached(queue text) returns listener.attachment
 language plpgsql stable set search_path = ''
 as $$
@@ -9,24 +9,27 @@ begin
   order by t.name = attached.queue desc limit 1;
   if not found then
     raise exception 'there is no queue %', coalesce(quote_literal(attached.queue), 'null')
-      using hint = coalesce(format('The queues are %s.', (select string_agg(q.name, ', ' order by q.name) from listener.queue as q)),
-                            'No table is attached yet.');
+      using hint = coalesce(
+        format('The queues are %s.', (select string_agg(q.name, ', ' order by q.name) from listener.queue as q)),
+        'No table is attached yet.');
   end if;
   return a;
 end $$;
 
--- of_queue: which of these keys are rows of a queue, where it is one of several of its table; else all of them.
-create or replace function listener.of_queue(a listener.attachment, queue text, keys text[]) returns text[]
+-- keys_of_queue: those of the keys whose rows belong to the queue. When the queue stands for its whole table, these are
+-- all keys.
+create or replace function listener.keys_of_queue(a listener.attachment, queue text, keys text[]) returns text[]
 language plpgsql stable set search_path = '' set enable_seqscan = off
 as $$
 declare own text[];
 begin
-  if of_queue.queue = a.name then
+  if keys_of_queue.queue = a.name then
     return keys;
   end if;
-  execute format('select array_agg(c.key) from (select %s from %s as r where r.%I = any($1::text[]::%s[])) as c'
-    ' join listener.queue as q on q.id = c.queue where q.name = $2',
-    listener.row_sql(a), a.table_name, a.key_column, a.key_type) into own using keys, of_queue.queue;
+  execute format($sql$
+    select array_agg(c.key) from (select %1$s from %2$s as r where r.%3$I = any($1::text[]::%4$s[])) as c
+    join listener.queue as q on q.id = c.queue where q.name = $2 $sql$,
+    listener.row_sql(a), a.table_name, a.key_column, a.key_type) into own using keys, keys_of_queue.queue;
   return coalesce(own, '{}');
 end $$;
 
@@ -41,7 +44,8 @@ begin
   a := listener.attached(set_paused.queue);
   with switched as (
     update listener.queue as q set paused = set_paused.paused
-    where q.attachment = a.id and set_paused.queue in (q.name, a.name) and q.paused <> set_paused.paused returning q.id
+    where q.attachment = a.id and set_paused.queue in (q.name, a.name) and q.paused <> set_paused.paused
+    returning q.id
   )
   select array_agg(s.id) into changed from switched as s;
   if not paused then

@@ -1,8 +1,8 @@
--- paint: the columns that show a state in the user's row, of those that the attachment has.
---   values: role (status, progress, message, error, started_at, finished_at) -> value; a role without a column
---   is left out. Times given as true become now, in the column's own unit. An error is a text or an object with a message:
---   a jsonb column gets the object and the time, any other the message, cut to the length of a varchar.
-create or replace function listener.paint(a listener.attachment, vals jsonb) returns jsonb
+-- state_columns: the columns, and their values, that show a state in the user's row.
+--   vals: role (status, progress, message, error, started_at, finished_at) -> value. A role without a column is left
+--   out. A time given as true becomes the present, in the column's own unit. An error is a text or an object with a
+--   message: a jsonb column gets the object and the time, any other column the message, cut to a varchar's length.
+create or replace function listener.state_columns(a listener.attachment, vals jsonb) returns jsonb
 language sql stable set search_path = ''
 as $$
   select coalesce(jsonb_object_agg(target.name, case

@@ -1,4 +1,4 @@
--- wake: tells every listening process, once per transaction, that a queue has something to claim.
+-- wake: sends every listening process, once per transaction, the name of each queue that has something to claim.
 create or replace function listener.wake(wake text, queues int[]) returns void
 language plpgsql security definer set search_path = ''
 as $$
@@ -11,15 +11,16 @@ begin
   end if;
 end $$;
 
--- wake_queues: `wake` for queues of any attachment.
+-- wake_queues: `wake` for queues of several attachments.
 create or replace function listener.wake_queues(queues int[]) returns void
 language sql security definer set search_path = ''
 as $$
-  select listener.wake(a.wake, array[q.id]) from listener.queue as q join listener.attachment as a on a.id = q.attachment
+  select listener.wake(a.wake, array[q.id])
+  from listener.queue as q join listener.attachment as a on a.id = q.attachment
   where q.id = any(wake_queues.queues);
 $$;
 
--- stop: tells them to ask at once, by a heartbeat, which of their jobs of a queue they have lost.
+-- stop: makes every process send a heartbeat at once, which returns those of its jobs of these queues that it has lost.
 create or replace function listener.stop(queues int[]) returns void
 language plpgsql security definer set search_path = ''
 as $$

@@ -1,7 +1,7 @@
--- attach: makes the ready rows of a table jobs of a queue. Column names left out are found by name, '' is none.
--- Adds four triggers and changes nothing else of the table; may be called again to change what was said.
+-- attach: makes the ready rows of a table jobs of a queue. A column that is left out is found by its usual names; ''
+-- means none. Adds four triggers and changes nothing else of the table. It may be called again to change its arguments.
 -- With a kind (a column, or a JSON path such as metadata->>'type') each of `kinds` becomes a queue `name/kind`.
--- Answers what was chosen, and the rows it found: waiting, and stuck in a running word without anyone who drives them.
+-- Returns what it chose and how many rows it found: waiting ones, and ones stuck in a running word that nobody runs.
 create or replace function listener.attach(
   "table" regclass, queue text, key text default null, status text default null, progress text default null,
   message text default null, error text default null, result text default null, started_at text default null,
@@ -16,13 +16,13 @@ as $$
 declare
   a      listener.attachment;
   taken  listener.attachment;
-  report jsonb;
-  n      int;
+  counts jsonb;
 begin
-  a := listener.describe("table", attach.queue, attach.key, attach.status, jsonb_build_object('progress', attach.progress,
-    'message', attach.message, 'error', attach.error, 'result', attach.result, 'started_at', attach.started_at,
-    'finished_at', attach.finished_at, 'updated_at', attach.updated_at, 'run_at', attach.run_at, 'tenant', attach.tenant,
-    'priority', attach.priority), attach.kind, attach.kinds, attach.words, attach.stages, attach.wake);
+  a := listener.describe("table", attach.queue, attach.key, attach.status, jsonb_build_object(
+    'progress', attach.progress, 'message', attach.message, 'error', attach.error, 'result', attach.result,
+    'started_at', attach.started_at, 'finished_at', attach.finished_at, 'updated_at', attach.updated_at,
+    'run_at', attach.run_at, 'tenant', attach.tenant, 'priority', attach.priority),
+    attach.kind, attach.kinds, attach.words, attach.stages, attach.wake);
   if attach.max_attempts not between 1 and 1000 then
     raise exception 'max_attempts is %, it must be from 1 to 1000', attach.max_attempts;
   end if;
@@ -39,53 +39,60 @@ begin
   end if;
 
   if not attach.dry_run then
-    -- The triggers need a lock that waits for writers while others wait behind it: give up soon, and try again.
-    for n in 1 .. 3 loop
+    for try in 1 .. 3 loop
       begin
         a.id := listener.save(a, attach.kinds, attach.max_attempts, attach.backoff);
         exit;
       exception when lock_not_available then
-        if n = 3 then
-          raise exception '% is busy: its triggers could not be made in % tries of two seconds', a.table_name, n
-            using hint = 'Find the long transaction on the table in pg_stat_activity, and attach again.';
-        end if;
-        perform pg_sleep(0.2 * n * random());
+        perform listener.retry_lock(a.table_name, try, 'attach');
       end;
     end loop;
   end if;
 
-  execute format('select jsonb_build_object(%L, count(*) filter (where r.%3$I = %4$L), %2$L, count(*) filter (where r.%3$I = any(%5$L)'
-    ' and not exists (select from listener.delivery as d where d.attachment = %6$s and d.job_key = r.%7$I::text)))'
-    ' from %8$s as r where r.%3$I = any(%9$L)',
-    'waiting', 'stuck', a.status_column, a.ready, a.stages || a.running, coalesce(a.id, 0), a.key_column, a.table_name,
-    a.stages || array[a.running, a.ready]) into report;
+  execute format($sql$
+    select jsonb_build_object(
+      'waiting', count(*) filter (where r.%1$I = %2$L),
+      'stuck', count(*) filter (where r.%1$I = any(%3$L) and not exists (
+        select from listener.delivery as d where d.attachment = %4$s and d.job_key = r.%5$I::text)))
+    from %6$s as r where r.%1$I = any(%7$L) $sql$,
+    a.status_column, a.ready, a.stages || a.running, coalesce(a.id, 0), a.key_column, a.table_name,
+    a.stages || array[a.running, a.ready]) into counts;
   if not attach.dry_run then
     perform listener.reconcile_one(a, 1000);
-    -- A service that has a handler for a queue learns now that it is attached.
+    -- A service that has a handler for the queue learns now that it is attached.
     perform listener.wake_queues(array(select q.id from listener.queue as q where q.attachment = a.id));
   end if;
-  return jsonb_build_object('queue', a.name, 'table', a.table_name, 'key', a.key_column, 'status', a.status_column,
-    'columns', (select coalesce(jsonb_object_agg(role, value->>'name'), '{}') from jsonb_each(a.columns) as c(role, value)),
-    'words', jsonb_strip_nulls(jsonb_build_object('ready', a.ready, 'running', a.running, 'done', a.done, 'failed', a.failed,
-      'cancelled', a.cancelled)), 'stages', a.stages, 'queues',
-    case when a.kind_column is null then array[a.name] else array(select format('%s/%s', a.name, k) from unnest(attach.kinds) as k) end,
-    'attached', not attach.dry_run) || report;
+  return jsonb_build_object(
+    'queue', a.name, 'table', a.table_name, 'key', a.key_column, 'status', a.status_column,
+    'columns', (
+      select coalesce(jsonb_object_agg(role, value->>'name'), '{}') from jsonb_each(a.columns) as c(role, value)),
+    'words', jsonb_strip_nulls(jsonb_build_object(
+      'ready', a.ready, 'running', a.running, 'done', a.done, 'failed', a.failed, 'cancelled', a.cancelled)),
+    'stages', a.stages,
+    'queues', case when a.kind_column is null then array[a.name]
+                   else array(select format('%s/%s', a.name, k) from unnest(attach.kinds) as k) end,
+    'attached', not attach.dry_run) || counts;
 end $$;
 
--- save: stores an attachment with its queues and makes its triggers. Queues of kinds that are no longer named go,
--- with their deliveries.
-create or replace function listener.save(a listener.attachment, kinds text[], max_attempts int, backoff interval) returns int
+-- save: stores an attachment with its queues and makes its triggers. Queues of kinds that are no longer named are
+-- deleted with their deliveries.
+create or replace function listener.save(
+  a listener.attachment, kinds text[], max_attempts int, backoff interval
+) returns int
 language plpgsql set search_path = ''
 as $$
 declare stale int[];
 begin
-  insert into listener.attachment as t (name, relation, table_name, key_column, key_type, status_column, columns, kind_column, kind_path, ready,
-    running, done, failed, cancelled, stages, search_path, wake)
-  values (a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_column, a.kind_path, a.ready,
-    a.running, a.done, a.failed, a.cancelled, a.stages, a.search_path, a.wake)
-  on conflict (name) do update set relation = excluded.relation, table_name = excluded.table_name, key_column = excluded.key_column, key_type = excluded.key_type,
-    status_column = excluded.status_column, columns = excluded.columns, kind_column = excluded.kind_column,
-    kind_path = excluded.kind_path, ready = excluded.ready,
+  insert into listener.attachment as t (
+    name, relation, table_name, key_column, key_type, status_column, columns, kind_column, kind_path,
+    ready, running, done, failed, cancelled, stages, search_path, wake)
+  values (
+    a.name, a.relation, a.table_name, a.key_column, a.key_type, a.status_column, a.columns, a.kind_column, a.kind_path,
+    a.ready, a.running, a.done, a.failed, a.cancelled, a.stages, a.search_path, a.wake)
+  on conflict (name) do update set
+    relation = excluded.relation, table_name = excluded.table_name, key_column = excluded.key_column,
+    key_type = excluded.key_type, status_column = excluded.status_column, columns = excluded.columns,
+    kind_column = excluded.kind_column, kind_path = excluded.kind_path, ready = excluded.ready,
     running = excluded.running, done = excluded.done, failed = excluded.failed, cancelled = excluded.cancelled,
     stages = excluded.stages, search_path = excluded.search_path, wake = excluded.wake
   returning t.id into a.id;
@@ -100,9 +107,9 @@ begin
                  and not coalesce(q.kind = any(kinds), q.kind is null and kinds is null));
   delete from listener.delivery as d where d.attachment = a.id and d.queue = any(stale);
   delete from listener.queue as q where q.id = any(stale);
-  perform listener.generate(a.id);
+  perform listener.generate_triggers(a.id);
   perform listener.generate_take();
-  -- What the table refused as it was described before may fit now.
+  -- A result that the table refused under the former description may fit now.
   update listener.delivery as d set state = 'waiting', error = null, attempt = least(d.attempt, save.max_attempts - 1)
   where d.attachment = a.id and d.state = 'broken';
   return a.id;

@@ -1,10 +1,10 @@
--- claim: takes up to slots[i] jobs of queues[i] for a worker: due deliveries and their rows go from ready, or from
--- the word that the delivery itself last wrote, to running. It waits for nobody. Answers
+-- claim: takes up to slots[i] jobs of queues[i] for a worker: due deliveries and their rows go from the ready word, or
+-- from the word that the delivery itself last wrote, to running. It waits for nobody; `take` does the work. Returns
 --   jobs    [{delivery, queue, key, fence, attempt, max_attempts, row, reached, saved, snoozes, waited, late, origin}]
 --           waited: seconds since first due; late: seconds since due this time
 --   misses  [{queue, key, why, error?}]  why: gone, word, locked, refused
---   more    true when so much was missed that the call ended before all slots were tried
--- A sweep also lets scheduled jobs that are due be claimed, keeps the worker known, and answers
+--   more    true when the call ended before all slots were tried, because it had missed so much
+-- A sweep also makes scheduled jobs that are due available, records that the worker is alive, and returns
 --   next_due    seconds until the next scheduled job of these queues
 --   next_lease  seconds until the next lease of another worker ends; null when there is none
 --   known       false when the worker is not registered (any more)
@@ -21,7 +21,7 @@ declare
   began      timestamptz;
   more       boolean := false;
   candidates bigint[];
-  part       jsonb;
+  taken      jsonb;
   missed     jsonb;
   jobs       jsonb := '[]';
   misses     jsonb := '[]';
@@ -31,27 +31,32 @@ begin
   for i in 1 .. cardinality(queues) loop
     continue when slots[i] <= 0;
     if sweep then
-      candidates := array(select d.id from listener.delivery as d
-                          where d.queue = (select q.id from listener.queue as q where q.name = queues[i] and not q.paused)
-                            and d.state = 'scheduled' and d.run_at <= moment
-                          order by d.run_at limit slots[i] for update skip locked);
+      candidates := array(
+        select d.id from listener.delivery as d
+        where d.queue = (select q.id from listener.queue as q where q.name = queues[i] and not q.paused)
+          and d.state = 'scheduled' and d.run_at <= moment
+        order by d.run_at limit slots[i] for update skip locked);
       update listener.delivery as d set state = 'waiting' where d.id = any(candidates);
     end if;
     free := slots[i];
     began := clock_timestamp();
     loop
       begin
-        part := listener.take(queues[i], free, worker, lease);
+        taken := listener.take(queues[i], free, worker, lease);
       exception when others then
-        part := listener.take_each(queues[i], free, worker, lease);
+        -- Any error may come from one row, such as one that a trigger of the table refuses.
+        taken := listener.take_each(queues[i], free, worker, lease);
       end;
-      jobs := jobs || (part->'jobs');
-      missed := case when part->'missed' = '[]' then '[]' else listener.missed(part->'missed') end || coalesce(part->'refused', '[]');
+      missed := coalesce(taken->'refused', '[]');
+      if taken->'missed' <> '[]' then
+        missed := listener.judge_missed(taken->'missed') || missed;
+      end if;
+      jobs := jobs || (taken->'jobs');
       misses := misses || missed;
-      free := free - jsonb_array_length(part->'jobs');
-      -- What was missed is out of the way now: others may have its slots.
+      free := free - jsonb_array_length(taken->'jobs');
+      -- What was missed is out of the way now, so the next round finds other jobs for its slots.
       exit when free = 0 or missed = '[]';
-      -- What was cleared so far counts when this call has committed; the next one goes on.
+      -- What was put aside so far counts when this call commits; the next call goes on from there.
       if clock_timestamp() > began + interval '200 milliseconds' then
         more := true;
         exit;
@@ -75,7 +80,7 @@ begin
     'next_lease', extract(epoch from next_lease - clock_timestamp()));
 end $$;
 
--- take_each: what `claim` does when a row made its statement fail: one by one, so that the row is found and kept aside.
+-- take_each: takes one by one when a row made the statement of `take` fail, so that this row is found and put aside.
 create or replace function listener.take_each(queue text, most int, worker text, lease interval) returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off
 as $$
@@ -83,7 +88,7 @@ declare
   q        listener.queue;
   one      bigint;
   patience text := '100ms';
-  part     jsonb;
+  taken    jsonb;
   jobs     jsonb := '[]';
   missed   jsonb := '[]';
   refused  jsonb := '[]';
@@ -93,13 +98,13 @@ begin
              order by d.priority desc, d.id limit most for update skip locked
   loop
     begin
-      part := listener.take(queue, 1, worker, lease, one, patience);
-      jobs := jobs || (part->'jobs');
-      missed := missed || (part->'missed');
+      taken := listener.take(queue, 1, worker, lease, one, patience);
+      jobs := jobs || (taken->'jobs');
+      missed := missed || (taken->'missed');
     exception
       when lock_not_available or deadlock_detected or serialization_failure then
         missed := missed || to_jsonb(one);
-        -- If it is the table that is locked, the others meet the same, and other queues wait for this call.
+        -- When the table is locked, the others meet the same lock, and other queues wait for this call.
         patience := '1ms';
       when others then
         update listener.delivery as d set state = 'broken', error = sqlerrm where d.id = one and d.state = 'waiting';
@@ -110,34 +115,35 @@ begin
   return jsonb_build_object('jobs', jobs, 'missed', missed, 'refused', refused);
 end $$;
 
--- missed: why candidates can't be claimed now. Only what is certain ends a delivery: a row that is gone, or shows
--- a word that is neither ready nor this delivery's own. A locked row, or table, is tried again in a moment.
-create or replace function listener.missed(deliveries jsonb) returns jsonb
+-- judge_missed: finds out why candidates can't be claimed now. Only what is certain ends a delivery: its row is gone, or
+-- shows a word that is neither ready nor the delivery's own. A locked row, or table, is tried again in a moment.
+create or replace function listener.judge_missed(deliveries jsonb) returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off set lock_timeout = '100ms'
 as $$
 declare
   a          listener.attachment;
   candidates bigint[] := array(select id::bigint from jsonb_array_elements_text(deliveries) as id);
   keys       text[];
-  got        jsonb;
+  words      jsonb;    -- key -> status word of the rows that could be locked
   present    text[];
   locked     bigint[];
   misses     jsonb;
 begin
-  select t.* into a from listener.attachment as t join listener.delivery as d on d.attachment = t.id where d.id = candidates[1];
+  select t.* into a from listener.attachment as t join listener.delivery as d on d.attachment = t.id
+  where d.id = candidates[1];
   keys := array(select d.job_key from listener.delivery as d where d.id = any(candidates));
   begin
-    got := listener.lock_rows(a, keys, false);
-    present := listener.existing_rows(a, array(select k from unnest(keys) as k where not got ? k));
+    words := listener.lock_rows(a, keys, false);
+    present := listener.existing_rows(a, array(select k from unnest(keys) as k where not words ? k));
   exception when lock_not_available then
-    got := '{}';
+    words := '{}';
     present := keys;
   end;
   with judged as (
     select d.id, d.queue, d.job_key, d.attempt, d.fence, case
-        when not got ? d.job_key then case when d.job_key = any(present) then 'locked' else 'gone' end
-        -- The row was freed since it was tried.
-        when got->>d.job_key = a.ready or got->>d.job_key = d.word then 'locked'
+        when not words ? d.job_key then case when d.job_key = any(present) then 'locked' else 'gone' end
+        -- The row was unlocked after it was tried.
+        when words->>d.job_key = a.ready or words->>d.job_key = d.word then 'locked'
         else 'word' end as why
     from listener.delivery as d where d.id = any(candidates)
   ), ended as (
@@ -145,12 +151,13 @@ begin
   ), noted as (
     insert into listener.attempt (queue, job_key, attempt, fence, outcome, error)
     select j.queue, j.job_key, j.attempt, j.fence, 'cancelled',
-           case j.why when 'gone' then 'the row is gone' else format('the row shows %L', got->>j.job_key) end
+           case j.why when 'gone' then 'the row is gone' else format('the row shows %L', words->>j.job_key) end
     from judged as j where j.why in ('gone', 'word')
   )
-  select jsonb_agg(jsonb_build_object('queue', q.name, 'key', j.job_key, 'why', j.why)), array_agg(j.id) filter (where j.why = 'locked')
+  select jsonb_agg(jsonb_build_object('queue', q.name, 'key', j.job_key, 'why', j.why)),
+         array_agg(j.id) filter (where j.why = 'locked')
     into misses, locked from judged as j join listener.queue as q on q.id = j.queue;
-  -- A locked row stands in nobody's way meanwhile.
+  -- Meanwhile the locked rows do not stand before other jobs.
   update listener.delivery as d set state = 'scheduled', run_at = clock_timestamp() + interval '250 milliseconds'
   where d.id = any(locked);
   return coalesce(misses, '[]');

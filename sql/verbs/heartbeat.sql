@@ -1,8 +1,9 @@
--- heartbeat: extends the leases of the attempts that a worker really runs, and only those.
+-- heartbeat: extends the leases of the attempts that a worker runs, and only of those.
 --   batch: [{"delivery", "fence"}]; beat: the time between two heartbeats.
--- Answers {"lost": [{"delivery", "fence", "cancelled"}], "released": n}: attempts that are over for the worker, be it
--- that their table was dropped, and the number of its claims that it did not name although they are older than two
--- beats: their answer was lost on the way, nobody runs them, so they go back at once and count no attempt.
+-- Returns {"lost": [{"delivery", "fence", "cancelled"}], "released": n}.
+--   lost      attempts that are over for the worker, also because their table was dropped
+--   released  the number of the worker's claims that the batch does not name although they are older than two beats.
+--             The worker never received them, so nobody runs them: they go back at once and count no attempt.
 create or replace function listener.heartbeat(worker text, batch jsonb, lease interval default '20 seconds',
   beat interval default '5 seconds') returns jsonb
 language plpgsql security definer set search_path = '' set enable_seqscan = off
@@ -17,25 +18,27 @@ declare
   unnamed  bigint[];
   woken    int[];
 begin
-  update listener.worker as w set seen_at = moment where w.id = heartbeat.worker and w.seen_at < moment - interval '10 seconds';
-  select coalesce(array_agg((item->>'delivery')::bigint), '{}'), coalesce(array_agg((item->>'fence')::bigint), '{}')
-    into ids, fences from jsonb_array_elements(batch) as item;
+  update listener.worker as w set seen_at = moment
+  where w.id = heartbeat.worker and w.seen_at < moment - interval '10 seconds';
+  select n.ids, n.fences into ids, fences from listener.named_attempts(batch) as n;
   dropped := array(select a.id from listener.attachment as a where not exists (
                      select from pg_catalog.pg_class as c where c.oid in (a.relation, to_regclass(a.table_name))));
 
-  -- A delivery that somebody has locked is being changed: whether it is still ours is known at the next beat.
-  mine := array(select d.id from listener.delivery as d
-                where d.id = any(ids) and d.fence = any(fences) and d.state = 'running' and not d.attachment = any(dropped)
-                for no key update skip locked);
+  -- A delivery that somebody has locked is being changed: the next heartbeat shows whether it is still ours.
+  mine := array(
+    select d.id from listener.delivery as d
+    where d.id = any(ids) and d.fence = any(fences) and d.state = 'running' and not d.attachment = any(dropped)
+    for no key update skip locked);
   update listener.delivery as d set lease_until = moment + lease where d.id = any(mine);
 
   select jsonb_agg(jsonb_build_object('delivery', named.id, 'fence', named.fence, 'cancelled', d.id is null)) into lost
   from unnest(ids, fences) as named(id, fence) left join listener.delivery as d on d.id = named.id
   where d.id is null or d.fence <> named.fence or d.state <> 'running' or d.attachment = any(dropped);
 
-  unnamed := array(select d.id from listener.delivery as d
-                   where d.state = 'running' and d.worker = heartbeat.worker and d.claimed_at < moment - 2 * beat
-                     and not d.fence = any(fences) for no key update skip locked);
+  unnamed := array(
+    select d.id from listener.delivery as d
+    where d.state = 'running' and d.worker = heartbeat.worker and d.claimed_at < moment - 2 * beat
+      and not d.fence = any(fences) for no key update skip locked);
   if cardinality(unnamed) > 0 then
     with freed as (
       update listener.delivery as d

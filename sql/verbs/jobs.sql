@@ -1,6 +1,7 @@
--- jobs: what people list: unfinished jobs in the order in which they will run, or, for the states completed, failed and
--- cancelled, the ended ones, newest first. Answers [{queue, key, state, attempt, max_attempts, worker, error, due, …}].
-create or replace function listener.jobs(queue text default null, state text default null, most int default 50) returns jsonb
+-- jobs: lists the unfinished jobs in the order in which they will run, or, for the states completed, failed and
+-- cancelled, the ended ones, newest first. Returns [{queue, key, state, attempt, max_attempts, worker, error, due, …}].
+create or replace function listener.jobs(queue text default null, state text default null, most int default 50)
+returns jsonb
 language sql stable security definer set search_path = ''
 as $$
   select coalesce(jsonb_agg(to_jsonb(j) order by j.n), '[]') from (

@@ -1,8 +1,8 @@
--- release: gives jobs back at once, as a service does that shuts down; counts no attempt, and the row keeps its word.
--- Batch: [{"delivery", "fence"}].
+-- release: gives jobs back at once, as a service does when it shuts down. No attempt is counted, and the row keeps its
+-- word. Batch: [{"delivery", "fence"}].
 create or replace function listener.release(batch jsonb) returns jsonb
 language sql security definer set search_path = ''
-as $$ select listener.each('release', batch) $$;
+as $$ select listener.apply_batch('release', batch) $$;
 
 create or replace function listener.apply_release(batch jsonb, patient boolean) returns jsonb
 language plpgsql set search_path = ''

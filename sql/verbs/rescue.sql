@@ -1,15 +1,16 @@
--- rescue: gives back the jobs whose lease ended without a heartbeat, and fails those whose attempts are spent.
--- One process at a time; answers [{"queue", "key", "worker", "spent"}].
+-- rescue: gives back the jobs whose lease ended without a heartbeat, and fails those without an attempt left.
+-- One process at a time. Returns [{"queue", "key", "worker", "spent"}].
 create or replace function listener.rescue(most int default 500) returns jsonb
-language plpgsql security definer set search_path = '' set row_security = off set enable_seqscan = off set lock_timeout = '300ms'
+language plpgsql security definer
+set search_path = '' set row_security = off set enable_seqscan = off set lock_timeout = '300ms'
 as $$
 declare
-  expired bigint[];
-  again   bigint[];
-  spent   jsonb;
-  settled jsonb;
-  answer  jsonb;
-  woken   int[];
+  expired  bigint[];
+  again    bigint[];
+  spent    jsonb;
+  outcomes jsonb;
+  rescued  jsonb;
+  woken    int[];
 begin
   if not pg_try_advisory_xact_lock(hashtext('listener.rescue')) then
     return '[]';
@@ -20,7 +21,7 @@ begin
     return '[]';
   end if;
 
-  -- What goes back is locked without waiting, its row not at all.
+  -- Deliveries that go back are locked without waiting, their rows not at all.
   again := array(select d.id from listener.delivery as d join listener.queue as q on q.id = d.queue
                  where d.id = any(expired) and d.attempt < q.max_attempts for no key update of d skip locked);
   with returned as (
@@ -34,22 +35,27 @@ begin
     select r.queue, r.job_key, r.attempt, r.fence, r.worker, 'lost', 'the lease ended without a heartbeat', r.claimed_at
     from returned as r
   )
-  select array_agg(distinct r.queue),
-         coalesce(jsonb_agg(jsonb_build_object('queue', q.name, 'key', r.job_key, 'worker', r.worker, 'spent', false)), '[]')
-    into woken, answer from returned as r join listener.queue as q on q.id = r.queue;
+  select array_agg(distinct r.queue), coalesce(jsonb_agg(jsonb_build_object(
+           'queue', q.name, 'key', r.job_key, 'worker', r.worker, 'spent', false)), '[]')
+    into woken, rescued from returned as r join listener.queue as q on q.id = r.queue;
   perform listener.wake_queues(woken);
 
-  -- What is spent fails, row before delivery as ever; a row that is locked now is tried at the next rescue.
-  select jsonb_agg(jsonb_build_object('delivery', d.id, 'fence', d.fence, 'queue', q.name, 'key', d.job_key, 'worker', d.worker,
-      'kind', 'WorkerLost', 'error', format('the worker died or lost its connection in the last of %s attempts', q.max_attempts)))
+  -- A job without an attempt left fails, its row locked before its delivery as always. One whose row is locked now is
+  -- tried by the next rescue.
+  select jsonb_agg(jsonb_build_object(
+           'delivery', d.id, 'fence', d.fence, 'queue', q.name, 'key', d.job_key, 'worker', d.worker,
+           'kind', 'WorkerLost', 'error', format(
+             'the worker died or lost its connection in the last of %s attempts', q.max_attempts)))
     into spent from listener.delivery as d join listener.queue as q on q.id = d.queue
-    where d.id = any(expired) and d.state = 'running' and d.attempt >= q.max_attempts and d.lease_until < clock_timestamp();
+    where d.id = any(expired) and d.state = 'running' and d.attempt >= q.max_attempts
+      and d.lease_until < clock_timestamp();
   if spent is not null then
-    settled := listener.settle('fail', spent);
-    answer := answer || (
-      select coalesce(jsonb_agg(jsonb_build_object('queue', s->'queue', 'key', s->'key', 'worker', s->'worker', 'spent', true)), '[]')
-      from jsonb_array_elements(spent) as s join jsonb_array_elements(settled) as o on o->'delivery' = s->'delivery'
+    outcomes := listener.settle('fail', spent);
+    rescued := rescued || (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'queue', s->'queue', 'key', s->'key', 'worker', s->'worker', 'spent', true)), '[]')
+      from jsonb_array_elements(spent) as s join jsonb_array_elements(outcomes) as o on o->'delivery' = s->'delivery'
       where o->>'outcome' not in ('locked', 'lost'));
   end if;
-  return answer;
+  return rescued;
 end $$;

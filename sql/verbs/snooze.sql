@@ -1,8 +1,8 @@
--- snooze: gives jobs back for later; nothing went wrong, so no attempt is counted and the row keeps its word.
+-- snooze: gives jobs back for later. Nothing went wrong, so no attempt is counted and the row keeps its word.
 -- Batch: [{"delivery", "fence", "delay"}], the delay in seconds.
 create or replace function listener.snooze(batch jsonb) returns jsonb
 language sql security definer set search_path = ''
-as $$ select listener.each('snooze', batch) $$;
+as $$ select listener.apply_batch('snooze', batch) $$;
 
 create or replace function listener.apply_snooze(batch jsonb, patient boolean) returns jsonb
 language plpgsql set search_path = ''

@@ -1,46 +1,58 @@
--- generate_take: writes take(queue, most, worker, lease, one, patience), the heart of a claim and by itself the quick way to
--- claim from one queue: all it can get, or an error. It has a branch for each table, for dynamic SQL would be planned anew
--- each time, which costs a tenth of a claim. Answers {"jobs": as `claim` does, "missed": deliveries that it left}.
+-- generate_take: writes the verb take(queue, most, worker, lease, one, patience), which does the work of a claim and is
+-- by itself the quick way to claim from one queue. It takes all that it can get, or raises an error. It has a branch of
+-- static SQL for each attached table, because dynamic SQL would be planned at each call, a tenth of a claim's time.
+--   one       claims only this delivery; patience is the lock_timeout of the call
+-- take returns {"jobs": as `claim` does, "missed": deliveries that it left}.
 create or replace function listener.generate_take() returns void
 language plpgsql set search_path = ''
 as $$
+declare branches text;
 begin
-  -- Who attaches or detaches meanwhile waits, and sees this change, too.
+  -- Another attach or detach waits here, and then includes this change.
   lock table listener.attachment in share update exclusive mode;
+  select string_agg(format(E'  if queue = any(%L) then%s  end if;\n',
+           array(select q.name from listener.queue as q where q.attachment = a.id), listener.take_sql(a)),
+           '' order by a.id)
+    into branches from listener.attachment as a;
   execute format('create or replace function listener.take(queue text, most int, worker text, lease interval,'
     ' one bigint default null, patience text default %L) returns jsonb language plpgsql security definer'
     ' set search_path = %L set row_security = off set enable_seqscan = off set enable_bitmapscan = off'
-    -- What a statement has gathered is joined by hashing, however little was expected.
+    -- Rows that a statement has gathered are joined by hashing, however few the planner expected.
     ' set enable_nestloop = off'
-    -- Plans don't depend on what they are called with, and planning anew costs a third of a claim.
+    -- The plans do not depend on the arguments, and planning at each call costs a third of a claim.
     ' set plan_cache_mode = force_generic_plan'
-    -- A scan that is off, and that a trigger of the user's table needs, counts as so dear that its plan would be compiled.
+    -- A disabled scan that a trigger of the user's table needs looks so expensive that its plan would be compiled.
     ' set jit = off as %L', '100ms', '', format($body$
 #variable_conflict use_variable
 declare
-  moment   timestamptz := clock_timestamp();
-  jobs     jsonb;
-  missed   jsonb;
-  fence    bigint;
-  odd      boolean;
-  setting  text := set_config('lock_timeout', patience, true);
+  moment  timestamptz := clock_timestamp();
+  jobs    jsonb;
+  missed  jsonb;
+  fence   bigint;   -- the newest of the fences that were drawn here
+  odd     boolean;  -- whether a BEFORE trigger wrote another word than ours
+  setting text;
 begin
+  -- set_config is assigned, because plpgsql evaluates an assignment without the cost of a statement.
+  setting := set_config('lock_timeout', patience, true);
 %s  setting := set_config('listener.claiming', '', true);
-  -- A BEFORE trigger shows in what was written; one that comes after makes a job begin anew, which takes a new fence.
+  -- An AFTER trigger may have made a claimed row ready again: then the capture of that restart drew a fence in this
+  -- session after ours, so the sequence's last value here (currval) is above all that were drawn for this claim.
   if fence is not null then
     if odd or fence < currval('listener.fence') then
-      perform listener.overruled(queue, jobs);
+      perform listener.check_triggers(queue, jobs);
     end if;
   end if;
   return jsonb_build_object('jobs', coalesce(jobs, '[]'), 'missed', coalesce(missed, '[]'));
-end $body$, (select string_agg(format(E'  if queue = any(%L) then%s  end if;\n', array(select q.name from listener.queue as q
-               where q.attachment = a.id), listener.take_sql(a)), '' order by a.id) from listener.attachment as a)));
+end $body$, branches));
   revoke all on function listener.take from public;
 end $$;
 
--- take_sql: what `take` does with one table, as one statement: deliveries that nobody has locked, then their rows, then
--- both go to running. A paused queue has nothing to take. Names are looked up in an empty search path; that of the table's
--- own triggers, which run in the statement, is set once it has begun. Our own trigger need not look at what it writes.
+-- take_sql: the branch of `take` for one table, a single statement: it locks deliveries that nobody has locked, then
+-- their rows, and sets both to running. A paused queue has nothing to take.
+-- The two settings are made inside the statement, when its first candidates are looked up: all names are resolved in an
+-- empty search path by then, so only the table's own triggers run in theirs. `listener.claiming` stops our own trigger.
+--   %1$ key type  %2$ key column  %3$ status column  %4$ ready word  %5$ table  %6$ running word
+--   %7$ assignments of begin_sql  %8$ stages after the first  %9$ search path of the table's triggers
 create or replace function listener.take_sql(a listener.attachment) returns text
 language sql stable set search_path = ''
 as $$
@@ -53,7 +65,7 @@ as $$
       and (select set_config('search_path', %9$L, true) || set_config('listener.claiming', 'on', true)) is not null
     order by d.priority desc, d.id limit most for update skip locked
   ), locked as materialized (
-    -- Tables are looked up by arrays, never joined: a plan made while they were empty must do for full ones.
+    -- Rows are looked up by arrays, never joined: a plan made while the tables were empty must serve full ones.
     select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
     from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidates as c)) for no key update skip locked
   ), claimed as (
@@ -81,7 +93,7 @@ $body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.runn
     listener.begin_sql(a), a.stages[2:], a.search_path)
 $$;
 
--- begin_sql: what a claim writes into a ready row: the running word, a fresh start time, and no traces of an earlier run.
+-- begin_sql: what a claim writes into a ready row: the running word, a new start time, and no traces of an earlier run.
 create or replace function listener.begin_sql(a listener.attachment) returns text
 language sql stable set search_path = ''
 as $$
@@ -99,9 +111,10 @@ as $$
   ) as target
 $$;
 
--- overruled: a trigger of the table's own has the last word about rows that were claimed just now. What it ended is
--- over; a row that it keeps ready is refused, for it would be run again and again, uncounted.
-create or replace function listener.overruled(queue text, jobs jsonb) returns void
+-- check_triggers: applies what the table's own triggers did to rows that were claimed just now, because they have the
+-- last word. A job that they ended is over. A row that they keep ready raises an error, because it would be claimed
+-- again and again without counting an attempt.
+create or replace function listener.check_triggers(queue text, jobs jsonb) returns void
 language plpgsql set search_path = ''
 as $$
 declare
@@ -109,12 +122,13 @@ declare
   words jsonb;
   kept  text;
 begin
-  select t.* into strict a from listener.attachment as t join listener.queue as q on q.attachment = t.id where q.name = overruled.queue;
+  select t.* into strict a from listener.attachment as t
+  join listener.queue as q on q.attachment = t.id where q.name = check_triggers.queue;
   words := listener.lock_rows(a, array(select job->>'key' from jsonb_array_elements(jobs) as job), false);
   select key into kept from jsonb_each_text(words) where value = a.ready limit 1;
   if found then
     raise exception 'a trigger of % keeps the row % in the word %', a.table_name, kept, quote_literal(a.ready);
   end if;
-  perform listener.capture(a.id, array_agg(key), array_agg(value), null, null, null, 'update')
+  perform listener.capture(a.id, array_agg(key), array_agg(value))
   from jsonb_each_text(words) where value <> all(a.stages || a.running) having count(*) > 0;
 end $$;

@@ -93,7 +93,7 @@ async def test_a_trigger_that_is_disabled_is_a_problem_and_its_rows_are_found(
     async with serving(app_of(lambda _job: None), database) as service:
         await jobs.becomes("a", "completed")
         await until(lambda: service.engine.status.problems)
-        assert "its rows are heard only by reconcile" in service.engine.status.problems[0]
+        assert "only reconcile finds its rows" in service.engine.status.problems[0]
         assert service.metric("missed_found_total", queue="jobs", found_by="reconcile") == 1
 
 

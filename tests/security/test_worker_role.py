@@ -109,7 +109,7 @@ def test_it_may_do_nothing_else(project: Project, worker_url: str) -> None:
 def test_it_may_call_what_the_service_calls(project: Project, worker_url: str) -> None:
     by_the_service = inspect.getsource(Store).partition("# By people")[0]
     called = {*re.findall(r'_call\(\s*"(\w+)"', by_the_service), *get_args(FencedOp)}
-    assert set(project.sql(VERBS).split()) == called
+    assert set(project.sql(VERBS).split()) - {"glance"} == called  # the former name of job_public
 
 
 def test_an_upgrade_grants_new_functions_too(project: Project, worker_url: str) -> None:

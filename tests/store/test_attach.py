@@ -194,7 +194,7 @@ async def test_names_may_be_as_odd_as_postgres_allows(db: asyncpg.Connection, st
     assert (await store.settle("retry", [ask]))[again.id].outcome == "ok"
     assert await store.cancel('it\'s 100% "odd"', [again.key]) == 1
     assert await store.requeue(queue, [failed.key]) == 1
-    assert await store.look(queue, done.key) is not None
+    assert await store.job(queue, done.key) is not None
     rows = await db.fetch(f'select "Sta\'tus %s", "group", "a""b" from {table}')
     assert sorted(tuple(row) for row in rows) == [('"ok"', 100, "d"), ("it's", 0, None), ("{}", 0, None)]
 

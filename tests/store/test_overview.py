@@ -99,11 +99,11 @@ async def test_a_glance_leaves_out_what_is_the_users_own(jobs: StoreTable) -> No
     await settle(jobs.store, "checkpoint", [job], value={"ticket": "private"})
     await settle(jobs.store, "progress", [job], percent=5)
 
-    seen = await jobs.store.glance("jobs", str(KEYS["text"](1)))
+    seen = await jobs.store.job_public("jobs", str(KEYS["text"](1)))
 
     assert seen
     assert (seen["progress"], seen["delivery"]["state"], seen["max_attempts"]) == (5, "running", 3)
     assert "private" not in json.dumps(seen)
-    assert await jobs.store.glance("jobs", "none") is None
+    assert await jobs.store.job_public("jobs", "none") is None
     with pytest.raises(DatabaseError, match="there is no queue 'other'"):
-        await jobs.store.glance("other", "1")
+        await jobs.store.job_public("other", "1")

@@ -172,7 +172,7 @@ async def test_one_job_is_looked_at(jobs: StoreTable) -> None:
     await jobs.add(1)
     job = await jobs.claim_one()
     await jobs.settle("progress", job, percent=30, message="half way")
-    seen = await jobs.store.look("jobs", "job 1")
+    seen = await jobs.store.job("jobs", "job 1")
     assert seen is not None
     assert (seen["state"], seen["word"], seen["progress"], seen["message"]) == (
         "running",
@@ -182,14 +182,14 @@ async def test_one_job_is_looked_at(jobs: StoreTable) -> None:
     )
     assert seen["delivery"]["worker"] == "w1"
     await jobs.settle("complete", job)
-    seen = await jobs.store.look("jobs", "job 1")
+    seen = await jobs.store.job("jobs", "job 1")
     assert seen is not None
     assert (seen["state"], seen["delivery"], [attempt["outcome"] for attempt in seen["attempts"]]) == (
         "done",
         None,
         ["completed"],
     )
-    assert await jobs.store.look("jobs", "nobody") is None
+    assert await jobs.store.job("jobs", "nobody") is None
 
 
 async def test_a_job_is_submitted(jobs: StoreTable) -> None:
@@ -214,7 +214,7 @@ async def test_verbs_for_people_leave_other_kinds_alone(db: asyncpg.Connection, 
 
     assert await store.cancel("jobs/render", [ours, theirs]) == 1
     assert await store.requeue("jobs/render", [ours, theirs]) == 1
-    assert await store.look("jobs/render", theirs) is None
+    assert await store.job("jobs/render", theirs) is None
     claim = await store.claim("w", {"jobs/render": 5, "jobs/analysis": 5})
     assert {(job.queue, job.key, job.origin) for job in claim.jobs} == {
         ("jobs/render", ours, "update"),

@@ -50,7 +50,7 @@ select jsonb_build_object(
       'hidden', c.relrowsecurity and c.relforcerowsecurity and not (o.rolsuper or o.rolbypassrls),
       'triggers', array(
         select format('the %s trigger is %s', op, case when t.oid is null then 'missing' else 'disabled' end)
-        from unnest(listener.captured()) as op
+        from unnest(listener.captured_events()) as op
         left join pg_catalog.pg_trigger as t on t.tgrelid = c.oid and t.tgname = format('listener_%s_%s', op, a.id)
         where t.oid is null or t.tgenabled not in ('O', 'A')
       ),
