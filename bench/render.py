@@ -54,8 +54,10 @@ values ($1, $2, $1, 'queued', $3, $4, $5, $6)
 
 
 async def measure(pairs: int = 3) -> list[Figure]:
-    """Renders the sample project, and four times as much of it, by the command and by the service in turn; and films
-    that show how much memory and seeking take."""
+    """Render the sample project, and four times as much of it, by the command and by the service in turn.
+
+    Then render films that show how much memory and time segments and seeking take.
+    """
     figures: list[Figure] = []
     for times in (1, 4):
         figures += await _compare(times, pairs)
@@ -103,7 +105,7 @@ def _command(sample: Sample, folder: Path, times: int) -> str:
 
 
 def _draw(sample: Sample, folder: Path) -> Sequence[str]:
-    """The project's two texts as pictures text0.png and text1.png; answers where in the film they lie."""
+    """Draw the project's two texts into text0.png and text1.png, and return where they lie in the film."""
     film = opencut.read(sample.timeline, width=sample.width, height=sample.height, fps=sample.fps).film
     places: list[str] = []
     for clip in film.clips:
@@ -115,7 +117,7 @@ def _draw(sample: Sample, folder: Path) -> Sequence[str]:
 
 
 async def _export(db: asyncpg.Connection, files: storage.Storage, sample: Sample, folder: Path) -> float:
-    """Seconds of one export, by the database's clock."""
+    """Run one export, and return its seconds by the database's clock."""
     job = uuid.uuid4()
     timeline = folder / "timeline.json"
     timeline.write_text(json.dumps(sample.timeline))

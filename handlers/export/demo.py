@@ -21,7 +21,7 @@ from listener.kit import media, storage
 from listener.testing import DemoFailed, Harness, download, running_app
 
 TITLE = "A row inserted into export_jobs becomes a film"
-PATIENCE = 300.0
+MAX_WAIT_SECONDS = 300.0
 FINAL = {"completed", "failed"}
 
 
@@ -91,7 +91,7 @@ async def _follow(connection: asyncpg.Connection, job: str, console: Console) ->
     shown = -1
     with (
         Progress(*columns, console=console, disable=not console.is_terminal) as bars,
-        anyio.fail_after(PATIENCE),
+        anyio.fail_after(MAX_WAIT_SECONDS),
     ):
         bar = bars.add_task("export_jobs: queued", total=100)
         while True:

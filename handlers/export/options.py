@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from handlers.export.model import FilmError, Format, Output, Quality
 
-Word = TypeVar("Word")
+Choice = TypeVar("Choice")
 
 
 def requested(document: Mapping[str, Any], row: Mapping[str, Any] | None = None) -> Output:
@@ -37,8 +37,8 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _choice(
-    places: Sequence[Mapping[str, Any]], names: Sequence[str], choices: Sequence[Word], default: Word
-) -> Word:
+    places: Sequence[Mapping[str, Any]], names: Sequence[str], choices: Sequence[Choice], default: Choice
+) -> Choice:
     for place in places:
         for name in names:
             value = place.get(name)

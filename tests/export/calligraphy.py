@@ -21,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 
 class Curves(TypedDict, total=False):
-    """What of a placement a test may move."""
+    """The curves of a placement that a test may set."""
 
     x: Curve
     y: Curve
@@ -43,7 +43,7 @@ def raster(clip: Text, folder: Path, scale: float = 1.0) -> text.Raster | None:
 
 
 def drawn(content: str, folder: Path, style: Style = PLAIN, *, anchor: float = 0.5) -> Image.Image:
-    """The film's canvas, clear but for the text in its middle."""
+    """Draw a text in the middle of the film's canvas, which is clear otherwise."""
     canvas = Image.new("RGBA", (FILM.width, FILM.height))
     if made := raster(title(content, style, anchor=anchor), folder):
         with Image.open(made.path) as picture:
@@ -76,7 +76,7 @@ def plainly(content: str, font_file: str = "DejaVuSans.ttf") -> Image.Image:
 
 
 def alike(one: Image.Image, other: Image.Image) -> bool:
-    """Whether two pictures show the same ink, whatever its size, by a coarse look."""
+    """Tell by a coarse comparison whether two pictures show the same ink, at any size."""
     cut = [picture.getchannel("A").crop(inked(picture)) for picture in (one, other)]
     first, second = (picture.width / picture.height for picture in cut)
     unlike = ImageChops.difference(*(picture.resize((64, 12), Image.Resampling.BOX) for picture in cut))

@@ -1,4 +1,4 @@
-"""Which clip is the ground, and what lies over it, when. Drawn in frames: one second each."""
+"""The composition of a film: which clip is the ground when, and which overlays lie over it. A frame lasts a second."""
 
 from __future__ import annotations
 

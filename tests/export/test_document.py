@@ -55,7 +55,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 def reading(folder: Path, value: object, **options: Any) -> tuple[Any, list[bytes]]:
-    """What is read of a value written as JSON, with the numbers of its media, and the content of these."""
+    """Read a value written as JSON; return it with the numbers of its media, and the content of these."""
     found = load(write(folder, json.dumps({"value": value}, **options)), folder)
     text = json.dumps(found.content["value"])
     for number, name in enumerate(found.inline):

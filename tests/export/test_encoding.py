@@ -1,4 +1,4 @@
-"""What a film is encoded as, and its poster."""
+"""The encoding of films, and their posters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which face is taken for which name."""
+"""The choice of a face for a family's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The handler as the service calls it: a row, a storage, and what becomes of them."""
+"""The handler as the service calls it, with a row and a storage."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROW = {"id": JOB, "user_id": USER, "width": 320, "height": 180, "fps": 30, "dura
 
 
 class Diary:
-    """Where a job's progress and checkpoints go."""
+    """Records a job's progress and checkpoints."""
 
     def __init__(self) -> None:
         self.percents: list[float] = []

@@ -30,7 +30,7 @@ async def film_of(path: Path, *, offset: str = "0", length: str = "1", fps: str 
 
 @pytest.mark.parametrize(("suffix", "fps"), [("png", "1"), ("png", "60"), ("jpg", "120"), ("avif", "30")])
 async def test_a_still_makes_a_film_of_any_rate(suffix: str, fps: str, tmp_path: Path) -> None:
-    """Each of them has a rate of its own, by which FFmpeg would repeat the last frame of the film."""
+    """Each of them has its own frame rate, by which FFmpeg would repeat the last frame of the film."""
     still = media_maker.still(tmp_path / f"still.{suffix}", (200, 63, 16))
     seen = await look(await film_of(still, fps=fps), [0])
 

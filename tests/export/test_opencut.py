@@ -1,4 +1,4 @@
-"""What a timeline means, and which sentence a wrong one gets: the oldest of the three formats, and what all share."""
+"""Timelines of the oldest format, and what all three formats share: films, warnings and error sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a property goes on before its first and after its last keyframe."""
+"""The extrapolation of a property before its first and after its last keyframe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a document holds: it becomes a film that hangs together, or one sentence."""
+"""Random documents: each becomes a consistent film, or one error sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tracks and elements say of their sound, beside its volume."""
+"""Sound of tracks and elements besides volume: pan, solo, fades."""
 
 from __future__ import annotations
 

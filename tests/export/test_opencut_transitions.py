@@ -38,7 +38,7 @@ def around(kind: str, length: float = 1) -> Json:
 
 
 def seen(document: Json, time: float, *properties: str) -> list[tuple[object, ...]]:
-    """Of each clip at a moment, from the bottom: its name, the second of its source, and properties."""
+    """Return each clip at a moment, from the bottom: its name, the second of its source, and properties."""
     moment = Fraction(repr(time))
     found: list[tuple[object, ...]] = []
     for clip in read(document).film.clips:

@@ -1,4 +1,4 @@
-"""Where each clip is drawn, how it is turned, wiped, faded and blended: against plain arithmetic, pixel by pixel."""
+"""Placement, rotation, wipes, fades and blending of clips, compared pixel by pixel with plain arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failed attempt leaves for the next one, and what it doesn't."""
+"""The folder in which a failed attempt leaves finished segments for the next one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from listener import Fail
 
 @pytest.fixture(autouse=True)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the folders lie, in a TEMP_DIR of this test's own."""
+    """Return where the folders lie, in a separate TEMP_DIR for each test."""
     monkeypatch.setenv("TEMP_DIR", str(tmp_path))
     return tmp_path / f"listener-resume-{os.getuid()}"
 

@@ -1,4 +1,4 @@
-"""Films of more clips than one run of FFmpeg may hold open: made in parts, they are as if made in one."""
+"""Films of more clips than one run of FFmpeg may hold open: made in segments, they equal films made in one run."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_what_is_already_there_is_not_made_again(sources: dict[str, Source
     keep.mkdir()
 
     async def attempt(name: str) -> dict[str, int]:
-        """Modification times of the segments after an attempt that fetched its media to a folder of its own."""
+        """Return the modification times of the segments after an attempt with its own media folder."""
         folder = tmp_path / name
         folder.mkdir()
         fetched = {key: Source(folder / key, source.media) for key, source in sources.items()}

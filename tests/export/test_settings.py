@@ -1,4 +1,4 @@
-"""The budgets of an export: each is told in the documentation, and refused by a sentence that names its setting."""
+"""The limits of an export: each is documented, and an error sentence names its setting."""
 
 from __future__ import annotations
 

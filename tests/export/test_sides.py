@@ -1,4 +1,4 @@
-"""What is heard on the left and on the right."""
+"""The left and the right channel of a film's sound."""
 
 from __future__ import annotations
 

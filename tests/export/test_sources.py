@@ -1,4 +1,4 @@
-"""How media come to the local disk, and what is said of those that don't."""
+"""Fetching media to the local disk, and the error sentences when that fails."""
 
 from __future__ import annotations
 

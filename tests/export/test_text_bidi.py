@@ -20,7 +20,7 @@ MIRRORED = str.maketrans("()[]<>", ")(][><")
 
 
 def seen(line: str) -> str:
-    """What a reader sees from left to right, without the signs."""
+    """Return what a reader sees from left to right, without the signs."""
     letters = str.maketrans(HEBREW | SIGNS)
     shown = []
     for run in bidi.runs(line.translate(letters)):

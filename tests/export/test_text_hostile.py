@@ -13,9 +13,9 @@ from handlers.export.model import FilmError, Style
 
 from .calligraphy import PLAIN, drawn, ramp, raster, title
 
-LONGEST = 20_000
+MAX_CHARACTERS = 20_000
 CHANCE = random.Random(7)
-ANYTHING = "".join(chr(CHANCE.randrange(0x20, 0x110000)) for _ in range(LONGEST))
+ANYTHING = "".join(chr(CHANCE.randrange(0x20, 0x110000)) for _ in range(MAX_CHARACTERS))
 LARGE = replace(PLAIN, size=1000)
 HUGE = replace(PLAIN, size=4000)
 
@@ -73,7 +73,7 @@ def test_a_text_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
 
 def test_a_text_that_is_far_too_long_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FilmError, match="“title” has 20001 characters; at most 20000"):
-        raster(title("M" * (LONGEST + 1)), tmp_path)
+        raster(title("M" * (MAX_CHARACTERS + 1)), tmp_path)
 
 
 @pytest.mark.parametrize("nothing", ["", "\x00", "\ud800\udfff", "\u200b\u2060\ufeff", "\x1b\x07"])

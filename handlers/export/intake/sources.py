@@ -47,14 +47,14 @@ async def collect(
     if len(items) > limits().max_media:
         problem = f"The film is made of {len(items)} media files"
         raise over(problem, str(limits().max_media), "max_media")
-    shelf = _Shelf(folder, owner, inline or {}, allow)
+    fetched = _Fetched(folder, owner, inline or {}, allow)
     try:
         async with anyio.create_task_group() as tasks:
             for media_id, item in items.items():
-                tasks.start_soon(shelf.bring, media_id, item)
+                tasks.start_soon(fetched.add, media_id, item)
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
-    paths = [shelf.files[media_id] for media_id in items]
+    paths = [fetched.files[media_id] for media_id in items]
     found = await media.probe_all(paths, by=by, timeout=60)  # some have to be read to their end
     sources = {}
     for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
@@ -65,8 +65,13 @@ async def collect(
     return sources
 
 
-class _Shelf:
-    """The files by the ids of their media, and how much room there is for more."""
+class _Fetched:
+    """Fetches media, a few at once, within the limits.
+
+    Attributes:
+        files: by the ids of their media.
+        room: bytes that further files may have.
+    """
 
     def __init__(
         self, folder: Path, owner: str, inline: Mapping[str, Path], allow: Collection[str] | None
@@ -80,17 +85,17 @@ class _Shelf:
         self._slots = anyio.CapacityLimiter(_AT_ONCE)
         self._begun = 0
 
-    async def bring(self, media_id: str, item: MediaItem | Path) -> None:
+    async def add(self, media_id: str, item: MediaItem | Path) -> None:
         async with self._slots:
             target = self.folder / f"in{self._begun}.bin"
             self._begun += 1
-            most = min(limits().max_file_mb * _MB, self.room)
+            max_bytes = min(limits().max_file_mb * _MB, self.room)
             try:
-                path = await self._bring(item, target, most)
+                path = await self._fetch(item, target, max_bytes)
                 path = await to_apng(path, target.with_suffix(".apng"), item.name)
                 size = (await to_thread.run_sync(path.stat)).st_size
             except TooLarge:
-                size = most + 1
+                size = max_bytes + 1
             except (intake.NotOwned, storage.ObjectNotFound, storage.BadKey) as error:
                 raise FilmError(str(error)) from error
             if size > limits().max_file_mb * _MB:
@@ -102,7 +107,7 @@ class _Shelf:
                 raise over("The media of the film are too large together", limit, "max_media_mb")
             self.files[media_id] = path
 
-    async def _bring(self, item: MediaItem | Path, target: Path, most: int) -> Path:
+    async def _fetch(self, item: MediaItem | Path, target: Path, max_bytes: int) -> Path:
         if isinstance(item, Path):
             return item
         if item.url in self.inline:
@@ -112,7 +117,7 @@ class _Shelf:
             target,
             bucket=BUCKET,
             owner=self.owner,
-            max_bytes=most,
+            max_bytes=max_bytes,
             what=f"The media “{item.name}”",
             allow=self.allow,
         )

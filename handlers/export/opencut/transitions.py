@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
 from handlers.export.model import Curve, Key, Picture, Side, Text
 from handlers.export.opencut.curves import combined, still
@@ -161,10 +162,7 @@ def apply(
     for transition in transitions:
         going, coming = transition.going, transition.going + 1
         kind, cut, end = transition.kind, row[coming].start, transition.start + transition.length
-
-        def move(clip: Picture | Text, by: Move, transition: Transition = transition) -> Picture | Text:
-            return _moved(clip, by, transition, width, height)
-
+        move = partial(_moved, transition=transition, width=width, height=height)
         if transition.start < cut:
             moved[going] = move(moved[going], kind.going)
             first = move(_frozen(row[coming], cut, transition.start, cut), kind.coming)
