@@ -1,4 +1,4 @@
-"""The key of the moment: what `.env` says, as long as it says something that can be used."""
+"""The current service key: the one that the settings name, if they name one of this project."""
 
 from __future__ import annotations
 
