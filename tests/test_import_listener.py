@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 EVERY_MODULE = """
-import asyncio, importlib, logging, os, pkgutil, signal, sys, warnings
+import asyncio, importlib, logging, os, pathlib, signal, sys, warnings
 import prometheus_client, prometheus_client.metrics
 
 
@@ -56,11 +56,16 @@ before = state()
 os.environ, os.stat = Environ(os.environ), stat
 import listener
 
-names = [found.name for found in pkgutil.walk_packages(listener.__path__, "listener.")]
+root = pathlib.Path(listener.__path__[0])
+paths = [path.relative_to(root) for path in root.rglob("*.py")]
+# The command line is a program, and so are the files that end in _main or __main__.
+names = [
+    ".".join(("listener", *path.with_suffix("").parts)).removesuffix(".__init__")
+    for path in paths
+    if path.parts[0] != "cli" and not path.stem.rstrip("_").endswith("_main")
+]
 for name in names:
-    # Programs are no modules to import, and commands import what only they need, the checkout's handlers included.
-    if not name.endswith("_main__") and not name.endswith("_main") and not name.startswith("listener.cli"):
-        importlib.import_module(name)
+    importlib.import_module(name)
 after = state()
 assert len(names) > 80
 assert before == after, [(key, before[key], after[key]) for key in before if before[key] != after[key]]

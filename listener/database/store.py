@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +15,11 @@ Batch = Sequence[Mapping[str, Any]]
 
 
 class Store:
-    """Calls the verbs over a transport. Every method raises DatabaseUnavailable or DatabaseError as it does.
+    """Call the verbs over a transport. Every method raises DatabaseUnavailable and DatabaseError as the transport does.
 
     Args:
-        transport: how the functions are called.
-        lease: seconds that a claim is held without a heartbeat.
+        transport: calls the SQL functions.
+        lease: seconds after a claim or a heartbeat until the job's lease ends.
         beat: seconds between heartbeats.
     """
 
@@ -30,7 +29,11 @@ class Store:
         self._beat = timedelta(seconds=beat)
 
     async def check_schema(self) -> None:
-        """Raise SchemaError when the schema is missing, older or newer than this program needs."""
+        """Check that the schema is the one that this program needs.
+
+        Raises:
+            SchemaError: the schema is missing, older or newer.
+        """
         try:
             applied = await self._call("schema_version")
         except DatabaseError as error:
@@ -51,8 +54,15 @@ class Store:
         slots: Mapping[str, int],
         timeouts: Mapping[str, float] | None = None,
     ) -> list[Served]:
-        """Make a process known, with its slots per queue, and in how many seconds their jobs must be done, where there
-        is a limit; answers those of its queues that exist."""
+        """Register a worker.
+
+        Args:
+            slots: queue name -> the most jobs of it that the worker runs at once.
+            timeouts: queue name -> seconds that an attempt may take; queues without a limit are left out.
+
+        Returns:
+            The attached ones among its queues.
+        """
         served = await self._call(
             "register",
             worker=worker,
@@ -64,14 +74,20 @@ class Store:
         return [Served(**one) for one in served]
 
     async def unregister(self, worker: str) -> None:
-        """Forget a process that ends well."""
+        """Remove a worker that has ended and runs no job."""
         await self._call("unregister", worker=worker)
 
     async def claim(self, worker: str, slots: Mapping[str, int], *, sweep: bool = True) -> Claim:
-        """Take up to so many due jobs of each queue; a sweep also learns when to come back."""
+        """Claim due jobs.
+
+        Args:
+            slots: queue name -> the most jobs to claim from it.
+            sweep: also find out when the next job is due and the next lease ends.
+        """
         if not sweep and len(slots) == 1:
-            with suppress(DatabaseError):  # one of the rows was refused: `claim` finds out which
-                return await self._take(worker, *next(iter(slots.items())))
+            ((queue, limit),) = slots.items()
+            if claim := await self._take(worker, queue, limit):
+                return claim
         answer = await self._call(
             "claim",
             worker=worker,
@@ -92,27 +108,37 @@ class Store:
             answer["more"],
         )
 
-    async def _take(self, worker: str, queue: str, most: int) -> Claim:
-        """The quick way, for one queue; what it misses is for `claim` to judge."""
-        answer = await self._call("take", queue=queue, most=most, worker=worker, lease=self._lease)
+    async def _take(self, worker: str, queue: str, limit: int) -> Claim | None:
+        """Claim from one queue by one statement; None if one of the rows was refused, because only the verb `claim`
+        finds out which.
+        """
+        try:
+            answer = await self._call("take", queue=queue, most=limit, worker=worker, lease=self._lease)
+        except DatabaseError:
+            return None
         return Claim(_deliveries(answer), [], None, None, known=True, more=bool(answer["missed"]))
 
     async def heartbeat(self, worker: str, held: Iterable[tuple[int, int]]) -> list[Lost]:
-        """Extend the leases of these (delivery, fence); answers those that are over."""
+        """Extend the leases of these (delivery, fence), and return the attempts that have lost theirs."""
         batch = [{"delivery": delivery, "fence": fence} for delivery, fence in held]
         answer = await self._call("heartbeat", worker=worker, batch=batch, lease=self._lease, beat=self._beat)
         return [Lost(**lost) for lost in answer["lost"]]
 
     async def settle(self, verb: Verb, batch: Batch) -> dict[int, Answer]:
-        """Call one of the verbs that take a batch: complete, fail, retry, snooze, release, progress, stage, checkpoint.
+        """Call one of the verbs that take a batch.
 
-        Each item names its `delivery` and `fence`; the rest stands at the head of the verb's file.
+        Args:
+            batch: items with `delivery`, `fence` and the fields that the head of the verb's SQL file lists; each
+                delivery occurs once.
+
+        Returns:
+            Delivery -> answer.
         """
         answers = await self._call(verb, batch=list(batch))
         return {one["delivery"]: Answer(one["outcome"], one.get("error")) for one in answers}
 
     async def rescue(self) -> list[dict[str, Any]]:
-        """Give back jobs whose lease has ended: [{queue, key, worker, spent}]."""
+        """Rescue the jobs whose lease has ended: [{queue, key, worker, spent}]."""
         return list(await self._call("rescue"))
 
     async def reconcile(self) -> list[dict[str, Any]]:
@@ -120,22 +146,22 @@ class Store:
         return list(await self._call("reconcile"))
 
     async def prune(self) -> int:
-        """Forget some old history; answers how many attempts went."""
+        """Delete some old history, and return how many attempts were deleted; 0 when there is no more."""
         return int(await self._call("prune"))
 
     async def stats(self, worker: str | None = None) -> dict[str, Any] | None:
-        """What the whole fleet looks like; None for a worker that is not the one to publish it."""
+        """The numbers of all workers and queues; None if another worker is the one to publish them."""
         answer: dict[str, Any] | None = await self._call("stats", worker=worker)
         return answer
 
     async def overview(self, most: int = 20) -> dict[str, Any]:
-        """What a dashboard shows: the fleet's numbers, its processes, and the heads of the lists of jobs."""
+        """The contents of the dashboard: `stats`, the workers, and the first jobs of each state."""
         return dict(await self._call("overview", most=most))
 
     async def stuck(
         self, queue: str | None = None, *, older: timedelta = timedelta(minutes=10), most: int = 50
     ) -> list[dict[str, Any]]:
-        """What is overdue, and why."""
+        """The overdue jobs, and why they are overdue."""
         return list(await self._call("stuck", queue=queue, older=older, most=most))
 
     async def job_public(self, queue: str, key: str) -> dict[str, Any] | None:
@@ -146,57 +172,57 @@ class Store:
     # By people.
 
     async def attach(self, table: str, queue: str, **options: Any) -> dict[str, Any]:
-        """Make the rows of a table jobs; the options are the arguments of `listener.attach`."""
+        """Make the rows of a table jobs of a queue. The options are the other arguments of `listener.attach`."""
         given = {name: value for name, value in options.items() if value is not None}
         return dict(await self._call("attach", table=table, queue=queue, **given))
 
     async def detach(self, queue: str) -> dict[str, Any] | None:
-        """Undo attach; None when nothing was attached under this name."""
+        """Undo `attach`; None if no table was attached as this queue."""
         answer: dict[str, Any] | None = await self._call("detach", queue=queue)
         return answer
 
     async def guard(self, queue: str, columns: Sequence[str] | None = None) -> dict[str, Any]:
-        """Let browsers write only what is theirs; the columns are further ones that only the service writes."""
+        """Forbid browsers to write the columns that the service writes, and these columns."""
         return dict(
             await self._call("guard", queue=queue, columns=None if columns is None else list(columns))
         )
 
     async def unguard(self, queue: str) -> bool:
-        """Undo guard; false when there was none."""
+        """Undo `guard`; false if the queue was not guarded."""
         return bool(await self._call("unguard", queue=queue))
 
     async def adopt(self, queue: str, older: timedelta) -> int:
-        """Take over rows stuck in a running word."""
+        """Make deliveries for rows that are in a running state without one, and return how many."""
         return int(await self._call("adopt", queue=queue, older=older))
 
     async def requeue(self, queue: str, keys: Sequence[str]) -> int:
-        """Let jobs run again from the start; answers how many rows of that queue there were."""
+        """Let jobs run again from the start, and return how many rows of the queue there were."""
         return int(await self._call("requeue", queue=queue, keys=list(keys)))
 
     async def cancel(self, queue: str, keys: Sequence[str], reason: str = "cancelled") -> int:
-        """End unfinished jobs of that queue; answers how many there were."""
+        """Cancel unfinished jobs, and return how many there were."""
         return int(await self._call("cancel", queue=queue, keys=list(keys), reason=reason))
 
     async def pause(self, queue: str) -> bool:
-        """Claim no job of the queue until resume."""
+        """Claim no job of the queue until `resume`; false if it was paused already."""
         return bool(await self._call("pause", queue=queue))
 
     async def resume(self, queue: str) -> bool:
-        """End a pause."""
+        """End a pause; false if there was none."""
         return bool(await self._call("resume", queue=queue))
 
     async def backlog(self, queue: str) -> int:
-        """How many jobs could start now."""
+        """The number of jobs that could start now."""
         return int(await self._call("backlog", queue=queue))
 
     async def submit(self, queue: str, columns: Mapping[str, Any]) -> str:
-        """Insert a row as a job; answers its key."""
+        """Insert a row as a job, and return its key."""
         return str(await self._call("submit", queue=queue, columns=dict(columns)))
 
     async def jobs(
         self, queue: str | None = None, state: str | None = None, most: int = 50
     ) -> list[dict[str, Any]]:
-        """Unfinished jobs, or with a final state the finished ones, newest first."""
+        """Return unfinished jobs, or those in a final `state`, newest first."""
         return list(await self._call("jobs", queue=queue, state=state, most=most))
 
     async def job(self, queue: str, key: str) -> dict[str, Any] | None:
@@ -206,4 +232,8 @@ class Store:
 
 
 def _deliveries(answer: Mapping[str, Any]) -> list[Delivery]:
-    return [Delivery(id=job.pop("delivery"), **job) for job in answer["jobs"]]
+    return [_delivery(**job) for job in answer["jobs"]]
+
+
+def _delivery(delivery: int, **rest: Any) -> Delivery:
+    return Delivery(delivery, **rest)
