@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from handlers.export.local import render_file
 from handlers.export.model import Quality, Rendered
-from listener.kit import fetch, ffmpeg
+from listener.kit.configured import configure
 from listener.kit.settings import Settings
 
 
@@ -63,9 +63,7 @@ def render(
     PROJECT is a file that an editor saved or exported. Its media are https addresses, data: URLs, or paths of files
     in the project's folder or the folder of --media. An older FILM is replaced.
     """
-    settings = Settings.load()
-    fetch.trust(settings.trusted_hosts, only=settings.media_hosts_only)
-    ffmpeg.limit_memory(settings.ffmpeg_memory_mb * 1024**2)
+    configure(Settings.load())
     work = partial(
         render_file, project, output, size=size, fps=fps, quality=quality, still=poster, folder=media
     )

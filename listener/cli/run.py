@@ -15,8 +15,7 @@ from listener.config import Settings
 from listener.engine.backend import Backend
 from listener.engine.engine import Engine
 from listener.errors import DatabaseUnavailable
-from listener.kit import fetch, ffmpeg, storage, tables
-from listener.kit.configured import configured_storage, configured_tables
+from listener.kit.configured import configure
 from listener.kit.storage.http import routes
 
 # uvloop: a job starts after a few turns of the event loop, and these are faster in C.
@@ -48,16 +47,11 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
         settings: the settings of the service; with STORAGE_DIR it also serves the local storage.
         announce: called when it listens for events, with the address of its HTTP routes, or None without HTTP.
     """
-    if files := configured_storage(settings):
-        storage.use(files)
     backend = Backend(settings)
     with suppress(DatabaseUnavailable):  # the engine waits for it
         await backend.open()
-    rows = configured_tables(settings, pooled=backend.pooled)
-    tables.use(rows)
-    local = files if isinstance(files, storage.LocalStorage) else None
-    fetch.trust(settings.trusted_hosts, only=settings.media_hosts_only)
-    ffmpeg.limit_memory(settings.ffmpeg_memory_mb * 1024**2)
+    kit = configure(settings, pooled=backend.pooled)
+    local = kit.local_storage
 
     def started(port: int | None) -> None:
         address = None if port is None else f"http://{_browsable(settings.bind_host)}:{port}"
@@ -70,7 +64,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
     try:
         await engine.run(task_status=_Started(started))
     finally:
-        await rows.close()
+        await kit.close()
 
 
 class _Started:

@@ -21,9 +21,9 @@ from listener.embedded import Postgres
 from listener.engine.engine import Engine
 from listener.errors import single
 from listener.jsonable import jsonable
-from listener.kit import storage, tables
+from listener.kit.configured import configure
+from listener.kit.storage import LocalStorage
 from listener.kit.storage.http import routes
-from listener.kit.tables.postgres import PostgresTables
 from listener.testing.records import UNFINISHED, JobFailed, JobRecord
 from listener.testing.tracebacks import Tracebacks
 
@@ -48,7 +48,7 @@ class Harness:
         self,
         database_url: str,
         address: str,
-        files: storage.LocalStorage,
+        files: LocalStorage,
         connection: asyncpg.Connection,
         transport: PostgresTransport,
         engine: Engine,
@@ -219,11 +219,9 @@ async def running_app(
 async def _serving(
     app: App, settings: Settings, url: str, connection: asyncpg.Connection
 ) -> AsyncIterator[Harness]:
-    assert settings.storage_dir is not None  # noqa: S101 - running_app sets it
-    files = storage.LocalStorage(settings.storage_dir, "")
-    storage.use(files)
-    rows = PostgresTables(url)
-    tables.use(rows)
+    kit = configure(settings, pooled=False)
+    files = kit.local_storage
+    assert files is not None  # noqa: S101 - running_app sets storage_dir
     tracebacks = Tracebacks()
     engine = Engine(tracebacks.recorded(app), settings, open_routers=[routes(files)], signals=False)
     transport = PostgresTransport(url, connections=2)
@@ -236,7 +234,7 @@ async def _serving(
             finally:
                 # Before the loop of the HTTP routes ends, because it has connections too.
                 with anyio.CancelScope(shield=True):
-                    await rows.close()
+                    await kit.close()
             engine.shut_down(at_once=True)
     except ExceptionGroup as group:
         # The task group is an implementation detail: raise what the block or the service raised.

@@ -14,7 +14,7 @@ import pytest
 
 from handlers.clips import handler
 from handlers.clips.settings import settings
-from listener.kit import fetch, ffmpeg
+from listener.kit import ffmpeg
 from listener.testing import Harness, running_app
 from tests.support.harness import until
 
@@ -33,13 +33,18 @@ def small_clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def fal(small_clip: bytes) -> Iterator[FalServer]:
+def media_hosts() -> list[str]:
+    """The hosts that the service trusts."""
+    return []
+
+
+@pytest.fixture
+def fal(small_clip: bytes, media_hosts: list[str]) -> Iterator[FalServer]:
     server = FalServer()
     server.clip = small_clip
-    fetch.trust([server.host])
+    media_hosts.append(server.host)
     yield server
     server.close()
-    fetch.trust(())
 
 
 @pytest.fixture
@@ -100,11 +105,11 @@ Open = Callable[[], AbstractAsyncContextManager[Studio]]
 
 
 @pytest.fixture
-def studio(tmp_path: Path, database: str) -> Open:
+def studio(tmp_path: Path, database: str, media_hosts: list[str]) -> Open:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Studio]:
         async with running_app(
-            handler.app, tmp_path / "files", presets=PRESETS, database_url=database
+            handler.app, tmp_path / "files", presets=PRESETS, database_url=database, media_hosts=media_hosts
         ) as made:
             await made.connection.execute(
                 "select listener.attach('clip_jobs', 'clips', backoff => '10 milliseconds')"

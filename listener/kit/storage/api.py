@@ -24,17 +24,17 @@ from listener.kit.storage.base import (
 _current: Storage | None = None
 
 
-def use(storage: Storage) -> None:
-    """Choose the storage that the functions of this module work with."""
+def use(storage: Storage | None) -> None:
+    """Set the storage that the functions of this module use; None leaves them without one."""
     global _current  # noqa: PLW0603 - one service has one storage, chosen once at start
     _current = storage
 
 
 def current() -> Storage:
-    """The storage chosen with `use`.
+    """Return the storage set by `use`.
 
     Raises:
-        StorageError: none was chosen.
+        StorageError: there is none.
     """
     if _current is None:
         raise StorageError(

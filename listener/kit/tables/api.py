@@ -111,17 +111,17 @@ class Tables(Protocol):
 _current: Tables | None = None
 
 
-def use(tables: Tables) -> None:
-    """Choose the tables that `current` answers."""
+def use(tables: Tables | None) -> None:
+    """Set the tables that `current` returns, or None."""
     global _current  # noqa: PLW0603 - one service has one database, chosen once at start
     _current = tables
 
 
 def current() -> Tables:
-    """The tables chosen with `use`.
+    """Return the tables set by `use`.
 
     Raises:
-        TablesError: none were chosen.
+        TablesError: there are none.
     """
     if _current is None:
         raise TablesError(
