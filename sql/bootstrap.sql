@@ -1,4 +1,4 @@
--- What must be there before anything else can be applied and noted.
+-- The objects that applying and recording any other file needs.
 do $$ begin
   if to_regnamespace('listener') is null then create schema listener; end if;
 end $$;
@@ -7,7 +7,7 @@ create table if not exists listener.migration (
   name text primary key, checksum text not null, applied_at timestamptz not null default now()
 );
 
--- drop_functions: makes room for functions whose arguments may have changed from version to version.
+-- drop_functions: drops all functions of these names, because their arguments may change from version to version.
 create or replace function listener.drop_functions(names text[]) returns void
 language plpgsql set search_path = ''
 as $$

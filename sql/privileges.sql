@@ -1,4 +1,4 @@
--- Run after every change of the functions: nobody but the owner, and whom the owner lets, may call them. Older
+-- Runs after every change of the functions: only the owner may call them, and roles to which the owner grants it. Older
 -- Supabase projects grant new functions to the browser's roles by default, so these are named too.
 do $$
 declare browser text;
@@ -10,7 +10,7 @@ begin
     execute format('revoke all on all tables in schema listener from %I', browser);
     execute format('revoke all on schema listener from %I', browser);
   end loop;
-  -- A function that was made anew has lost what the preset worker_role granted.
+  -- A function that was dropped and created again has lost the grants of the preset worker_role.
   if to_regrole('listener_worker') is not null and has_schema_privilege('listener_worker', 'listener', 'usage') then
     perform listener.grant_verbs('listener_worker');
   end if;

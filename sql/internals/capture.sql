@@ -42,7 +42,8 @@ begin
   end if;
 end $$;
 
--- insert_sql: the statement, up to its conflict clause, that makes deliveries of captured rows (see row_sql), all ready.
+-- insert_sql: the statement, up to its conflict clause, that makes deliveries of captured rows (see row_sql), all
+-- ready.
 create or replace function listener.insert_sql(a listener.attachment, origin text, rows text) returns text
 language sql stable set search_path = ''
 as $$
@@ -76,7 +77,8 @@ as $$
   with captured as (%s%s
     returning d.queue, d.fence
   )
-  select array_agg(distinct c.queue), array_agg(distinct c.queue) filter (where c.fence > 0) from captured as c$capture$,
+  select array_agg(distinct c.queue), array_agg(distinct c.queue) filter (where c.fence > 0)
+  from captured as c$capture$,
     listener.insert_sql(a, origin, rows), listener.restart_sql())
 $$;
 

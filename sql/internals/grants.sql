@@ -15,8 +15,8 @@ as $$
 $$;
 
 -- grant_verbs: lets a role run the service over its own connection, and do nothing else: it may call the service's
--- verbs, and touches neither the tables of the schema listener nor those of users. A claim returns a job's row to it; of
--- other rows it may see what the service writes into them.
+-- verbs, and touches neither the tables of the schema listener nor those of users. A claim returns a job's row to it;
+-- of other rows it may see what the service writes into them.
 create or replace function listener.grant_verbs(role regrole) returns void
 language plpgsql set search_path = ''
 as $$

@@ -1,4 +1,4 @@
--- generate_guard: writes the trigger of a guarded table and restricts its grants; does nothing where there is no guard.
+-- generate_guard: writes the trigger of a guarded table and restricts its grants; does nothing without a guard.
 -- The grants alone would let a browser write any word; the trigger alone would not show in the table's privileges.
 create or replace function listener.generate_guard(a listener.attachment) returns void
 language plpgsql set search_path = ''
@@ -13,17 +13,20 @@ begin
   if guarded is null then
     return;
   end if;
-  -- As text: json has no equality.
+  -- Values are compared as text, because json has no equality.
   select string_agg(format('when new.%1$I::text is distinct from (%2$s)::%3$s::text then %1$L', c.attname,
-           coalesce(pg_get_expr(d.adbin, d.adrelid), 'null'), format_type(c.atttypid, c.atttypmod)), ' ' order by c.attnum),
-         string_agg(format('when new.%1$I::text is distinct from old.%1$I::text then %1$L', c.attname), ' ' order by c.attnum)
+           coalesce(pg_get_expr(d.adbin, d.adrelid), 'null'), format_type(c.atttypid, c.atttypmod)),
+           ' ' order by c.attnum),
+         string_agg(format('when new.%1$I::text is distinct from old.%1$I::text then %1$L', c.attname),
+           ' ' order by c.attnum)
     into written, changed
-  from pg_catalog.pg_attribute as c left join pg_catalog.pg_attrdef as d on d.adrelid = c.attrelid and d.adnum = c.attnum
+  from pg_catalog.pg_attribute as c
+  left join pg_catalog.pg_attrdef as d on d.adrelid = c.attrelid and d.adnum = c.attnum
   where c.attrelid = to_regclass(a.table_name) and c.attname = any(guarded) and not c.attisdropped;
 
-  -- With the caller's rights: a function of the owner's that a browser calls may write what it likes.
-  execute format('create or replace function listener.guard_%s() returns trigger language plpgsql set search_path = %L as %L',
-    a.id, '', format($body$
+  -- It runs with the caller's rights, so that it stops a browser, but not the owner's function that a browser calls.
+  execute format('create or replace function listener.guard_%s() returns trigger language plpgsql'
+    ' set search_path = %L as %L', a.id, '', format($body$
 declare wrong text;
 begin
   if current_user not in ('anon', 'authenticated') then
@@ -54,16 +57,17 @@ end $body$, a.status_column, a.ready, format('a new job of %s has to be %L', a.t
       coalesce(changed, 'when true then null'), replace(a.table_name, '%', '%%') || ': only the service writes %I'));
   execute format('revoke all on function listener.guard_%s() from public', a.id);
 
-  -- Triggers fire in the order of their names: this one sees what the browser said, before others of the table add to it.
+  -- Triggers fire in the order of their names: this one sees the browser's values before other triggers change them.
   if not exists (select from pg_catalog.pg_trigger as t
                  where t.tgrelid = to_regclass(a.table_name) and t.tgname = format('0_listener_guard_%s', a.id)) then
     execute format('create trigger %I before insert or update on %s for each row execute function listener.guard_%s()',
       format('0_listener_guard_%s', a.id), a.table_name, a.id);
   end if;
-  perform listener.grant_updates(to_regclass(a.table_name), g.granted, guarded) from listener.guarded as g where g.attachment = a.id;
+  perform listener.grant_updates(to_regclass(a.table_name), g.granted, guarded)
+  from listener.guarded as g where g.attachment = a.id;
 end $$;
 
--- guarded_columns: the columns that only the service writes; null where the table is not guarded.
+-- guarded_columns: the columns that only the service writes; null when the table is not guarded.
 create or replace function listener.guarded_columns(a listener.attachment) returns text[]
 language sql stable set search_path = ''
 as $$
@@ -74,7 +78,8 @@ as $$
   ) from listener.guarded as g where g.attachment = a.id
 $$;
 
--- update_grants: what the browsers' roles may update by grants of their own: role -> {"table": every column, "columns": these}.
+-- update_grants: what is granted for update to the browsers' roles themselves: role -> {"table": true when every
+-- column, "columns": [name]}.
 create or replace function listener.update_grants(a listener.attachment) returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -87,8 +92,8 @@ as $$
   where c.oid = to_regclass(a.table_name)
 $$;
 
--- grant_updates: gives roles what update_grants said of them, but not these columns. Revoking from a column what was granted
--- on the table would do nothing: the table's grant goes, and the other columns get one each.
+-- grant_updates: grants to roles what update_grants returned, except for the columns `but`. Revoking a column from a
+-- grant of the table has no effect, so the table's grant is revoked, and each other column gets its own grant.
 create or replace function listener.grant_updates(t regclass, granted jsonb, but text[]) returns void
 language plpgsql set search_path = ''
 as $$

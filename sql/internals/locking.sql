@@ -1,5 +1,5 @@
--- lock_attempts: locks the attempts that a batch names by (delivery, fence): first the users' rows, then the deliveries,
--- in the order in which a user's own statement locks them. Returns how each attempt stands:
+-- lock_attempts: locks the attempts that a batch names by (delivery, fence): first the users' rows, then the
+-- deliveries, in the order in which a user's own statement locks them. Returns how each attempt stands:
 --   held    row and delivery are locked, and the attempt still counts
 --   locked  another transaction has the row; nothing was changed
 --   lost    the attempt is over: its lease moved on, or the row was changed, cancelled or deleted
@@ -27,7 +27,7 @@ begin
            where t.id in (select n.attachment from unnest(named) as n) order by t.id
   loop
     words := listener.lock_rows(a, array(select n.job_key from unnest(named) as n where n.attachment = a.id), patient);
-    -- A delivery is locked only after its row: whoever has the row has the delivery, too.
+    -- A delivery is locked only after its row, so the transaction that has the row has the delivery, too.
     current := array(
       select listener.locked_attempt(l.d, case when words->>(l.d).job_key = (l.d).word then 'held' else 'lost' end)
       from (select d from listener.delivery as d
@@ -116,8 +116,8 @@ begin
   return present;
 end $$;
 
--- lock_rows_or_raise: `lock_rows` for the verbs of people, who name few rows and want all of them. Waits for locked rows
--- one by one, in all less than deadlock_timeout, and raises an error when that is not enough.
+-- lock_rows_or_raise: `lock_rows` for the verbs of people, who name few rows and want all of them. Waits for locked
+-- rows one by one, in all less than deadlock_timeout, and raises an error when that is not enough.
 create or replace function listener.lock_rows_or_raise(a listener.attachment, keys text[]) returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '300ms'
 as $$
@@ -139,8 +139,8 @@ exception when lock_not_available then
 end $$;
 
 -- retry_lock: what follows when attach or detach met a lock on the table in try number `try`: a short wait before the
--- next try, or an error after the third. Triggers need a lock that waits for writers while other writers wait behind it,
--- so each try is short (lock_timeout).
+-- next try, or an error after the third. Triggers need a lock that waits for writers while other writers wait behind
+-- it, so each try is short (lock_timeout).
 create or replace function listener.retry_lock(table_name text, try int, verb text) returns void
 language plpgsql set search_path = ''
 as $$

@@ -38,7 +38,8 @@ begin
   end loop;
 end $$;
 
--- row_sql: the expressions of one captured row `r`: key, word, queue (null for a kind without a queue), priority, run_at.
+-- row_sql: the expressions of one captured row `r`: key, word, queue (null for a kind without a queue), priority,
+-- run_at.
 create or replace function listener.row_sql(a listener.attachment) returns text
 language plpgsql stable set search_path = ''
 as $$

@@ -1,5 +1,5 @@
--- generate_triggers: writes the capture triggers of one attachment. Their text is static, so that Postgres plans it once
--- in a session. What a change means is decided in capture.sql.
+-- generate_triggers: writes the capture triggers of one attachment. Their text is static, so that Postgres plans it
+-- once in a session. What a change means is decided in capture.sql.
 create or replace function listener.generate_triggers(attachment int) returns void
 language plpgsql set search_path = ''
 as $$

@@ -1,6 +1,6 @@
--- adopt: takes over rows that are stuck in a running word and that nobody here runs, as another program's crashed worker
--- leaves them. Only rows that nobody touched for `older`, judged by the updated_at or started_at column; a table without
--- either column needs older => '0'. Returns the number of rows that it took over.
+-- adopt: takes over rows that are stuck in a running word and that nobody here runs, as another program's crashed
+-- worker leaves them. Only rows that nobody touched for `older`, judged by the updated_at or started_at column; a
+-- table without either column needs older => '0'. Returns the number of rows that it took over.
 create or replace function listener.adopt(queue text, older interval default '10 minutes') returns int
 language plpgsql security definer set search_path = '' set row_security = off
 as $$
@@ -22,7 +22,8 @@ begin
       select %1$s, c.queue, c.key, 'waiting', coalesce(c.priority, 0), clock_timestamp(), clock_timestamp(), 'adopt',
              c.word
       from %4$s as r cross join lateral (select %2$s, %3$s as touched) as c
-      where r.%5$I::text = any($1) and c.queue is not null and (c.touched is null or c.touched <= clock_timestamp() - $2)
+      where r.%5$I::text = any($1) and c.queue is not null
+        and (c.touched is null or c.touched <= clock_timestamp() - $2)
         and c.queue in (select q.id from listener.queue as q where q.name in ($3, %6$L) or %6$L = $3)
       -- A row that somebody is changing is not stuck.
       for no key update of r skip locked

@@ -1,4 +1,4 @@
--- backlog: how many jobs of a queue could start now; a number even for an empty queue, as autoscalers want it.
+-- backlog: the number of jobs of a queue that could start now; 0 for a queue without jobs, as autoscalers need it.
 create or replace function listener.backlog(queue text) returns bigint
 language sql stable security definer set search_path = ''
 as $$

@@ -115,8 +115,8 @@ begin
   return jsonb_build_object('jobs', jobs, 'missed', missed, 'refused', refused);
 end $$;
 
--- judge_missed: finds out why candidates can't be claimed now. Only what is certain ends a delivery: its row is gone, or
--- shows a word that is neither ready nor the delivery's own. A locked row, or table, is tried again in a moment.
+-- judge_missed: finds out why candidates can't be claimed now. Only what is certain ends a delivery: its row is gone,
+-- or shows a word that is neither ready nor the delivery's own. A locked row, or table, is tried again in a moment.
 create or replace function listener.judge_missed(deliveries jsonb) returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off set lock_timeout = '100ms'
 as $$

@@ -1,5 +1,6 @@
--- detach: drops the triggers of a table and forgets its queues; the rows stay as they are. Works also when the table is
--- gone. Returns {"queue", "deliveries"}, the number of unfinished jobs that it forgot, or null when nothing was attached.
+-- detach: drops the triggers of a table and forgets its queues; the rows stay as they are. Works also when the table
+-- is gone. Returns {"queue", "deliveries"}, the number of unfinished jobs that it forgot, or null when nothing was
+-- attached.
 create or replace function listener.detach(queue text) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '2s'
 as $$

@@ -1,6 +1,6 @@
--- fail: ends attempts for good. Batch: [{"delivery", "fence", "error", "kind"?, "columns"?, "warnings"?}]; `kind` is the
--- name of the exception. An error column of jsonb gets {stage, error, message, attempt, time}: the running word that the
--- row showed, the kind, the error, the number of the attempt, and the time.
+-- fail: ends attempts for good. Batch: [{"delivery", "fence", "error", "kind"?, "columns"?, "warnings"?}]; `kind` is
+-- the name of the exception. An error column of jsonb gets {stage, error, message, attempt, time}: the running word
+-- that the row showed, the kind, the error, the number of the attempt, and the time.
 create or replace function listener.fail(batch jsonb) returns jsonb
 language sql security definer set search_path = '' set row_security = off
 as $$ select listener.settle('fail', batch) $$;

@@ -1,9 +1,10 @@
--- guard: lets browsers (the roles anon and authenticated) do to the rows of a queue's table only what is theirs: insert
--- ready rows, cancel what is not finished, make a failed row ready again, and edit what the service does not write. The
--- policies of the table decide whose rows these are, and who may delete them. Nothing changes for anybody else.
---   columns: further columns that only the service writes, such as download_url; null keeps what was said before.
--- Answers {"queue", "table", "columns", "row_security": whether policies are asked at all}. May be called again, and
--- should be after a column was added: browsers can't update that one until then.
+-- guard: lets browsers (the roles anon and authenticated) do only this to the rows of a queue's table: insert ready
+-- rows, cancel jobs that are not finished, make a failed job ready again, and edit columns that the service does not
+-- write. The policies of the table decide whose rows these are, and who may delete them. Nothing changes for other
+-- roles.
+--   columns: further columns that only the service writes, such as download_url; null keeps those of the last call.
+-- Returns {"queue", "table", "columns", "row_security": whether policies apply at all}. It may be called again, and
+-- should be after a column was added, because browsers can't update a new column until then.
 create or replace function listener.guard(queue text, columns text[] default null) returns jsonb
 language plpgsql security definer set search_path = '' set lock_timeout = '2s'
 as $$
@@ -21,16 +22,18 @@ begin
   end if;
   select c into wrong from unnest(guard.columns) as c
   where c in (a.key_column, a.status_column) or not exists (
-    select from pg_catalog.pg_attribute as t where t.attrelid = to_regclass(a.table_name) and t.attname = c and t.attnum > 0
-      and not t.attisdropped and t.attgenerated = '');
+    select from pg_catalog.pg_attribute as t
+    where t.attrelid = to_regclass(a.table_name) and t.attname = c and t.attnum > 0 and not t.attisdropped
+      and t.attgenerated = '');
   if wrong is not null then
     raise exception '% has no column % that only the service writes', a.table_name, quote_ident(wrong)
-      using hint = 'Name columns that the handler returns; the key, the status and generated columns can''t be among them.';
+      using hint = 'Name columns that the handler returns, but not the key, the status or a generated column.';
   end if;
   select t.name into wrong from listener.guarded as g join listener.attachment as t on t.id = g.attachment
   where t.table_name = a.table_name and t.id <> a.id;
   if wrong is not null then
-    raise exception '% is guarded already, as %', a.table_name, wrong using hint = format('select listener.unguard(%L);', wrong);
+    raise exception '% is guarded already, as %', a.table_name, wrong
+      using hint = format('select listener.unguard(%L);', wrong);
   end if;
 
   insert into listener.guarded as t (attachment, columns, granted) values (a.id, coalesce(guard.columns, '{}'), granted)

@@ -1,4 +1,5 @@
--- job_public: one job as `job` returns it, without what its user and its handler keep in it: the row and the checkpoint.
+-- job_public: one job as `job` returns it, without what its user and its handler keep in it: the row and the
+-- checkpoint.
 create or replace function listener.job_public(queue text, key text) returns jsonb
 language sql stable security definer set search_path = '' set row_security = off
 as $$

@@ -1,23 +1,25 @@
--- overview: what a dashboard shows, in one call that may be made every second. Answers what `stats` does, and
---   now      the database's clock, by which all times are
+-- overview: what a dashboard shows, in one call that may be made every second. Returns what `stats` returns, and
+--   now      the database's clock, which all times refer to
 --   workers  [{id, host, version, slots, started_at, seen_at, running}]: the live processes
---   running  [{queue, key, attempt, max_attempts, worker, claimed_at, silent, timeout, stage, progress, message}],
---            the longest first; progress and message are those of the rows
---   pending  [{queue, key, state, attempt, max_attempts, priority, due}]: waiting in the order in which they will run, then scheduled
+--   running  [{queue, key, attempt, max_attempts, worker, claimed_at, silent, timeout, stage, progress, message}], the
+--            longest first; progress and message are those of the rows
+--   pending  [{queue, key, state, attempt, max_attempts, priority, due}]: the waiting jobs in the order in which they
+--            will run, then the scheduled ones
 --   broken   [{queue, key, attempt, max_attempts, due, error}]
---   ended    [{queue, key, attempt, max_attempts, outcome, worker, error, started_at, finished_at}]: attempts, the last first
--- At most `most` jobs of each queue are running, pending and broken, so that a full queue hides no other; `ended` has the last
--- `most` that went well and the last `most` that did not, among the last thousand.
+--   ended    [{queue, key, attempt, max_attempts, outcome, worker, error, started_at, finished_at}]: attempts, the last
+--            first
+-- At most `most` jobs of each queue are running, pending and broken, so that a full queue hides no other. `ended` has
+-- the last `most` attempts that went well and the last `most` that did not, of the last thousand.
 create or replace function listener.overview(most int default 20) returns jsonb
 language sql stable security definer set search_path = '' set row_security = off set lock_timeout = '2s'
 as $$
   select listener.stats() || listener.foremost(overview.most)
 $$;
 
--- foremost: all of an overview that reads only the heads of its lists, however long they are.
+-- foremost: the lists of an overview. It reads only their heads, however long they are.
 create or replace function listener.foremost(most int) returns jsonb
 language plpgsql stable set search_path = '' set enable_seqscan = off set enable_bitmapscan = off
--- A scan that is off counts as so dear that its plan would be compiled, which takes half a second.
+-- A disabled scan looks so expensive to the planner that its plan would be compiled, which takes half a second.
 set jit = off
 as $$
 declare
@@ -45,17 +47,21 @@ begin
         'silent', d.lease_until < clock_timestamp(), 'timeout', (w.timeouts->>q.name)::float8,
         'stage', case when d.word = any(t.stages) then d.word end)
         || coalesce(shown->(d.attachment::text)->d.job_key, '{}') order by d.claimed_at, d.id), '[]')
-      from unnest(taken) as d join listener.queue as q on q.id = d.queue join listener.attachment as t on t.id = q.attachment
+      from unnest(taken) as d
+      join listener.queue as q on q.id = d.queue
+      join listener.attachment as t on t.id = q.attachment
       left join listener.worker as w on w.id = d.worker),
     'pending', (
-      select coalesce(jsonb_agg(to_jsonb(p) - 'id' order by p.state = 'scheduled', case when p.state = 'scheduled' then p.due end,
-        p.priority desc, p.id), '[]')
+      select coalesce(jsonb_agg(to_jsonb(p) - 'id' order by p.state = 'scheduled',
+        case when p.state = 'scheduled' then p.due end, p.priority desc, p.id), '[]')
       from (
         select d.id, q.name as queue, d.job_key as key, d.state, d.attempt, q.max_attempts, d.priority, d.run_at as due
         from listener.queue as q cross join lateral (
-          (select * from listener.delivery as w where w.queue = q.id and w.state = 'waiting' order by w.priority desc, w.id limit most)
+          (select * from listener.delivery as w where w.queue = q.id and w.state = 'waiting'
+           order by w.priority desc, w.id limit most)
           union all
-          (select * from listener.delivery as s where s.queue = q.id and s.state = 'scheduled' order by s.run_at limit most)
+          (select * from listener.delivery as s where s.queue = q.id and s.state = 'scheduled'
+           order by s.run_at limit most)
         ) as d) as p),
     'broken', (
       select coalesce(jsonb_agg(jsonb_build_object('queue', q.name, 'key', d.job_key, 'attempt', d.attempt,
@@ -72,22 +78,23 @@ begin
       ) as e join listener.queue as q on q.id = e.queue where e.n <= most));
 end $$;
 
--- shown: what the rows of these jobs show of their progress: key -> {progress, message}. A table that is locked, or no longer
--- what it was, shows nothing.
+-- shown: the progress that the rows of these jobs show: key -> {progress, message}. Empty when the table is locked,
+-- or is gone or has lost a column.
 create or replace function listener.shown(a listener.attachment, keys text[]) returns jsonb
 language plpgsql stable set search_path = '' set lock_timeout = '100ms'
 as $$
 declare
-  paint text := (select string_agg(format('%L, %s', role, format(case role when 'message' then 'left(r.%I, 300)' else 'r.%I' end,
-                   a.columns->role->>'name')), ', ')
-                 from unnest('{progress, message}'::text[]) as role where a.columns ? role);
-  got   jsonb;
+  pairs text := (
+    select string_agg(format('%L, %s', role,
+      format(case role when 'message' then 'left(r.%I, 300)' else 'r.%I' end, a.columns->role->>'name')), ', ')
+    from unnest('{progress, message}'::text[]) as role where a.columns ? role);
+  rows  jsonb;
 begin
-  if paint is not null then
-    execute format('select jsonb_object_agg(r.%1$I::text, jsonb_build_object(%2$s)) from %3$s as r where r.%1$I = any($1::text[]::%4$s[])',
-      a.key_column, paint, a.table_name, a.key_type) into got using keys;
+  if pairs is not null then
+    execute format('select jsonb_object_agg(r.%1$I::text, jsonb_build_object(%2$s)) from %3$s as r'
+      ' where r.%1$I = any($1::text[]::%4$s[])', a.key_column, pairs, a.table_name, a.key_type) into rows using keys;
   end if;
-  return coalesce(got, '{}');
+  return coalesce(rows, '{}');
 exception when undefined_table or undefined_column or lock_not_available then
   return '{}';
 end $$;

@@ -1,5 +1,5 @@
--- prune: forgets history older than `keep` and workers that are long gone, in one small batch; answers how many
--- attempts went. One process at a time.
+-- prune: deletes history older than `keep` and workers that ended long ago, in one small batch. One process at a time.
+-- Returns how many attempts it deleted.
 create or replace function listener.prune(keep interval default '30 days', most int default 5000) returns int
 language plpgsql security definer set search_path = '' set enable_seqscan = off
 as $$

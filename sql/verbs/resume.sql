@@ -1,4 +1,4 @@
--- resume: ends a pause. Answers whether there was one.
+-- resume: ends a pause. Returns whether there was one.
 create or replace function listener.resume(queue text) returns boolean
 language sql security definer set search_path = ''
 as $$ select listener.set_paused(resume.queue, false) $$;

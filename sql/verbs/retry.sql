@@ -1,7 +1,7 @@
--- retry: gives jobs back after a failed attempt. Batch: [{"delivery", "fence", "error", "kind"?, "delay"?, "warnings"?}],
--- the delay in seconds. Without a delay it is the queue's exponential backoff with full jitter, at most ten minutes: a
--- random share of backoff * 2^(attempt - 1). A job without an attempt left fails instead (outcome `spent`).
--- The row shows the ready word again, or stays at the stage that it had reached.
+-- retry: gives jobs back after a failed attempt. Batch: [{"delivery", "fence", "error", "kind"?, "delay"?,
+-- "warnings"?}], the delay in seconds. Without a delay it is the queue's exponential backoff with full jitter, at
+-- most ten minutes: a random share of backoff * 2^(attempt - 1). A job without an attempt left fails instead (outcome
+-- `spent`). The row shows the ready word again, or stays at the stage that it had reached.
 create or replace function listener.retry(batch jsonb) returns jsonb
 language sql security definer set search_path = '' set row_security = off
 as $$ select listener.settle('retry', batch) $$;

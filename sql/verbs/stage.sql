@@ -16,7 +16,7 @@ begin
   for one in select h.*, h.item->>'stage' as stage from listener.held(batch, attempts) as h loop
     select * into strict a from listener.attachment as t where t.id = one.attachment;
     if not one.stage = any(a.stages) then
-      raise exception '% is no stage of %', quote_literal(one.stage), a.name
+      raise exception '% is not a stage of %', quote_literal(one.stage), a.name
         using hint = format('Its stages are %s; name another in attach(…, stages => …).', a.stages);
     end if;
     update listener.delivery as d set word = one.stage where d.id = one.delivery;

@@ -1,15 +1,17 @@
--- stats: what the whole fleet looks like, for metrics, health and the command line.
--- Answers {"queues": [{queue, table, paused, waiting, scheduled, running, broken, oldest, expired, workers, slots}],
--- "notify_usage"}: oldest is the age in seconds of the job that has waited longest; workers are the live processes
--- that serve the queue. With a worker it answers null unless that one is the oldest live process: the fleet's numbers
--- are published by one process at a time.
+-- stats: the state of the whole fleet, for metrics, health and the command line.
+-- Returns {"queues": [{queue, table, paused, waiting, scheduled, running, broken, oldest, expired, workers, slots}],
+-- "notify_usage"}. oldest is the age in seconds of the job that has waited longest; workers are the live processes that
+-- serve the queue. With a worker it returns null unless this is the oldest live process, because only one process at a
+-- time publishes the numbers of the fleet.
 create or replace function listener.stats(worker text default null) returns jsonb
 language sql stable security definer set search_path = '' set statement_timeout = '2s'
 as $$
   with depth as (
     select d.queue,
-           count(*) filter (where d.state = 'waiting') as waiting, count(*) filter (where d.state = 'scheduled') as scheduled,
-           count(*) filter (where d.state = 'running') as running, count(*) filter (where d.state = 'broken') as broken,
+           count(*) filter (where d.state = 'waiting') as waiting,
+           count(*) filter (where d.state = 'scheduled') as scheduled,
+           count(*) filter (where d.state = 'running') as running,
+           count(*) filter (where d.state = 'broken') as broken,
            min(d.run_at) filter (where d.state = 'waiting') as oldest,
            count(*) filter (where d.lease_until < now()) as expired
     from listener.delivery as d group by d.queue
@@ -19,7 +21,8 @@ as $$
     where w.seen_at > now() - interval '100 seconds' group by s.key
   )
   select case when stats.worker is null or stats.worker = (
-      select w.id from listener.worker as w where w.seen_at > now() - interval '100 seconds' order by w.started_at, w.id limit 1)
+      select w.id from listener.worker as w where w.seen_at > now() - interval '100 seconds'
+      order by w.started_at, w.id limit 1)
     then jsonb_build_object('notify_usage', pg_notification_queue_usage(), 'queues', coalesce(
     jsonb_agg(jsonb_build_object(
       'queue', q.name, 'table', a.table_name, 'paused', q.paused,

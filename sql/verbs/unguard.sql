@@ -1,11 +1,13 @@
--- unguard: undoes guard; browsers may update the columns that they might update before. Answers whether there was a guard.
+-- unguard: undoes guard: browsers may update the columns that they could update before. Returns whether there was a
+-- guard.
 create or replace function listener.unguard(queue text) returns boolean
 language plpgsql security definer set search_path = '' set lock_timeout = '2s'
 as $$
 declare
   a       listener.attachment := listener.attached(unguard.queue);
-  -- Also of a table that was renamed.
-  t       regclass := coalesce(to_regclass(a.table_name), (select c.oid from pg_catalog.pg_class as c where c.oid = a.relation));
+  -- A table that was renamed is found by its oid.
+  t       regclass := coalesce(to_regclass(a.table_name),
+                        (select c.oid from pg_catalog.pg_class as c where c.oid = a.relation));
   granted jsonb;
 begin
   delete from listener.guarded as g where g.attachment = a.id returning g.granted into granted;

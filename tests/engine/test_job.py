@@ -132,7 +132,7 @@ async def test_a_stage_that_is_none_is_an_error_of_the_handler(jobs: Table, data
     await jobs.attach(stages="{processing,enriching}")
 
     async def handle(job: Job) -> None:
-        with pytest.raises(DatabaseError, match="'dancing' is no stage of jobs"):
+        with pytest.raises(DatabaseError, match="'dancing' is not a stage of jobs"):
             await job.stage("dancing")
         with pytest.raises(DatabaseError, match="no column colour"):
             await job.stage("enriching", colour="red")

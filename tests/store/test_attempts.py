@@ -179,7 +179,7 @@ async def test_a_word_that_is_no_stage_is_refused(staged: StoreTable) -> None:
     job = await staged.claim_one()
     answer = await staged.settle("stage", job, stage="completed")
     assert answer.outcome == "refused"
-    assert answer.error == "'completed' is no stage of jobs"
+    assert answer.error == "'completed' is not a stage of jobs"
     assert await staged.word(1) == "processing"
 
 

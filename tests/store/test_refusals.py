@@ -75,7 +75,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"words": WORDS | {"ready": None}},
         "the word for ready in t.status is not certain",
     ),
-    "unknown role": (PLAIN, {"words": WORDS | {"redy": "a"}}, "words has no entry 'redy'"),
+    "unknown role": (PLAIN, {"words": WORDS | {"redy": "a"}}, "words can't have the entry 'redy'"),
     "one word for two": (PLAIN, {"words": WORDS | {"done": "failed"}}, "the word 'failed' means two things"),
     "a final word as a stage": (
         PLAIN,
@@ -109,17 +109,17 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
     "kind that is no column": (
         PLAIN,
         {"kind": "type", "kinds": ["a"]},
-        "'type' is no column of t and no key of one of its json columns",
+        "'type' is not a column of t and not a key of one of its json columns",
     ),
     "kind in a column that is not json": (
         PLAIN,
         {"kind": "status->>type", "kinds": ["a"]},
-        "'status->>type' is no column of t and no key of one of its json columns",
+        "'status->>type' is not a column of t and not a key of one of its json columns",
     ),
     "one kind twice": (PLAIN, {"kind": "status", "kinds": ["a", "a"]}, "kinds has null, or a kind twice"),
     "a null kind": (PLAIN, {"kind": "status", "kinds": ["a", None]}, "kinds has null, or a kind twice"),
-    "queue with a slash": (PLAIN, {"queue": "a/b"}, "'a/b' is no name for a queue"),
-    "queue without a name": (PLAIN, {"queue": ""}, "'' is no name for a queue"),
+    "queue with a slash": (PLAIN, {"queue": "a/b"}, "'a/b' can't be the name of a queue"),
+    "queue without a name": (PLAIN, {"queue": ""}, "'' can't be the name of a queue"),
     "no attempts": (PLAIN, {"max_attempts": 0}, "max_attempts is 0, it must be from 1 to 1000"),
     "wake by pigeon": (
         PLAIN,
