@@ -33,9 +33,7 @@ begin
     execute format('create or replace function listener.%I() returns trigger language plpgsql security definer'
       ' set search_path = %L %s as %L', name, '',
       case when event <> 'insert' then 'set row_security = off set enable_seqscan = off' end,
-      format($body$
-declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[]; woken int[]; stopped int[];
-begin%s
+      format($body$%s
   return null;
 -- The user's statement comes first: reconcile finds what is missed here.
 exception when others then
@@ -62,16 +60,20 @@ end $body$, body, a.table_name));
   end if;
 end $$;
 
--- insert_body: captures new rows. They have no deliveries yet, so one statement does it all. When a delivery with the
--- same key was left behind, it restarts, and its worker learns this by its next heartbeat.
+-- insert_body: captures new rows; like the next two it returns the beginning of a trigger's function. New rows have no
+-- deliveries yet, so one statement does it all. When a delivery with the same key was left behind, it restarts, and its
+-- worker learns this by its next heartbeat.
 create or replace function listener.insert_body(a listener.attachment) returns text
 language sql stable set search_path = ''
 as $$
   select format(case when a.wake = 'notify' and a.kind_column is null then $body$
+begin
   %1$s;
   if found then
     perform pg_notify('listener_wake', %2$L);
   end if;$body$ else $body$
+declare queues int[];
+begin
   with captured as (%1$s returning d.queue)
   select array_agg(distinct c.queue) into queues from captured as c;
   if queues is not null then
@@ -86,6 +88,8 @@ create or replace function listener.update_body(a listener.attachment) returns t
 language sql stable set search_path = ''
 as $$
   select format($body$
+declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[]; woken int[]; stopped int[];
+begin
   select array_agg(c.key), array_agg(c.word), array_agg(c.queue), array_agg(c.priority), array_agg(c.run_at)
     into keys, words, queues, priorities, run_ats
   from (
@@ -119,6 +123,8 @@ create or replace function listener.gone_body(a listener.attachment, gone text) 
 language sql stable set search_path = ''
 as $$
   select format($body$
+declare keys text[];
+begin
   select array_agg(c.key) into keys from (%s) as c;
   if keys is not null then
     perform listener.capture(%s, keys, null);
