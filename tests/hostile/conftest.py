@@ -112,7 +112,7 @@ async def export(seen: Observer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     yield export
     assert (seen.connections, seen.addresses) == (0, [])
-    assert [path for path in workdirs.rglob("*") if not path.name.startswith("listener-kept-")] == []
+    assert [path for path in workdirs.rglob("*") if not path.name.startswith("listener-resume-")] == []
 
 
 async def _newest(store: storage.LocalStorage, folder: Path) -> media.Media:
