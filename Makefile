@@ -9,7 +9,7 @@ PARALLEL := --numprocesses auto
 PLAIN := CONTRIBUTING.md SECURITY.md CODE_OF_CONDUCT.md .github docs/glossary.md tools Makefile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-all check wording bench package lock
+.PHONY: help setup demo dev test test-all coverage check wording bench package lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ test-all: $(READY) ## Run the tests, and again on Debian's Postgres and ffmpeg
 	LISTENER_TEST_PG_BIN=$(PG15) LISTENER_FFMPEG=/usr/bin/ffmpeg HYPOTHESIS_PROFILE=thorough $(BIN)/pytest --quiet \
 	  $(PARALLEL) tests/store tests/sql tests/isolation tests/properties tests/engine tests/kit tests/export; old=$$?; \
 	wait $$system; waited=$$?; cat $$log; rm $$log; exit $$((all | old | waited))
+
+coverage: $(READY) ## Run the tests, or TESTS=FOLDER, and show which share of the lines they run
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --quiet $(PARALLEL) $(TESTS); status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage json --quiet -o - | $(BIN)/python tools/show_coverage.py; exit $$status
 
 check: $(READY) ## Check lint, types, layers, formatting and wording
 	$(BIN)/ruff check .

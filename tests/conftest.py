@@ -22,6 +22,7 @@ from listener.database.transport import Transport
 from listener.database.transport_postgres import PostgresTransport
 from listener.embedded import Postgres, bindirs
 from tests.support.databases import Connect, as_app, as_superuser, execute, throwaway
+from tests.support.processes import KEPT
 from tests.support.standin import realtime
 
 # The browser's and the server's roles are those of a Supabase project; `app` may act as each of them.
@@ -119,9 +120,9 @@ async def has_realtime(superuser: asyncpg.Connection) -> None:
 
 @pytest.fixture
 def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, in an environment that holds nothing but PATH."""
+    """An empty working directory, in an environment without any setting of this machine."""
     monkeypatch.chdir(tmp_path)
-    for name in os.environ.keys() - {"PATH"}:
+    for name in os.environ.keys() - set(KEPT):
         monkeypatch.delenv(name)
     return tmp_path
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,11 +15,11 @@ import pytest
 from listener.database import migrate
 from listener.kit import ffmpeg, storage
 from tests.support.harness import until
+from tests.support.processes import Serve, serving
 
 from .builder import Json, media, timeline, track
 from .viewer import colour, look, near
 
-ROOT = Path(__file__).parents[2]
 CLIPS = 70  # of two frames each; far more than one run of ffmpeg may hold open
 USER, JOB = str(uuid4()), str(uuid4())
 
@@ -35,36 +33,24 @@ def many() -> Json:
 
 
 @pytest.fixture
-def environment(database: str, tmp_path: Path) -> dict[str, str]:
-    folders = {"TEMP_DIR": str(tmp_path / "scratch"), "STORAGE_DIR": str(tmp_path / "storage")}
+def serve(database: str, tmp_path: Path) -> Iterator[Serve]:
+    """Start a service; all of them end with the test."""
     (tmp_path / "scratch").mkdir()
-    quick = {
+    settings = {
+        "DATABASE_URL": database,
+        "TEMP_DIR": str(tmp_path / "scratch"),
+        "STORAGE_DIR": str(tmp_path / "storage"),
         "LEASE": "1.2",
         "HEARTBEAT": "0.3",
         "HEALTH_CHECK_PORT": "0",
         "LISTENER_FFMPEG": str(ffmpeg.binary()),
     }
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": database, **quick, **folders}
-
-
-@pytest.fixture
-def services(environment: dict[str, str], tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """One service, which runs; what is added to the list ends with the test, too."""
-    running = [serve(environment, tmp_path)]
-    yield running
-    for service in running:
-        service.kill()
-        service.wait()
-
-
-def serve(environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "listener", "run", "handlers.export.handler:app"]
-    return subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.DEVNULL)
+    with serving(tmp_path, "listener", "run", "handlers.export.handler:app", **settings) as start:
+        yield start
 
 
 async def test_a_killed_service_loses_one_part_of_a_film(
-    services: list[subprocess.Popen[bytes]],
-    environment: dict[str, str],
+    serve: Serve,
     db: asyncpg.Connection,
     shelf: dict[str, Path],
     tmp_path: Path,
@@ -84,14 +70,15 @@ async def test_a_killed_service_loses_one_part_of_a_film(
     )
 
     kept = tmp_path / "scratch" / f"listener-resume-{os.getuid()}"
-    first: Path = await until(lambda: next(iter(kept.glob("*/*.mp4")), None), within=40)
-    services[0].kill()
-    services[0].wait()
+    service = serve()
+    first = await until(lambda: next(iter(kept.glob("*/*.mp4")), None), within=40)
+    service.kill()
+    service.wait()
     finished = sorted(kept.glob("*/*.mp4"))
     assert len(finished) < 3, "the film was nearly done"
     await mark(first)
 
-    services.append(serve(environment, tmp_path))
+    serve()
     row = await until(lambda: ended(db), within=40)
     assert (row["status"], row["error_message"]) == ("completed", None)
     assert not [path for folder in kept.iterdir() for path in folder.iterdir()]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -20,8 +17,8 @@ import pytest
 from listener.embedded import Postgres
 from tests.support.databases import as_role
 from tests.support.harness import Table, until
+from tests.support.processes import serving
 
-ROOT = Path(__file__).parents[2]
 KINDS = ["fail", "retry", "long", "raise", "film"]
 TRACES = """
 select jsonb_build_array((select jsonb_agg(j) from jobs as j), (select jsonb_agg(t) from listener.attempt as t),
@@ -58,11 +55,9 @@ async def canaries(postgres: Postgres, database: str) -> AsyncIterator[Canaries]
 
 
 @pytest.fixture
-def service(canaries: Canaries, database: str, tmp_path: Path) -> Any:
-    """The service in a process of its own, which logs to `log`."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": str(ROOT),
+def service(canaries: Canaries, database: str, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A service whose settings are the canaries, as a separate process; it logs to `log 0`."""
+    settings = {
         "DATABASE_URL": as_role(database, "canary", quote(canaries.password, safe="")),
         "SUPABASE_URL": "http://127.0.0.1:9",
         "SUPABASE_SERVICE_KEY": canaries.service,
@@ -75,17 +70,8 @@ def service(canaries: Canaries, database: str, tmp_path: Path) -> Any:
         "LOG_LEVEL": "debug",
         "SHUTDOWN_GRACE": "0",
     }
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "listener", "run", "tests.security.canary:app"],
-            env=environment,
-            cwd=tmp_path,
-            stdout=log,
-            stderr=log,
-        )
-    yield process
-    process.kill()
-    process.wait()
+    with serving(tmp_path, "listener", "run", "tests.security.canary:app", **settings) as start:
+        yield start()
 
 
 async def test_no_secret_is_seen_anywhere(
@@ -98,13 +84,13 @@ async def test_no_secret_is_seen_anywhere(
     seen = [json.dumps(film.environ()), json.dumps(film.cmdline())]
     assert "PATH" in film.environ()
 
-    port = await until(lambda: port_in(tmp_path / "log"))
+    port = await until(lambda: port_in(tmp_path / "log 0"))
     seen += await answers(f"http://127.0.0.1:{port}", canaries)
     failed = "select count(*) = 4 from jobs where status = 'failed'"
     await until(lambda: db.fetchval(failed), within=20)
     service.terminate()
     await until(lambda: service.poll() is not None)
-    log = (tmp_path / "log").read_text()
+    log = (tmp_path / "log 0").read_text()
     rows = await db.fetchval(TRACES)
 
     # It was all said, and in each place something else stands for it.

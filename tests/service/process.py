@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 
+from tests.support.processes import environment
 from tests.support.standin.stack import Stack
-
-ROOT = Path(__file__).parents[2]
 
 
 class Process:
@@ -18,8 +15,7 @@ class Process:
 
     def __init__(self, project: Stack, **more: str) -> None:
         own = {"SUPABASE_URL": project.url, "SUPABASE_SERVICE_KEY": project.secret_key}
-        path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HEALTH_CHECK_PORT": "0"}
-        self._environment = {**path, **own, **more}
+        self._environment = environment(**{"HEALTH_CHECK_PORT": "0", **own, **more})
         self.log = ""
 
     async def __aenter__(self) -> Process:

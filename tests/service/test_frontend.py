@@ -19,9 +19,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support.browser import chromium_at, console
+from tests.support.processes import ROOT
 from tests.support.standin.stack import Stack
 
-from .process import ROOT, Process
+from .process import Process
 
 pytestmark = pytest.mark.system
 

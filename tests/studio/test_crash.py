@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +14,9 @@ from anyio import to_thread
 
 from listener.database import migrate
 from tests.support.harness import until
+from tests.support.processes import Serve, serving
 from tests.support.standin.provider import CHAT, SPEECH, providing
 
-ROOT = Path(__file__).parents[2]
 USER = str(uuid.uuid4())
 
 # A change to a word waits for whoever holds the lock of that word.
@@ -36,45 +34,22 @@ select pid from pg_locks where locktype = 'advisory' and not granted
 """
 
 
-class Services:
-    """`listener run` in processes of their own."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder = folder
-        self.environment = environment
-        self.running: dict[int, subprocess.Popen[bytes]] = {}
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "listener", "run", "handlers.studio.handler:app"]
-        with (self._folder / "log").open("ab") as log:
-            process = subprocess.Popen(command, env=self.environment, cwd=self._folder, stderr=log)
-        self.running[process.pid] = process
-
-    def kill(self, pid: int) -> None:
-        process = self.running.pop(pid)
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture
-def services(database: str, tmp_path: Path) -> Iterator[Services]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
+def serve(database: str, tmp_path: Path) -> Iterator[Serve]:
+    """Start a service; all of them end with the test."""
+    settings = {
         "DATABASE_URL": database,
         "STORAGE_DIR": str(tmp_path / "storage"),
         "ENABLE_HEALTH_CHECK": "false",
         "LEASE": "0.8",
         "HEARTBEAT": "0.2",
     }
-    made = Services(tmp_path, environment)
-    yield made
-    for pid in list(made.running):
-        made.kill(pid)
+    with serving(tmp_path, "listener", "run", "handlers.studio.handler:app", **settings) as start:
+        yield start
 
 
 async def test_killed_in_every_stage(
-    db: asyncpg.Connection, services: Services, tones: Path, tmp_path: Path
+    db: asyncpg.Connection, serve: Serve, tones: Path, tmp_path: Path
 ) -> None:
     for preset in ("supabase_shim", "studio_jobs"):
         await db.execute(migrate.preset(preset))
@@ -85,10 +60,16 @@ async def test_killed_in_every_stage(
     await to_thread.run_sync(copyfile, tones, talk)
 
     async def killed() -> None:
-        """End the process that has the job now; another one is there already."""
+        """Kill the process that runs the job. Another one is idle already."""
         worker = await db.fetchval("select worker from listener.delivery where state = 'running'")
-        services.kill(int(worker.split("-")[1]))
-        services.start()
+        process = services.pop(int(worker.split("-")[1]))
+        process.kill()
+        process.wait()
+        start()
+
+    def start() -> None:
+        process = serve(**providers)
+        services[process.pid] = process
 
     async def killed_before(word: str) -> None:
         """End it while it writes that word, and its session, which would not notice before it has written."""
@@ -99,13 +80,14 @@ async def test_killed_in_every_stage(
         await db.execute("select pg_advisory_unlock(hashtext($1))", word)
 
     async with providing() as provider:
-        services.environment |= {"STUDIO_SPEECH_URL": provider.url, "STUDIO_LLM_URL": provider.url}
+        providers = {"STUDIO_SPEECH_URL": provider.url, "STUDIO_LLM_URL": provider.url}
+        services: dict[int, subprocess.Popen[bytes]] = {}
         provider.plan(SPEECH, "hang")
         provider.plan(CHAT, "hang")
         for word in ("ENRICHING", "REFINING", "COMPLETE"):
             await db.execute("select pg_advisory_lock(hashtext($1))", word)
-        services.start()
-        services.start()
+        start()
+        start()
         job = await db.fetchval(
             "insert into studio_jobs (user_id, raw_audio_url) values ($1, 'talk.ogg') returning job_id", USER
         )
