@@ -1,7 +1,7 @@
-"""Edit a picture for `image_edit.retouch`.
+"""Edit a picture for `image_edit.edit_image`.
 
 Run by path, `python -I _image_edit_main.py REQUEST SOURCE TARGET`, so it imports nothing of this package. REQUEST is
-JSON: the fields of `image_edit.Retouch`, and `max_pixels`. The program prints one line of JSON: the size of the result,
+JSON: the fields of `image_edit.ImageEdit`, and `max_pixels`. It prints one line of JSON: the size of the result,
 or an error that continues the sentence `FILE ...`.
 """
 
@@ -18,7 +18,7 @@ FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 SHADE = 0.6  # brightness of the blurred picture behind the sharp one
 
 
-def retouch(source: str, target: str, request: dict[str, Any]) -> dict[str, Any]:
+def edit_image(source: str, target: str, request: dict[str, Any]) -> dict[str, Any]:
     """Write the edited picture to `target`, and return its size or an error."""
     with Image.open(source, formats=SOURCES) as opened:
         if opened.width * opened.height > request["max_pixels"]:
@@ -43,7 +43,7 @@ def retouch(source: str, target: str, request: dict[str, Any]) -> dict[str, Any]
 
 
 def fitted(picture: Image.Image, size: tuple[int, int], fit: str, background: str) -> Image.Image:
-    """Return the picture resized to `size` by the rule `fit` of `image_edit.Retouch`."""
+    """Return the picture resized to `size` by the rule `fit` of `image_edit.ImageEdit`."""
     match fit:
         case "inside":
             made = picture.copy()
@@ -69,7 +69,7 @@ def fitted(picture: Image.Image, size: tuple[int, int], fit: str, background: st
 
 if __name__ == "__main__":
     try:
-        answer = retouch(sys.argv[2], sys.argv[3], json.loads(sys.argv[1]))
+        answer = edit_image(sys.argv[2], sys.argv[3], json.loads(sys.argv[1]))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         answer = {"error": f"can't be read as a picture ({type(error).__name__})"}
     except MemoryError:

@@ -24,7 +24,7 @@ _FITS = ("cover", "contain", "background", "inside")
 
 
 @dataclass(frozen=True, slots=True)
-class Retouch:
+class ImageEdit:
     """What a picture shall become.
 
     Attributes:
@@ -76,7 +76,7 @@ class Retouch:
         return cls(**{"width": size[0], "height": size[1], **said})
 
 
-async def retouch(source: Path, target: Path, wanted: Retouch) -> tuple[int, int]:
+async def edit_image(source: Path, target: Path, wanted: ImageEdit) -> tuple[int, int]:
     """Edit the picture `source` and write the result to `target`.
 
     Args:

@@ -16,7 +16,7 @@ MOST = 500  # scenes that are told of
 SMALL = 320  # pixels of the width that scenes are looked for in
 
 
-async def look(path: Path, found: Media, folder: Path) -> dict[str, object]:
+async def detect(path: Path, found: Media, folder: Path) -> dict[str, object]:
     """The times in seconds at which scenes begin, of a video, and the integrated loudness in LUFS, of what is heard;
     None where it is silent.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from handlers.briefs.image_edit import Retouch, retouch
+from handlers.briefs.image_edit import ImageEdit, edit_image
 from listener.kit import ffmpeg
 from listener.kit.media import Media
 
@@ -79,8 +79,8 @@ async def image(source: Path, folder: Path, name: str) -> dict[str, Path]:
         BriefError: it can't be read.
     """
     made = {"file": folder / f"{name}.png", "thumbnail1": folder / f"{name}-thumbnail1.jpg"}
-    await retouch(source, made["file"], Retouch(2 * LONGEST, 2 * LONGEST, "inside", "png"))
-    await retouch(made["file"], made["thumbnail1"], Retouch(THUMBNAIL, THUMBNAIL, "inside"))
+    await edit_image(source, made["file"], ImageEdit(2 * LONGEST, 2 * LONGEST, "inside", "png"))
+    await edit_image(made["file"], made["thumbnail1"], ImageEdit(THUMBNAIL, THUMBNAIL, "inside"))
     return made
 
 

@@ -16,8 +16,8 @@ from handlers.clips.model import (
     ClipError,
     NotSent,
     OverQuota,
-    Passing,
     Progress,
+    ProviderUnavailable,
     Ref,
     Request,
     State,
@@ -85,7 +85,7 @@ class Fal:
             case "COMPLETED":
                 return await self._result(ref)
             case _:
-                raise Passing("fal's answer does not say how far the clip is.")
+                raise ProviderUnavailable("fal's answer does not say how far the clip is.")
 
     async def cancel(self, ref: Ref) -> None:
         """See `Provider.cancel`."""
@@ -103,7 +103,7 @@ class Fal:
         except KitError as error:
             if error.permanent:
                 raise ClipError(f"The clip was made, but can't be fetched: {error}") from error
-            raise Passing(str(error)) from error
+            raise ProviderUnavailable(str(error)) from error
 
     async def _result(self, ref: Ref) -> State:
         answer = await self._read(ref.urls["response_url"])
@@ -120,9 +120,11 @@ class Fal:
         try:
             status, answer = await self._ask("GET", url)
         except (httpx.HTTPError, _Malformed) as error:
-            raise Passing(f"fal gave no usable answer ({error or type(error).__name__}).") from error
+            raise ProviderUnavailable(
+                f"fal gave no usable answer ({error or type(error).__name__})."
+            ) from error
         if is_transient(status):
-            raise Passing(f"fal answered with status {status}.")
+            raise ProviderUnavailable(f"fal answered with status {status}.")
         self._refuse(status, answer)
         return answer
 

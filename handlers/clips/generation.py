@@ -16,8 +16,8 @@ from handlers.clips.model import (
     ClipError,
     NotSent,
     OverQuota,
-    Passing,
     Provider,
+    ProviderUnavailable,
     Ref,
     Request,
 )
@@ -87,7 +87,7 @@ async def _collected(job: Job, request: Request, provider: Provider, ref: Ref, r
             clip = job.workdir / "clip.mp4"
             await provider.collect(request, state, clip, job.progress)
             return await _examined(job, provider, clip)
-    except Passing as error:
+    except ProviderUnavailable as error:
         await _patient(job, provider, ref)
         job.log.warning("the provider did not answer", provider=provider.name, error=str(error))
         raise Snooze(LONGEST_PAUSE) from error

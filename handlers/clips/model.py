@@ -23,7 +23,7 @@ class ClipError(ListenerError):
     """This clip can't be made; the text says why, for the person who asked for it."""
 
 
-class Passing(ListenerError):
+class ProviderUnavailable(ListenerError):
     """The provider could not do it now; trying again may help, and what was ordered stays ordered."""
 
 
@@ -178,7 +178,7 @@ class Provider(Protocol):
 
         Raises:
             ClipError: it was refused after all.
-            Passing: there was no usable answer; ask again.
+            ProviderUnavailable: there was no usable answer; ask again.
         """
         ...
 
@@ -191,7 +191,7 @@ class Provider(Protocol):
 
         Raises:
             ClipError: it can't be had any more.
-            Passing: it can't be had now.
+            ProviderUnavailable: it can't be had now.
             FfmpegError: it could not be drawn here.
         """
         ...

@@ -20,7 +20,7 @@ MAX_FILE_GB = 4
 FETCHED = 20  # percent of the progress
 
 
-class Exported(TypedDict):
+class FinishedExport(TypedDict):
     """The columns of the row that a finished film fills."""
 
     file_url: str
@@ -30,7 +30,7 @@ class Exported(TypedDict):
 
 
 @app.handler("project_exports", concurrency=1, timeout=3600)
-async def export(job: Job) -> Exported:
+async def export(job: Job) -> FinishedExport:
     """Renders the project that the row names."""
     project_id = str(job.row["project_id"])
     with outcomes():

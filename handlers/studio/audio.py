@@ -38,7 +38,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Audio:
     """A recording on the local disk.
 
     Attributes:
@@ -54,7 +54,7 @@ class Sound:
     digest: str
 
 
-async def listen(recording: Path, folder: Path, *, max_hours: float) -> Sound:
+async def listen(recording: Path, folder: Path, *, max_hours: float) -> Audio:
     """Read a recording of any format that FFmpeg knows.
 
     Args:
@@ -93,7 +93,7 @@ async def listen(recording: Path, folder: Path, *, max_hours: float) -> Sound:
     pauses = _pauses(await to_thread.run_sync((folder / "pauses.txt").read_text), duration)
     if duration - sum(pause.end - pause.start for pause in pauses) < SHORTEST_SPEECH:
         raise RecordingError("The recording is silent from its beginning to its end.")
-    return Sound(wave, duration, pauses, await to_thread.run_sync(_digest, recording))
+    return Audio(wave, duration, pauses, await to_thread.run_sync(_digest, recording))
 
 
 def plan(duration: float, pauses: Sequence[Piece], longest: float) -> list[Piece]:
@@ -116,7 +116,7 @@ def plan(duration: float, pauses: Sequence[Piece], longest: float) -> list[Piece
     return [*pieces, Piece(start, duration)]
 
 
-async def cut(sound: Sound, piece: Piece, target: Path) -> Path:
+async def cut(sound: Audio, piece: Piece, target: Path) -> Path:
     """Copy a piece to `target`, an .ogg to be sent or a .wav to be read."""
     codec = (
         ["-c:a", "libopus", "-b:a", str(OPUS_BITS), "-application", "voip"]

@@ -9,9 +9,9 @@ from handlers.studio.refiners.chat import ChatRefiner
 from handlers.studio.refiners.rules import RuleRefiner
 from handlers.studio.settings import StudioSettings
 from handlers.studio.transcribers.base import Transcriber
-from handlers.studio.transcribers.faster_whisper import LocalWhisper
-from handlers.studio.transcribers.openai import OpenAISpeech
-from handlers.studio.transcribers.pocketsphinx import Sphinx
+from handlers.studio.transcribers.faster_whisper import FasterWhisperTranscriber
+from handlers.studio.transcribers.openai import OpenAITranscriber
+from handlers.studio.transcribers.pocketsphinx import PocketsphinxTranscriber
 from listener import ConfigError
 
 
@@ -23,8 +23,11 @@ def transcriber(settings: StudioSettings) -> Transcriber:
     """
     name = settings.transcriber
     if name == "openai" or (name == "auto" and (settings.speech_url or settings.speech_key)):
-        return OpenAISpeech(settings)
-    local = (("faster_whisper", "faster-whisper", LocalWhisper), ("pocketsphinx", "pocketsphinx", Sphinx))
+        return OpenAITranscriber(settings)
+    local = (
+        ("faster_whisper", "faster-whisper", FasterWhisperTranscriber),
+        ("pocketsphinx", "pocketsphinx", PocketsphinxTranscriber),
+    )
     for package, theirs, made in local:
         if name not in {"auto", theirs}:
             continue

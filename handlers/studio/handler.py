@@ -13,16 +13,15 @@ from anyio import Path, to_thread
 
 from handlers.shared.outcomes import outcomes
 from handlers.shared.uploads import await_upload
-from handlers.studio import backends as choice
-from handlers.studio import source
-from handlers.studio import transcript as speech
+from handlers.studio import backends
 from handlers.studio.audio import RecordingError, listen
 from handlers.studio.enrichment import Enrichment, captions, enrich
-from handlers.studio.refiners.base import Notes
+from handlers.studio.recording import bring
+from handlers.studio.refiners.base import RefinedPieces
 from handlers.studio.routes import router
 from handlers.studio.settings import StudioSettings, settings
-from handlers.studio.transcribers.base import Memory, transcribe
-from handlers.studio.transcript import Segment, Transcript
+from handlers.studio.transcribers.base import TranscribedPieces, transcribe
+from handlers.studio.transcript import Segment, Transcript, segments_from_json, segments_to_json
 from listener import App, ConfigError, Fail, Job
 from listener.kit import storage
 
@@ -60,7 +59,7 @@ async def _transcribe(job: Job) -> None:
         kept = {
             "language": found.language,
             "duration": found.duration,
-            "segments": speech.to_json(found.segments),
+            "segments": segments_to_json(found.segments),
         }
         await job.checkpoint({"transcript": kept})
     prompt = job.row["system_prompt_used"] or await to_thread.run_sync(settings().prompt)
@@ -71,13 +70,13 @@ async def _heard(job: Job) -> Transcript:
     address, user = job.row["raw_audio_url"], job.row["user_id"]
     if not address:
         raise Fail("The job names no recording: raw_audio_url is empty.")
-    by = choice.transcriber(settings())
+    by = backends.transcriber(settings())
     with await_upload(job):
-        recording = await source.bring(address, str(user), job.workdir)
-    sound = await listen(recording, job.workdir, max_hours=settings().max_hours)
+        path = await bring(address, str(user), job.workdir)
+    sound = await listen(path, job.workdir, max_hours=settings().max_hours)
     if by.remark:
         job.warn(by.remark)
-    memory = Memory(job.saved, job.checkpoint)
+    memory = TranscribedPieces(job.saved, job.checkpoint)
     return await transcribe(
         by, sound, memory, job.workdir, lambda share: job.progress(HEARD * share, "transcribing")
     )
@@ -104,7 +103,7 @@ async def _store(job: Job, transcript: Transcript, enriched: Enrichment) -> None
     texts = {
         "transcript.srt": captions.srt(transcript),
         "transcript.vtt": captions.vtt(transcript),
-        "transcript.json": json.dumps(speech.to_json(transcript.segments), ensure_ascii=False),
+        "transcript.json": json.dumps(segments_to_json(transcript.segments), ensure_ascii=False),
         "enrichment.json": json.dumps(enriched.to_json(), ensure_ascii=False, indent=1),
     }
     for name, text in texts.items():
@@ -121,7 +120,7 @@ async def _refine(job: Job) -> str:
     saved = _saved(job)
     found = saved.get("enrichment")
     enriched = Enrichment.from_json(found) if found else await to_thread.run_sync(enrich, _transcript(job))
-    by = choice.refiner(settings())
+    by = backends.refiner(settings())
     if by.remark:
         job.warn(by.remark)
 
@@ -132,7 +131,7 @@ async def _refine(job: Job) -> str:
     return await by.refine(
         enriched,
         prompt,
-        Notes(dict(saved.get("refined", {})), save),
+        RefinedPieces(dict(saved.get("refined", {})), save),
         lambda share: job.progress(ENRICHED + (100 - ENRICHED) * share, "refining"),
     )
 
@@ -145,7 +144,7 @@ def _transcript(job: Job) -> Transcript:
     """The transcript that was kept, or of a row that another worker left behind the text that it shows."""
     kept = _saved(job).get("transcript")
     if kept:
-        return Transcript(speech.from_json(kept["segments"]), kept["language"], kept["duration"])
+        return Transcript(segments_from_json(kept["segments"]), kept["language"], kept["duration"])
     text = job.row["raw_transcript"]
     if not text:
         raise Fail(f"The job is {job.reached}, but has no transcript; set its status to NEW.")

@@ -34,7 +34,7 @@ class Refusal(Fail):
         self.reason = reason
 
 
-class Provider:
+class OpenAIClient:
     """One provider.
 
     Args:

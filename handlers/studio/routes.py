@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, HTTPException, Response
 from pydantic import BaseModel, Field
 
 from handlers.studio.audio import RecordingError
+from handlers.studio.recording import own_key
 from handlers.studio.settings import settings
-from handlers.studio.source import own_key
 from listener import Caller, caller
 from listener.kit import tables
 from listener.kit.storage import BadKey

@@ -73,7 +73,7 @@ class Transcript:
         return "\n".join(segment.text for segment in self.segments)
 
 
-def to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
+def segments_to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
     """Segments in JSON types; times to the hundredth of a second, words as [start, end, text]."""
     return [
         {
@@ -86,8 +86,8 @@ def to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
     ]
 
 
-def from_json(found: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
-    """The opposite of `to_json`."""
+def segments_from_json(found: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
+    """The opposite of `segments_to_json`."""
     return tuple(
         Segment(one["start"], one["end"], one["text"], tuple(Word(*word) for word in one["words"]))
         for one in found

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from handlers.studio.audio import Sound, listen
+from handlers.studio.audio import Audio, listen
 from handlers.studio.settings import StudioSettings, settings
 from listener.kit import ffmpeg
 
@@ -40,6 +40,6 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sound(tones: Path) -> Sound:
+def sound(tones: Path) -> Audio:
     """The same, as recognisers want it."""
     return anyio.run(lambda: listen(tones, tones.parent, max_hours=1))

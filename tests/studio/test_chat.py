@@ -9,7 +9,7 @@ import pytest
 from handlers.studio.enrichment import Enrichment
 from handlers.studio.enrichment.chapters import Chapter
 from handlers.studio.enrichment.sentences import Paragraph
-from handlers.studio.refiners.base import Notes
+from handlers.studio.refiners.base import RefinedPieces
 from handlers.studio.refiners.chat import ChatRefiner, divided, halved, messages
 from handlers.studio.refiners.rules import tidied
 from handlers.studio.settings import StudioSettings
@@ -37,7 +37,7 @@ async def refine(
     async def save(pieces: dict[str, str]) -> None:
         known.update(pieces)
 
-    notes = Notes(dict(known), save)
+    notes = RefinedPieces(dict(known), save)
     return await ChatRefiner(StudioSettings.load(**given)).refine(
         enriched, "Be brief.", notes, lambda _: None
     )

@@ -7,11 +7,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.studio import transcript as speech
 from handlers.studio.demo import SPOKEN
 from handlers.studio.enrichment import Enrichment, captions, enrich
 from handlers.studio.enrichment.sentences import sentences
-from handlers.studio.transcript import Segment, Transcript, Word
+from handlers.studio.transcript import Segment, Transcript, Word, segments_from_json, segments_to_json
 
 
 def said(*texts: str, gap: float = 0.8, pace: float = 0.4) -> Transcript:
@@ -80,7 +79,7 @@ def test_any_words_can_be_enriched_and_kept(texts: list[str]) -> None:
     assert Enrichment.from_json(json.loads(json.dumps(enriched.to_json()))) == enriched
     starts = {paragraph.start for paragraph in enriched.paragraphs}
     assert {chapter.start for chapter in enriched.chapters} <= starts
-    kept = speech.from_json(json.loads(json.dumps(speech.to_json(transcript.segments))))
+    kept = segments_from_json(json.loads(json.dumps(segments_to_json(transcript.segments))))
     assert [segment.text for segment in kept] == texts
 
 

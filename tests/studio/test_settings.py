@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.studio import backends as choice
+from handlers.studio import backends
 from handlers.studio.settings import StudioSettings
 from listener import ConfigError
 
@@ -30,7 +30,7 @@ def test_what_makes_no_sense_is_named(configure: Configure) -> None:
 
 
 def test_who_transcribes_follows_from_what_is_configured(configure: Configure) -> None:
-    assert type(choice.transcriber(configure())).__name__ == "Sphinx"
-    assert type(choice.transcriber(configure(speech_key="sk-test"))).__name__ == "OpenAISpeech"
+    assert type(backends.transcriber(configure())).__name__ == "Sphinx"
+    assert type(backends.transcriber(configure(speech_key="sk-test"))).__name__ == "OpenAITranscriber"
     with pytest.raises(ConfigError, match="pocketsphinx knows English only"):
-        choice.transcriber(configure(transcriber="pocketsphinx", language="de"))
+        backends.transcriber(configure(transcriber="pocketsphinx", language="de"))

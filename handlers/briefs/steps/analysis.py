@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handlers.briefs.query import wishes
-from handlers.briefs.scene_detection import look
+from handlers.briefs.scene_detection import detect
 from handlers.briefs.step import Asset, Step, kind_of
 from handlers.shared.text.keywords import keywords
 from handlers.shared.text.language import guess
@@ -36,7 +36,7 @@ async def _looked(step: Step, asset: Asset) -> dict[str, Any]:
         "name": asset.name,
         "kind": kind_of(found),
         **shape(found),
-        **await look(path, found, step.job.workdir),
+        **await detect(path, found, step.job.workdir),
     }
     path.unlink()
     return seen

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from handlers.briefs import transcode as prepare
-from handlers.briefs.image_edit import Retouch, retouch
+from handlers.briefs import transcode
+from handlers.briefs.image_edit import ImageEdit, edit_image
 from handlers.briefs.model import BriefError
 from handlers.briefs.step import Asset, Step, kind_of
 from handlers.briefs.steps.analysis import shape
@@ -34,11 +34,11 @@ async def _prepared(step: Step, asset: Asset, done: float, share: float) -> dict
 
     match kind:
         case "video":
-            made = await prepare.video(source, found, folder, asset.name, progress)
+            made = await transcode.video(source, found, folder, asset.name, progress)
         case "audio":
-            made = await prepare.audio(source, found, folder, asset.name, progress)
+            made = await transcode.audio(source, found, folder, asset.name, progress)
         case _:
-            made = await _named(asset.name, prepare.image(source, folder, asset.name))
+            made = await _named(asset.name, transcode.image(source, folder, asset.name))
     source.unlink()
     told: dict[str, Any] = {
         "name": asset.name,
@@ -56,7 +56,7 @@ async def _prepared(step: Step, asset: Asset, done: float, share: float) -> dict
 
 async def image_processing(step: Step) -> dict[str, Any]:
     """Brings each picture to the wanted size and format; `image` in the brief's metadata says how."""
-    wanted = Retouch.of(step.option("image", dict, {}), step.size)
+    wanted = ImageEdit.of(step.option("image", dict, {}), step.size)
     pictures = [file for file in step.made("asset_prep", "assets") if file["kind"] == "image"]
     sources: list[tuple[str, Path]] = [(file["name"], await step.fetch_made(file)) for file in pictures]
     if not step.results.get("asset_prep"):
@@ -67,13 +67,13 @@ async def image_processing(step: Step) -> dict[str, Any]:
     for number, (name, source) in enumerate(sources):
         step.job.progress(100 * number / len(sources), f"working on {name}")
         target = step.job.workdir / f"{name}.{wanted.format}"
-        width, height = await _named(name, retouch(source, target, wanted))
+        width, height = await _named(name, edit_image(source, target, wanted))
         made.append({"name": name, "width": width, "height": height, **await step.publish(target)})
     return {"pictures": made}
 
 
 async def _named(name: str, work: Any) -> Any:
-    """The answer of a retouch, whose refusals say which picture they speak of."""
+    """The answer of a edit_image, whose refusals say which picture they speak of."""
     try:
         return await work
     except BriefError as error:

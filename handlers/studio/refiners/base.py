@@ -8,7 +8,7 @@ from typing import Protocol
 from handlers.studio.enrichment import Enrichment
 
 
-class Notes:
+class RefinedPieces:
     """The pieces that an earlier attempt has refined, so that nothing is paid for twice.
 
     Args:
@@ -39,7 +39,7 @@ class Refiner(Protocol):
         ...
 
     async def refine(
-        self, enriched: Enrichment, prompt: str, notes: Notes, progress: Callable[[float], None]
+        self, enriched: Enrichment, prompt: str, notes: RefinedPieces, progress: Callable[[float], None]
     ) -> str:
         """The finished text.
 

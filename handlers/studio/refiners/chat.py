@@ -15,8 +15,8 @@ import httpx
 import structlog
 
 from handlers.studio.enrichment import Enrichment
-from handlers.studio.openai_api import Provider
-from handlers.studio.refiners.base import Notes
+from handlers.studio.openai_api import OpenAIClient
+from handlers.studio.refiners.base import RefinedPieces
 from handlers.studio.settings import StudioSettings
 from listener import Fail
 
@@ -47,7 +47,7 @@ class ChatRefiner:
         self._model = settings.llm_model
         self._temperature = settings.llm_temperature
         self._piece = settings.llm_piece_chars
-        self._provider = Provider(
+        self._client = OpenAIClient(
             "The language model",
             settings.llm_url,
             settings.llm_key,
@@ -56,7 +56,7 @@ class ChatRefiner:
         )
 
     async def refine(
-        self, enriched: Enrichment, prompt: str, notes: Notes, progress: Callable[[float], None]
+        self, enriched: Enrichment, prompt: str, notes: RefinedPieces, progress: Callable[[float], None]
     ) -> str:
         """See `Refiner.refine`."""
         pieces = divided(enriched, self._piece)
@@ -97,7 +97,7 @@ class ChatRefiner:
             "stream": True,
             "messages": messages(piece, before, prompt, enriched),
         }
-        async with self._provider.post("/chat/completions", json=request) as answer:
+        async with self._client.post("/chat/completions", json=request) as answer:
             text, reason = await self._read(answer)
         log.info("the language model answered", model=self._model, characters=len(text), finish_reason=reason)
         if reason == "length":
@@ -105,7 +105,7 @@ class ChatRefiner:
         if reason == "content_filter":
             raise Fail("The language model's provider refuses to rewrite this transcript (content_filter).")
         if reason != "stop" or not text.strip():
-            raise self._provider.malformed()
+            raise self._client.malformed()
         return text.strip()
 
     async def _read(self, answer: httpx.Response) -> tuple[str, str | None]:
@@ -126,7 +126,7 @@ class ChatRefiner:
                 if size > LONGEST:
                     raise TooLong
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise self._provider.malformed() from error
+            raise self._client.malformed() from error
         return "".join(text), reason
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from handlers.studio.enrichment import Enrichment
-from handlers.studio.refiners.base import Notes
+from handlers.studio.refiners.base import RefinedPieces
 
 FILLERS = r"(?:u+m+|u+h+|u+hm+|e+r+m*|a+h+|h+m+m+|m+h+m+|äh+m?|öh+m?|euh+)"
 # What may well be meant when it is said twice.
@@ -22,7 +22,7 @@ class RuleRefiner:
     )
 
     async def refine(
-        self, enriched: Enrichment, prompt: str, notes: Notes, progress: Callable[[float], None]
+        self, enriched: Enrichment, prompt: str, notes: RefinedPieces, progress: Callable[[float], None]
     ) -> str:
         """See `Refiner.refine`; the prompt is not asked."""
         return "\n\n".join(filter(None, (tidied(paragraph.text) for paragraph in enriched.paragraphs)))

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from handlers.studio import transcript as speech
-from handlers.studio.audio import Piece, RecordingError, Sound, plan
-from handlers.studio.transcript import Segment, Transcript
+from handlers.studio.audio import Audio, Piece, RecordingError, plan
+from handlers.studio.transcript import Segment, Transcript, segments_from_json, segments_to_json
 
-Progress = Callable[[float], None]
+OnShare = Callable[[float], None]
 """Told the share of a piece that is done, 0 to 1; from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PieceTranscript:
     """What was heard in a piece.
 
     Attributes:
@@ -41,7 +40,9 @@ class Transcriber(Protocol):
         """What users should know about its work."""
         ...
 
-    async def hear(self, sound: Sound, piece: Piece, before: str, folder: Path, progress: Progress) -> Heard:
+    async def transcribe(
+        self, sound: Audio, piece: Piece, before: str, folder: Path, progress: OnShare
+    ) -> PieceTranscript:
         """Transcribe a piece.
 
         Args:
@@ -59,7 +60,7 @@ class Transcriber(Protocol):
 
 
 @dataclass
-class Memory:
+class TranscribedPieces:
     """What an earlier attempt has heard of the same recording, so that nothing is paid for twice.
 
     Attributes:
@@ -70,20 +71,20 @@ class Memory:
     saved: Any
     keep: Callable[[dict[str, Any]], Awaitable[None]]
 
-    def of(self, sound: Sound) -> dict[str, Any]:
+    def of(self, sound: Audio) -> dict[str, Any]:
         """The pieces that are done, by their names."""
         known = isinstance(self.saved, dict) and self.saved.get("digest") == sound.digest
         return dict(self.saved["pieces"]) if known else {}
 
 
 async def transcribe(
-    transcriber: Transcriber, sound: Sound, memory: Memory, folder: Path, progress: Progress
+    transcriber: Transcriber, sound: Audio, memory: TranscribedPieces, folder: Path, progress: OnShare
 ) -> Transcript:
     """Transcribe a recording piece by piece; each is kept as soon as it is done.
 
     Raises:
         RecordingError: not a word was heard.
-        Retry, Fail: see `Transcriber.hear`.
+        Retry, Fail: see `Transcriber.transcribe`.
     """
     done = memory.of(sound)
     segments: list[Segment] = []
@@ -95,12 +96,12 @@ async def transcribe(
 
         if piece.name not in done:
             before = " ".join(segment.text for segment in segments[-5:])[-200:]
-            heard = await transcriber.hear(sound, piece, before, folder, move)
-            done[piece.name] = {"language": heard.language, "segments": speech.to_json(heard.segments)}
+            heard = await transcriber.transcribe(sound, piece, before, folder, move)
+            done[piece.name] = {"language": heard.language, "segments": segments_to_json(heard.segments)}
             await memory.keep({"digest": sound.digest, "pieces": done})
         move(1)
         found = done[piece.name]
-        segments += [segment.later(piece.start) for segment in speech.from_json(found["segments"])]
+        segments += [segment.later(piece.start) for segment in segments_from_json(found["segments"])]
         languages += [found["language"]] if found["language"] else []
     if not segments:
         raise RecordingError("No words were heard in the recording.")

@@ -9,16 +9,16 @@ from typing import Any
 
 from anyio import from_thread, to_thread
 
-from handlers.studio.audio import Piece, Sound, cut
+from handlers.studio.audio import Audio, Piece, cut
 from handlers.studio.settings import StudioSettings
-from handlers.studio.transcribers.base import Heard, Progress
+from handlers.studio.transcribers.base import OnShare, PieceTranscript
 from handlers.studio.transcript import Segment, Word
 
 # Two jobs that come at the same time load one model.
 _loading = Lock()
 
 
-class LocalWhisper:
+class FasterWhisperTranscriber:
     """See `Transcriber`."""
 
     remark = None
@@ -28,12 +28,14 @@ class LocalWhisper:
         self._language = settings.language
         self._model = (settings.whisper_model, settings.whisper_device, settings.whisper_compute)
 
-    async def hear(self, sound: Sound, piece: Piece, before: str, folder: Path, progress: Progress) -> Heard:
-        """See `Transcriber.hear`."""
+    async def transcribe(
+        self, sound: Audio, piece: Piece, before: str, folder: Path, progress: OnShare
+    ) -> PieceTranscript:
+        """See `Transcriber.transcribe`."""
         path = await cut(sound, piece, folder / "piece.wav")
-        return await to_thread.run_sync(self._hear, path, before, progress)
+        return await to_thread.run_sync(self._transcribe, path, before, progress)
 
-    def _hear(self, path: Path, before: str, progress: Progress) -> Heard:
+    def _transcribe(self, path: Path, before: str, progress: OnShare) -> PieceTranscript:
         """Runs in a thread. The model works while its answer is gone through, one segment at a time: that is where
         the job is told how far it is, and where it can be stopped."""
         with _loading:
@@ -51,7 +53,7 @@ class LocalWhisper:
             words = tuple(Word(word.start, word.end, word.word.strip()) for word in one.words or ())
             segments.append(Segment(one.start, one.end, one.text.strip(), words))
             progress(one.end / info.duration)
-        return Heard(tuple(segment for segment in segments if segment.text), info.language)
+        return PieceTranscript(tuple(segment for segment in segments if segment.text), info.language)
 
 
 @cache

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 from anyio import Path as AsyncPath
 
-from handlers.studio.audio import OPUS_BITS, Piece, Sound, cut
-from handlers.studio.openai_api import Provider, Refusal
+from handlers.studio.audio import OPUS_BITS, Audio, Piece, cut
+from handlers.studio.openai_api import OpenAIClient, Refusal
 from handlers.studio.settings import StudioSettings
-from handlers.studio.transcribers.base import Heard, Progress
+from handlers.studio.transcribers.base import OnShare, PieceTranscript
 from handlers.studio.transcript import Segment, Word
 
 # How much larger than its nominal rate a file of Opus may be.
@@ -26,7 +26,7 @@ CODES = {
 """Providers name the language in English; of those not listed here, only a code is understood."""
 
 
-class OpenAISpeech:
+class OpenAITranscriber:
     """See `Transcriber`."""
 
     remark = None
@@ -36,7 +36,7 @@ class OpenAISpeech:
         self.longest = min(settings.piece_minutes * 60, fitting)
         self._model = settings.speech_model
         self._language = settings.language
-        self._provider = Provider(
+        self._client = OpenAIClient(
             "The transcriber",
             settings.speech_url,
             settings.speech_key,
@@ -44,8 +44,10 @@ class OpenAISpeech:
             ("STUDIO_SPEECH_URL, STUDIO_SPEECH_MODEL", "STUDIO_SPEECH_KEY"),
         )
 
-    async def hear(self, sound: Sound, piece: Piece, before: str, folder: Path, progress: Progress) -> Heard:
-        """See `Transcriber.hear`. Where the provider knows no times, the piece is one segment."""
+    async def transcribe(
+        self, sound: Audio, piece: Piece, before: str, folder: Path, progress: OnShare
+    ) -> PieceTranscript:
+        """See `Transcriber.transcribe`. Where the provider knows no times, the piece is one segment."""
         path = await cut(sound, piece, folder / "piece.ogg")
         content = await AsyncPath(path).read_bytes()
         wanted = {"model": self._model, "prompt": before, "language": self._language}
@@ -61,19 +63,19 @@ class OpenAISpeech:
         try:
             return _heard(answer, piece.end - piece.start)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise self._provider.malformed() from error
+            raise self._client.malformed() from error
 
     async def _ask(self, content: bytes, fields: dict[str, Any]) -> Any:
         files = {"file": ("recording.ogg", content, "audio/ogg")}
-        async with self._provider.post("/audio/transcriptions", data=fields, files=files) as answer:
+        async with self._client.post("/audio/transcriptions", data=fields, files=files) as answer:
             await answer.aread()
             try:
                 return answer.json()
             except ValueError as error:
-                raise self._provider.malformed() from error
+                raise self._client.malformed() from error
 
 
-def _heard(answer: Any, duration: float) -> Heard:
+def _heard(answer: Any, duration: float) -> PieceTranscript:
     words = [
         Word(float(one["start"]), float(one["end"]), str(one["word"]).strip())
         for one in answer.get("words") or ()
@@ -89,4 +91,4 @@ def _heard(answer: Any, duration: float) -> Heard:
     if not segments and text:
         segments = [Segment(0.0, duration, text)]
     language = str(answer.get("language") or "").lower()
-    return Heard(tuple(segments), CODES.get(language, language if len(language) == 2 else None))
+    return PieceTranscript(tuple(segments), CODES.get(language, language if len(language) == 2 else None))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from handlers.studio.audio import Piece, Sound
+from handlers.studio.audio import Audio, Piece
 from handlers.studio.settings import StudioSettings
-from handlers.studio.transcribers.base import Heard, Progress
+from handlers.studio.transcribers.base import OnShare, PieceTranscript
 from handlers.studio.transcript import Segment, Word
 from listener import ConfigError, Retry
 from listener.kit.sandbox import SandboxError, run_python
@@ -18,7 +18,7 @@ MAX_UTTERANCE_SECONDS = 30.0
 MIN_GAP_SECONDS = 0.6  # between two segments
 
 
-class Sphinx:
+class PocketsphinxTranscriber:
     """A `Transcriber`. The recogniser runs in a child process because it holds the interpreter lock for seconds."""
 
     remark = (
@@ -34,8 +34,10 @@ class Sphinx:
             )
         self.longest = settings.piece_minutes * 60
 
-    async def hear(self, sound: Sound, piece: Piece, before: str, folder: Path, progress: Progress) -> Heard:
-        """Transcribe a piece; see `Transcriber.hear`."""
+    async def transcribe(
+        self, sound: Audio, piece: Piece, before: str, folder: Path, progress: OnShare
+    ) -> PieceTranscript:
+        """Transcribe a piece; see `Transcriber.transcribe`."""
         parts = [(part.start, part.end) for part in spoken(sound, piece)]
         words: list[Word] = []
 
@@ -50,10 +52,10 @@ class Sphinx:
             )
         except SandboxError as error:
             raise Retry(str(error)) from error
-        return Heard(tuple(segment.later(-piece.start) for segment in _segments(words)), "en")
+        return PieceTranscript(tuple(segment.later(-piece.start) for segment in _segments(words)), "en")
 
 
-def spoken(sound: Sound, piece: Piece) -> list[Piece]:
+def spoken(sound: Audio, piece: Piece) -> list[Piece]:
     """Return the parts of a piece where somebody speaks, each short enough for one utterance."""
     parts, start = [], piece.start
     inside = [pause for pause in sound.pauses if piece.start <= pause.start < piece.end]

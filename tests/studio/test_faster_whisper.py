@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import anyio
 import pytest
 
-from handlers.studio import backends as choice
-from handlers.studio.audio import Sound
+from handlers.studio import backends
+from handlers.studio.audio import Audio
 from handlers.studio.settings import StudioSettings
 from handlers.studio.transcribers import base as transcriber
 from handlers.studio.transcribers import faster_whisper as local_whisper
@@ -66,11 +66,15 @@ def package(monkeypatch: pytest.MonkeyPatch) -> None:
 async def nothing(_: object) -> None: ...
 
 
-async def test_pieces_are_heard_by_one_model(sound: Sound, tmp_path: Path) -> None:
+async def test_pieces_are_heard_by_one_model(sound: Audio, tmp_path: Path) -> None:
     chosen = StudioSettings.load(transcriber="auto", whisper_compute="int8", piece_minutes=0.1)
     shares: list[float] = []
     found = await transcriber.transcribe(
-        choice.transcriber(chosen), sound, transcriber.Memory(None, nothing), tmp_path, shares.append
+        backends.transcriber(chosen),
+        sound,
+        transcriber.TranscribedPieces(None, nothing),
+        tmp_path,
+        shares.append,
     )
     assert WhisperModel.made == [("small", "auto", "int8")]
     assert WhisperModel.given[1] == {"vad": True, "words": True, "before": "word0 word1 word2 word3"}
@@ -81,14 +85,14 @@ async def test_pieces_are_heard_by_one_model(sound: Sound, tmp_path: Path) -> No
     assert len(shares) == 10
 
 
-async def test_it_can_be_stopped_between_two_segments(sound: Sound, tmp_path: Path) -> None:
-    by = choice.transcriber(StudioSettings.load(transcriber="faster-whisper"))
+async def test_it_can_be_stopped_between_two_segments(sound: Audio, tmp_path: Path) -> None:
+    by = backends.transcriber(StudioSettings.load(transcriber="faster-whisper"))
     with anyio.CancelScope() as scope:
         # The loop runs again when the thread has gone on: the cancellation meets it in its next segment.
         await transcriber.transcribe(
             by,
             sound,
-            transcriber.Memory(None, nothing),
+            transcriber.TranscribedPieces(None, nothing),
             tmp_path,
             lambda _: anyio.from_thread.run_sync(scope.cancel),
         )
@@ -102,4 +106,4 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "path_importer_cache", {})
     for name in ("faster-whisper", "pocketsphinx"):
         with pytest.raises(ConfigError, match=f"{name}, which is not installed: pip install {name}"):
-            choice.transcriber(StudioSettings(transcriber=name))
+            backends.transcriber(StudioSettings(transcriber=name))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handlers.studio.audio import RecordingError
-from handlers.studio.source import bring
+from handlers.studio.recording import bring
 from listener.kit import storage
 
 from .conftest import Configure

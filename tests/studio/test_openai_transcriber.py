@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from handlers.studio.audio import Sound, listen
+from handlers.studio.audio import Audio, listen
 from handlers.studio.settings import StudioSettings
-from handlers.studio.transcribers.base import Memory, transcribe
-from handlers.studio.transcribers.openai import OpenAISpeech
+from handlers.studio.transcribers.base import TranscribedPieces, transcribe
+from handlers.studio.transcribers.openai import OpenAITranscriber
 from handlers.studio.transcript import Transcript
 from listener import Fail, Retry
 from listener.kit import ffmpeg, media
@@ -29,19 +29,19 @@ class Diary:
 
 async def ask(
     provider: Provider,
-    sound: Sound,
+    sound: Audio,
     folder: Path,
     diary: Diary | None = None,
     saved: Any = None,
     **chosen: Any,
 ) -> Transcript:
     given = {"speech_url": provider.url, "speech_key": "sk-test", "provider_timeout": 0.3, **chosen}
-    by = OpenAISpeech(StudioSettings.load(**given))
-    memory = Memory(saved, (diary or Diary()).keep)
+    by = OpenAITranscriber(StudioSettings.load(**given))
+    memory = TranscribedPieces(saved, (diary or Diary()).keep)
     return await transcribe(by, sound, memory, folder, lambda _: None)
 
 
-async def test_a_recording_is_sent_small_and_comes_back_with_times(sound: Sound, tmp_path: Path) -> None:
+async def test_a_recording_is_sent_small_and_comes_back_with_times(sound: Audio, tmp_path: Path) -> None:
     async with providing() as provider:
         found = await ask(provider, sound, tmp_path, language="en")
     (asked,) = provider.asked
@@ -64,7 +64,7 @@ async def test_a_recording_is_sent_small_and_comes_back_with_times(sound: Sound,
     assert [(word.text, round(word.start, 1)) for word in last.timed()][-1] == ("garden.", 4.6)
 
 
-async def test_pieces_are_stitched_and_none_is_paid_for_twice(sound: Sound, tmp_path: Path) -> None:
+async def test_pieces_are_stitched_and_none_is_paid_for_twice(sound: Audio, tmp_path: Path) -> None:
     diary = Diary()
     async with providing() as provider:
         provider.plan(SPEECH, "ok", "ok", Refuse(503))
@@ -82,7 +82,7 @@ async def test_pieces_are_stitched_and_none_is_paid_for_twice(sound: Sound, tmp_
 
 
 async def test_a_provider_without_the_long_form_is_asked_for_the_short_one(
-    sound: Sound, tmp_path: Path
+    sound: Audio, tmp_path: Path
 ) -> None:
     async with providing() as provider:
         provider.plan(SPEECH, Refuse(400, message="response_format 'verbose_json' is not compatible"))
@@ -105,7 +105,7 @@ async def test_a_provider_without_the_long_form_is_asked_for_the_short_one(
     ids=str,
 )
 async def test_what_may_pass_is_tried_again(
-    step: Word | Refuse, complaint: str, delay: float | None, sound: Sound, tmp_path: Path
+    step: Word | Refuse, complaint: str, delay: float | None, sound: Audio, tmp_path: Path
 ) -> None:
     async with providing() as provider:
         provider.plan(SPEECH, step)
@@ -125,7 +125,7 @@ async def test_what_may_pass_is_tried_again(
     ],
 )
 async def test_what_never_passes_fails_with_a_sentence(
-    status: int, complaint: str, sound: Sound, tmp_path: Path
+    status: int, complaint: str, sound: Audio, tmp_path: Path
 ) -> None:
     async with providing() as provider:
         provider.plan(SPEECH, Refuse(status), Refuse(status))
