@@ -1,4 +1,4 @@
-"""The room of `operations`: what an application does for somebody who watches, wherever that is kept."""
+"""Operations: long actions of an application, run as jobs and followed by people while they run."""
 
 from handlers.operations.handler import app, fresh
 from handlers.operations.model import (

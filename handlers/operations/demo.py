@@ -12,7 +12,7 @@ from rich.table import Table
 
 from handlers.operations.handler import app
 from handlers.operations.model import Operation
-from handlers.operations.notifier import PostgresNews
+from handlers.operations.notifier import PostgresNotifier
 from handlers.operations.store import AsyncOperationStore
 from listener.kit import media
 from listener.kit.tables.postgres import PostgresTables
@@ -37,7 +37,7 @@ async def show(folder: Path, console: Console) -> str:
     async with running_app(app, folder / "storage", presets=("supabase_shim", "operations")) as made:
         console.print(f"  Postgres and service are up; their dashboard: {made.address}/dashboard")
         api, frontend = [
-            AsyncOperationStore(PostgresTables(made.database_url), PostgresNews(made.database_url))
+            AsyncOperationStore(PostgresTables(made.database_url), PostgresNotifier(made.database_url))
             for _ in range(2)
         ]
 

@@ -1,4 +1,4 @@
-"""Operations as jobs: the queues `operations/TYPE`, the route by which a frontend asks, and the hourly cleaning."""
+"""The queues `operations/TYPE`, the route that returns an operation, and the hourly deletion of old ones."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ router = APIRouter(tags=["operations"])
 
 TABLE = "operations"
 HOUR = 3600.0
-# Seconds between two signs of life; an hour without one and the operation would be cleaned up.
+# Seconds between two touches; an operation that was not touched for an hour would be deleted.
 TOUCH_EVERY = 300.0
 UNDEFINED_FUNCTION = "42883"
 BUCKET = "clips"
 
 
 class Shown(BaseModel):
-    """An operation, as its row has it."""
+    """The columns of an operation's row."""
 
     id: str
     status: str
@@ -49,9 +49,9 @@ class Shown(BaseModel):
     "/api/operations/{id:path}", responses={404: {"description": "There is none, or it is another user's."}}
 )
 async def operation(id: str, asking: Annotated[Caller, Depends(caller)]) -> Shown:  # noqa: A002
-    """An operation as it stands. Users see those whose metadata names them as `user_id`."""
+    """Return an operation. Users see those whose metadata names them as `user_id`."""
     with answered("Operations can't be read"):
-        # Postgres keeps no zero byte in a text, and refuses to look for one.
+        # Postgres refuses a query for a text with a zero byte.
         rows = [] if "\0" in id else await tables.current().select(TABLE, where={"id": id})
     if not rows or (asking.user_id and _owner(rows[0]["metadata"]) != asking.user_id):
         raise HTTPException(404, f"There is no operation {id!r}.")
@@ -64,27 +64,29 @@ def _owner(metadata: object) -> object:
 
 @app.every(HOUR)
 async def clean_up() -> None:
-    """As pg_cron does where it is installed."""
+    """Delete old operations, as pg_cron does where it is installed."""
     try:
         await tables.current().call("cleanup_old_operations")
     except TablesError as error:
-        # This database has no operations.
+        # The preset `operations` is not installed.
         if error.sqlstate != UNDEFINED_FUNCTION:
             raise
 
 
 @app.every(LOOK_EVERY)
 async def cancel_at_provider() -> None:
-    """What is made for operations that were ended or deleted."""
+    """Cancel the orders of operations that were ended or deleted."""
     await cancel_unwanted("operations/video_generation", TABLE, open_=OPEN, done="complete")
 
 
 @asynccontextmanager
 async def fresh(job: Job) -> AsyncIterator[None]:
-    """Shows signs of life for the length of the block, so that an operation that is at work for hours is not taken for
-    a forgotten one. For handlers of `operations/TYPE`."""
+    """Touch the row for the length of the block, so that an operation that runs for hours is not deleted as forgotten.
 
-    # A job that was snoozed comes back without a trace in its row.
+    For handlers of `operations/TYPE`.
+    """
+
+    # A snooze does not touch the row.
     if time.time() - job.row["updated_at"] / 1000 > TOUCH_EVERY:
         with suppress(TablesUnavailable):
             await tables.current().update(
@@ -105,15 +107,15 @@ async def fresh(job: Job) -> AsyncIterator[None]:
 
 
 class Ended(TypedDict):
-    """The column that an operation's result is kept in."""
+    """The column of the row that a finished operation fills."""
 
     result: dict[str, Any]
 
 
 @app.handler("operations/video_generation", concurrency=4, timeout=900)
 async def video_generation(job: Job) -> Ended:
-    """Makes the clip that the metadata describes: `prompt`, and perhaps `duration`, `aspect_ratio`, `image_url` and
-    `provider`. The result has its `url`, valid for seven days."""
+    """Generate the clip that the metadata describes: `prompt`, and optionally `duration`, `aspect_ratio`, `image_url`
+    and `provider`. The result has its `url`, valid for seven days."""
     async with fresh(job):
         with outcomes("The clip could not be made", fail=(ClipError,)):
             return {"result": {"url": await _clip(job)}}

@@ -1,4 +1,4 @@
-"""Operations without a database, for a laptop that has none: they end with the process."""
+"""Keep operations in the memory of this process, for a laptop without a database."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from handlers.operations.notifier import Bell, Changed
+from handlers.operations.notifier import Changed, changed
 from listener.kit.tables import Row, Where
+from listener.kit.wakeup import Wakeup
 
 
-class Memory:
-    """What the store asks of tables and of news, for the one table `operations`."""
+class MemoryOperations:
+    """The tables and the notifier of the store, for the one table `operations`."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self._bells: dict[str, list[Bell]] = defaultdict(list)
+        self._followers: dict[str, list[Wakeup]] = defaultdict(list)
 
     async def select(
         self, table: str, *, where: Where | None = None, order: str | None = None, limit: int | None = None
     ) -> list[Row]:
-        """See `Tables.select`; an order is by the latest change."""
+        """Return rows; any order means the most recently changed first."""
         found = [dict(row) for row in reversed(self._rows.values()) if _is(row, where or {})]
         if order is not None:
             found.sort(key=lambda row: -row["updated_at"])
@@ -36,7 +37,7 @@ class Memory:
         on_conflict: Sequence[str] | None = None,
         ignore: bool = False,
     ) -> list[Row]:
-        """See `Tables.insert`; a row that is there already stays as it is."""
+        """Insert a row; a row that exists already is not changed."""
         if rows["id"] in self._rows:
             return []
         now = _now()
@@ -45,26 +46,26 @@ class Memory:
         return [dict(self._rows[rows["id"]])]
 
     async def update(self, table: str, values: Mapping[str, Any], *, where: Where) -> list[Row]:
-        """See `Tables.update`."""
+        """Change the rows that match, and notify their followers."""
         changed = [row for row in self._rows.values() if _is(row, where)]
         for row in changed:
             row.update(values, updated_at=_now())
-            for bell in self._bells[row["id"]]:
-                bell.ring()
+            for follower in self._followers[row["id"]]:
+                follower.set()
         return [dict(row) for row in changed]
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there are no connections."""
 
     @asynccontextmanager
-    async def of(self, id: str) -> AsyncIterator[Changed]:  # noqa: A002
-        """See `News.of`."""
-        bell = Bell()
-        self._bells[id].append(bell)
+    async def follow(self, id: str) -> AsyncIterator[Changed]:  # noqa: A002
+        """Notify of the changes of one operation; see `Notifier.follow`."""
+        wakeup = Wakeup()
+        self._followers[id].append(wakeup)
         try:
-            yield bell.heard
+            yield lambda: changed(wakeup)
         finally:
-            self._bells[id].remove(bell)
+            self._followers[id].remove(wakeup)
 
 
 def _is(row: Row, where: Where) -> bool:

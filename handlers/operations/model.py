@@ -1,4 +1,4 @@
-"""An operation: something that an application does for somebody who watches."""
+"""Operations: long actions of an application whose progress people follow."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ OPEN: tuple[Status, ...] = ("pending", "processing")
 
 
 class OperationError(ListenerError):
-    """What was asked of an operation makes no sense; the text says why."""
+    """The call makes no sense; the text says why."""
 
 
 class OperationOver(OperationError):
-    """The operation has ended; nothing of it changes any more."""
+    """The operation has ended and can't change any more."""
 
 
 class OperationNotFound(OperationError):
-    """There is no operation of that id, or it was cleaned up."""
+    """There is no operation of that id, or it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation as it stands.
+    """The current state of an operation.
 
     Attributes:
         progress: 0 to 100.
-        message: a few words for whoever watches.
-        result: what came out, once it is complete.
+        message: a few words for the people who follow it.
+        result: set when it is complete.
         error: why it failed.
-        metadata: what it is about; `type` names the handler that does it, `user_id` who may watch from a browser.
+        metadata: what it is about; `type` names its handler, `user_id` the user who may follow it from a browser.
         created_at, updated_at: milliseconds since 1970.
     """
 

@@ -1,4 +1,4 @@
-"""The operations of an application, wherever they are kept: in its database, or for want of one in memory."""
+"""Store the operations of an application in its database, or in memory if it has none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from handlers.operations.memory import Memory
+from handlers.operations.memory import MemoryOperations
 from handlers.operations.model import (
     OPEN,
     Operation,
@@ -18,7 +18,7 @@ from handlers.operations.model import (
     OperationOver,
     Status,
 )
-from handlers.operations.notifier import News, PostgresNews, RealtimeNews
+from handlers.operations.notifier import Notifier, PostgresNotifier, RealtimeNotifier
 from listener import ConfigError
 from listener.kit.configured import configured_tables
 from listener.kit.settings import Settings
@@ -32,7 +32,7 @@ ID_LENGTH = 200
 
 
 class Rows(Protocol):
-    """What a store needs of `listener.kit.tables.Tables`."""
+    """The part of `listener.kit.tables.Tables` that the store uses."""
 
     async def select(
         self, table: str, *, where: Where | None = None, order: str | None = None, limit: int | None = None
@@ -55,19 +55,19 @@ class Rows(Protocol):
 class AsyncOperationStore:
     """Create, change, end and follow operations. Every process with the same database sees the same ones.
 
-    An operation ends once: what comes after that raises OperationOver and changes nothing. Every method raises
-    TablesUnavailable when the database gives no answer.
+    An operation ends once: later calls raise OperationOver and change nothing. Every method raises TablesUnavailable
+    when the database does not answer.
 
     Args:
-        tables: where they are kept; None takes DATABASE_URL, else SUPABASE_URL and the service key, else the memory of
-            this process, and warns.
-        news: how changes are heard of; goes with `tables`.
+        tables: the tables; None takes DATABASE_URL, else SUPABASE_URL and the service key, else the memory of this
+            process, with a warning.
+        notifier: notifies followers of changes; goes with `tables`.
     """
 
-    def __init__(self, tables: Rows | None = None, news: News | None = None) -> None:
-        if tables is None or news is None:
-            tables, news = _configured()
-        self._tables, self._news = tables, news
+    def __init__(self, tables: Rows | None = None, notifier: Notifier | None = None) -> None:
+        if tables is None or notifier is None:
+            tables, notifier = _configured()
+        self._tables, self._notifier = tables, notifier
 
     async def create(
         self,
@@ -76,13 +76,15 @@ class AsyncOperationStore:
         message: str = "",
         metadata: Mapping[str, Any] | None = None,
     ) -> Operation:
-        """Begin an operation, pending. With a `type` in `metadata` that a service handles, that service does it.
+        """Create a pending operation. If `metadata` has a `type` that a service handles, that service runs it.
 
         Args:
-            id: its name, up to 200 characters; None makes one up.
+            id: up to 200 characters; None generates one.
+            message: a few words for the people who follow it.
+            metadata: what the operation is about.
 
         Raises:
-            OperationError: there is one of that name, or the name makes no sense.
+            OperationError: the id exists already or is malformed, or the metadata can't be stored.
         """
         name = f"op_{secrets.token_hex(12)}" if id is None else id
         if not 0 < len(name) <= ID_LENGTH or not name.isprintable():
@@ -90,11 +92,11 @@ class AsyncOperationStore:
         row = {"id": name, "status": "pending", "message": message, "metadata": dict(metadata or {})}
         made = await self._tables.insert(TABLE, _storable(row), on_conflict=["id"], ignore=True)
         if not made:
-            raise OperationError(f"There is an operation {name!r} already.")
+            raise OperationError(f"The operation {name!r} exists already; choose another id.")
         return Operation(**made[0])
 
     async def get(self, id: str) -> Operation | None:  # noqa: A002
-        """The operation, or None where there is none (any more)."""
+        """Return the operation, or None if there is none (any more)."""
         if clean(id) != id:
             return None
         rows = await self._tables.select(TABLE, where={"id": id})
@@ -108,19 +110,19 @@ class AsyncOperationStore:
         message: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Operation:
-        """Say how far an operation is; one that was pending is then processing.
+        """Change progress, message or metadata of an operation; a pending one becomes processing.
 
         Args:
             progress: 0 to 100.
-            message: a few words for whoever watches.
-            metadata: in place of the old.
+            message: a few words for the people who follow it.
+            metadata: replaces the old metadata.
 
         Raises:
-            OperationError: the progress lies outside of 0 to 100.
-            OperationOver, OperationNotFound: it has ended, or never was.
+            OperationError: the progress is not within 0 to 100.
+            OperationOver, OperationNotFound: it has ended, or does not exist.
         """
         if progress is not None and not 0 <= progress <= 100:
-            raise OperationError(f"A progress of {progress:g} makes no sense; it goes from 0 to 100.")
+            raise OperationError(f"The progress is {progress:g}; it must be from 0 to 100.")
         values: dict[str, Any] = {"status": "processing"}
         if progress is not None:
             values["progress"] = int(progress)
@@ -131,40 +133,39 @@ class AsyncOperationStore:
         return await self._change(id, values)
 
     async def complete(self, id: str, result: Any = None, *, message: str | None = None) -> Operation:  # noqa: A002
-        """End an operation well, with what came out of it.
+        """End an operation as complete, with its result.
 
         Raises:
-            OperationOver, OperationNotFound: it has ended already, or never was.
+            OperationOver, OperationNotFound: it has ended already, or does not exist.
         """
-        said = {} if message is None else {"message": message}
-        return await self._change(id, {"status": "complete", "progress": 100, "result": result, **said})
+        changes = {} if message is None else {"message": message}
+        return await self._change(id, {"status": "complete", "progress": 100, "result": result, **changes})
 
     async def fail(self, id: str, error: str | BaseException) -> Operation:  # noqa: A002
-        """End an operation that went wrong.
+        """End an operation as failed.
 
         Args:
-            error: a sentence for whoever watches; of an exception, one line.
+            error: a sentence for the people who follow it, or an exception, of which one line is kept.
 
         Raises:
-            OperationOver, OperationNotFound: it has ended already, or never was.
+            OperationOver, OperationNotFound: it has ended already, or does not exist.
         """
         text = summary(error) if isinstance(error, BaseException) else error
         return await self._change(id, {"status": "error", "error": bounded(text)})
 
     async def list(self, *, status: Status | None = None, limit: int = 100) -> builtins.list[Operation]:
-        """Operations, the latest changed first."""
+        """Return operations, the most recently changed one first."""
         where = {} if status is None else {"status": status}
         rows = await self._tables.select(TABLE, where=where, order="-updated_at", limit=limit)
         return [Operation(**row) for row in rows]
 
     async def subscribe(self, id: str) -> AsyncGenerator[Operation, None]:  # noqa: A002
-        """The operation as it stands, and again each time that it has changed, until it is over. Changes that follow
-        each other quickly may come as one.
+        """Yield the operation now and after each change, until it has ended. Quick changes may come as one.
 
         Raises:
-            OperationNotFound: there is none, or it was cleaned up.
+            OperationNotFound: there is none, or it was deleted.
         """
-        async with self._news.of(id) as changed:
+        async with self._notifier.follow(id) as changed:
             last = None
             while True:
                 now = await self.get(id)
@@ -178,37 +179,37 @@ class AsyncOperationStore:
                 await changed()
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._tables.close()
 
     async def _change(self, id: str, values: dict[str, Any]) -> Operation:  # noqa: A002
         changes, where = _storable(values), {"id": id, "status": [*OPEN]}
-        # A name that no database can hold is nobody's, but asking for it would be an error.
+        # The database can't hold such an id, and a query for it would be an error.
         rows = await self._tables.update(TABLE, changes, where=where) if clean(id) == id else []
         if rows:
             return Operation(**rows[0])
         found = await self.get(id)
         if found is None:
             raise OperationNotFound(f"There is no operation {id!r}.")
-        raise OperationOver(f"The operation {id!r} has ended: it is {found.status}.")
+        raise OperationOver(f"The operation {id!r} has ended with the status {found.status}.")
 
 
 def _storable(values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(jsonable(values))
     except (TypeError, ValueError) as error:
-        raise OperationError(f"An operation can't keep this: {error}.") from error
+        raise OperationError(f"The value can't be stored as JSON: {error}.") from error
 
 
-def _configured() -> tuple[Rows, News]:
+def _configured() -> tuple[Rows, Notifier]:
     settings = Settings.load()
     if settings.database_url is not None:
-        return configured_tables(settings), PostgresNews(settings.database_url.get_secret_value())
+        return configured_tables(settings), PostgresNotifier(settings.database_url.get_secret_value())
     if settings.project:
-        return configured_tables(settings), RealtimeNews(*settings.project)
+        return configured_tables(settings), RealtimeNotifier(*settings.project)
     try:
         settings.require_database()
     except ConfigError as error:
-        log.warning("operations are kept in memory, and end with this process", reason=str(error))
-    memory = Memory()
+        log.warning("operations are kept in memory and lost when this process ends", reason=str(error))
+    memory = MemoryOperations()
     return memory, memory

@@ -17,6 +17,7 @@ Import the module that you use: `from listener.kit import ffmpeg, storage`.
 | `errors` | the base class of the kit's errors, which says whether an error is permanent |
 | `text` | make texts and values storable, and remove secrets from texts |
 | `backoff` | delays between tries |
+| `wakeup` | an event that re-arms itself |
 | `sync` | call asynchronous clients from programs without an event loop |
 
 These modules and their submodules are public, apart from those whose names start with an underscore.

@@ -17,7 +17,7 @@ from fastapi import HTTPException
 
 from handlers import operations
 from handlers.operations import AsyncOperationStore, handler
-from handlers.operations.notifier import PostgresNews
+from handlers.operations.notifier import PostgresNotifier
 from listener import App, Caller, Fail, Job, Snooze
 from listener.kit import tables
 from listener.kit.tables.postgres import PostgresTables
@@ -74,7 +74,9 @@ def scenery(tmp_path: Path, database: str) -> Scenery:
             httpx.AsyncClient(base_url=made.address, trust_env=False) as browser,
         ):
             await made.connection.execute(DRAWING)
-            store = AsyncOperationStore(PostgresTables(made.database_url), PostgresNews(made.database_url))
+            store = AsyncOperationStore(
+                PostgresTables(made.database_url), PostgresNotifier(made.database_url)
+            )
             try:
                 yield Scene(made, store, browser)
             finally:

@@ -20,8 +20,8 @@ from handlers.operations import (
     OperationOver,
     OperationStore,
 )
-from handlers.operations.memory import Memory
-from handlers.operations.notifier import PostgresNews, RealtimeNews
+from handlers.operations.memory import MemoryOperations
+from handlers.operations.notifier import PostgresNotifier, RealtimeNotifier
 from listener.database import migrate
 from listener.kit.tables.postgres import PostgresTables
 from listener.kit.tables.rest import RestTables
@@ -40,17 +40,17 @@ async def installed(has_realtime: None, db: asyncpg.Connection, database: str) -
 async def store(request: pytest.FixtureRequest, installed: str) -> AsyncIterator[AsyncOperationStore]:
     match request.param:
         case "postgres":
-            made = AsyncOperationStore(PostgresTables(installed), PostgresNews(installed))
+            made = AsyncOperationStore(PostgresTables(installed), PostgresNotifier(installed))
             yield made
             await made.close()
         case "rest":
             async with running(installed) as project:
                 key = project.secret_key
-                made = AsyncOperationStore(RestTables(project.url, key), RealtimeNews(project.url, key))
+                made = AsyncOperationStore(RestTables(project.url, key), RealtimeNotifier(project.url, key))
                 yield made
                 await made.close()
         case _:
-            memory = Memory()
+            memory = MemoryOperations()
             yield AsyncOperationStore(memory, memory)
 
 
@@ -80,7 +80,7 @@ async def test_an_operation_ends_once(store: AsyncOperationStore) -> None:
     await store.create("op")
     failed = await store.fail("op", "the provider refused")
     for late in (store.update("op", progress=50), store.complete("op", 1), store.fail("op", "again")):
-        with pytest.raises(OperationOver, match="has ended: it is error"):
+        with pytest.raises(OperationOver, match="has ended with the status error"):
             await late
     assert await store.get("op") == failed
 
@@ -89,7 +89,7 @@ async def test_what_makes_no_sense_is_refused(store: AsyncOperationStore) -> Non
     made = await store.create("op")
     with pytest.raises(OperationError, match="already"):
         await store.create("op")
-    with pytest.raises(OperationError, match="150 makes no sense"):
+    with pytest.raises(OperationError, match="progress is 150; it must be from 0 to 100"):
         await store.update("op", progress=150)
     for name in ("", "x" * 201, "a\nb"):
         with pytest.raises(OperationError, match="1 to 200"):
@@ -107,7 +107,7 @@ async def test_whatever_an_operation_is_told_can_be_kept_or_is_refused_in_a_sent
     made = await store.update("op", message="c\0")
     assert (made.message, made.metadata) == ("c\ufffd", {"said": "?", "at": "x\ufffd"})
     for value in (object(), float("nan")):
-        with pytest.raises(OperationError, match="An operation can't keep this: "):
+        with pytest.raises(OperationError, match="The value can't be stored as JSON: "):
             await store.complete("op", {"value": value})
     failed = await store.fail("op", ValueError("no\0pe\nand more"))
     assert (failed.status, failed.error) == ("error", "ValueError: no\ufffdpe")
@@ -142,7 +142,7 @@ async def test_followers_hear_each_change_and_the_end(store: AsyncOperationStore
 async def test_a_follower_outlives_its_connection(
     installed: str, connect: object, db: asyncpg.Connection
 ) -> None:
-    store = AsyncOperationStore(PostgresTables(installed), PostgresNews(installed))
+    store = AsyncOperationStore(PostgresTables(installed), PostgresNotifier(installed))
     operation = await store.create()
     changes = store.subscribe(operation.id)
     assert (await anext(changes)).status == "pending"
@@ -178,7 +178,7 @@ def test_without_a_database_it_warns_once_and_works(tmp_path: Path, monkeypatch:
 @given(st.lists(st.sampled_from(["update", "complete", "fail"]), max_size=6))
 def test_nothing_follows_an_end(steps: list[str]) -> None:
     async def live() -> None:
-        memory = Memory()
+        memory = MemoryOperations()
         store = AsyncOperationStore(memory, memory)
         await store.create("op")
         over = False

@@ -30,7 +30,7 @@ def test_what_makes_no_sense_is_named(configure: Configure) -> None:
 
 
 def test_who_transcribes_follows_from_what_is_configured(configure: Configure) -> None:
-    assert type(backends.transcriber(configure())).__name__ == "Sphinx"
+    assert type(backends.transcriber(configure())).__name__ == "PocketsphinxTranscriber"
     assert type(backends.transcriber(configure(speech_key="sk-test"))).__name__ == "OpenAITranscriber"
     with pytest.raises(ConfigError, match="pocketsphinx knows English only"):
         backends.transcriber(configure(transcriber="pocketsphinx", language="de"))
