@@ -87,7 +87,7 @@ async def _insert(service: Harness, user: str, job: str, sample: Sample) -> None
 
 async def _follow(connection: asyncpg.Connection, job: str, console: Console) -> Ended:
     columns = (TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    # Elsewhere than on a terminal a bar would be a page of control characters.
+    # If the output is no terminal, a bar would be a page of control characters.
     shown = -1
     with (
         Progress(*columns, console=console, disable=not console.is_terminal) as bars,

@@ -23,7 +23,7 @@ app = App()
 app.add_settings(ExportSettings)
 
 TIMELINES = "export_data"
-TIMELINE_KEYS = (  # where the versions of the application upload to, soon after they inserted the row
+TIMELINE_KEYS = (  # where versions of the application upload the timeline, soon after they inserted the row
     "{user_id}/{job_id}/timeline.json",
     "{user_id}/{job_id}.json",
     "{job_id}/timeline.json",

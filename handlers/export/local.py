@@ -107,7 +107,7 @@ def _file(item: MediaItem, folder: Path) -> Path:
     try:
         path = (folder / item.url).resolve()
         inside, there = path.is_relative_to(folder.resolve()), path.is_file()
-    except (OSError, ValueError, RuntimeError):  # a name that no file has, or links that go in circles
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a cycle of links
         inside, there = True, False
     if not inside:
         raise FilmError(f"The media “{item.name}” lies outside of the folder {folder}: {item.url[:200]}.")

@@ -12,7 +12,7 @@ from handlers.export.model import Blend, Film
 NEUTRAL: dict[Blend, str] = {"multiply": "white", "screen": "black", "overlay": "gray"}
 """The colours that change nothing. A layer lies on a canvas of one, so that the formulas need no alpha."""
 
-_MIDDLE = "(y-min(y/256,(255-y)/254))"  # y, but of gray, which is 128, exactly the half
+_MIDDLE = "(y-min(y/256,(255-y)/254))"  # y, adjusted so that gray, which is 128, is exactly the half
 _FORMULAS: dict[Blend, str] = {
     "multiply": "x*y/255",
     "screen": "x+y-x*y/255",
@@ -27,7 +27,7 @@ def blended(film: Film, below: Stream, above: Stream, mode: Blend, cuts: tuple[i
         above: begins and ends at the first two of the `cuts`.
         cuts: frames of `below`, the last one is its end.
     """
-    # By a table: the filter `blend` rounds down, and then doubles what it has left.
+    # A table, because the filter `blend` rounds down and then doubles the error.
     table = {f"c{channel}": f"{_FORMULAS[mode]}+0.5" for channel in range(3)}
     copies, pieces = below.split(3), []
     for number, (first, end) in enumerate(pairwise((0, *cuts))):

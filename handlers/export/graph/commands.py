@@ -14,7 +14,7 @@ from handlers.export.graph.picture import picture
 from handlers.export.graph.plan import Plan
 from handlers.export.model import SAMPLE_RATE, Rendered, Sound
 
-_POSTER_CHOICE = 60  # frames at most, of which `thumbnail` chooses the one that is most like them
+_POSTER_CHOICE = 60  # the most frames among which `thumbnail` chooses the most typical one
 
 
 def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]:
@@ -29,7 +29,7 @@ def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]
     if still:
         film_stream, still_stream = seen.stream.split(2)
         streams = [film_stream]
-        # It ends with that frame: an output that waits for more keeps FFmpeg from the sound, until it is too late.
+        # This output ends with that frame: if it waited for more, FFmpeg would read the sound too late.
         chosen = still_stream.filter("trim", start_frame=film.frames // 3, end_frame=film.frames // 3 + 1)
         posters = [dsl.output([colour.jpeg(chosen)], f"file:{still}", **encoding.STILL, vframes=1)]
     if plan.output.sound:

@@ -72,7 +72,7 @@ class Inputs:
         if video and offset - lead < video.first:
             lead = offset
         span = {"t": seconds(lead + length + frame)}
-        if offset > lead:  # else FFmpeg would seek the first picture, and lose the sound before it
+        if offset > lead:  # at 0 FFmpeg would seek the first picture, and lose the sound before it
             span["ss"] = seconds(offset - lead)
         return Cut(lead, self.file(source.path, **span, **options))
 

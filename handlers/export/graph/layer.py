@@ -2,7 +2,7 @@
 
 Most layers are *upright*: their size and angle never change. They are scaled once, and only where they are laid
 may move, in whole pixels. All others are *warped*: each frame is mapped to its place at once, in fractions of a
-pixel, for rounding a size anew in each frame would make a slow zoom tremble.
+pixel, because rounding the size anew in each frame would make a slow zoom tremble.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Placer:
         stream = self._lasting(stream, material)
         stream = self._wiped(stream, lambda tick: (seen.left, seen.top), (seen.width, seen.height))
         left, top = seen.left, seen.top
-        if odd:  # moved to even pixels, or colour would be half a sample away from light
+        if odd:  # moved to even pixels, because colour would otherwise be half a sample away from light
             left, top = seen.left // 2 * 2, seen.top // 2 * 2
             width, height = (seen.width + 3) // 2 * 2, (seen.height + 3) // 2 * 2
             stream = stream.filter("pad", width, height, seen.left - left, seen.top - top, color=_CLEAR)
@@ -100,7 +100,7 @@ class Placer:
         )
         return Layer(stream, x, y)
 
-    # What changes from frame to frame
+    # Changes from frame to frame
 
     def _lasting(self, stream: Stream, material: Material, *, changing: bool = False) -> Stream:
         """Make a frame for each of the film's, at its time; a still stays one frame if nothing about it changes."""
@@ -131,7 +131,7 @@ class Placer:
             near = first + size[axis] - revealed if side in {"left", "top"} else extent - revealed - first
             return min(size[axis], max(0, near))
 
-        # FFmpeg fills at most half a picture from one border: so it is doubled meanwhile.
+        # FFmpeg fills at most half a picture from one border, so the picture is doubled meanwhile.
         beside, larger = [0, 0], list(size)
         larger[axis] += size[axis] + size[axis] % 2
         beside[axis] = larger[axis] - size[axis] if side in {"left", "top"} else 0
@@ -186,18 +186,18 @@ class Placer:
         full = space.full if material.opaque else space.full_clear
         stream = scaled(material.stream, material, width, height, full)
         stream = stream.filter("pad", across, down, left, top, color=_CLEAR)
-        if material.opaque:  # clear pixels keep the colour of their neighbours, or edges would turn dark
+        if material.opaque:  # clear pixels keep their neighbours' colour; otherwise edges would turn dark
             stream = stream.filter("fillborders", left, left, top, top, mode="smear")
             white = self.inputs.lavfi(f"color=white:s={width}x{height}:r={film.fps}:d={number(1 / film.fps)}")
             mask = white.video.filter("format", "gray").filter("pad", across, down, left, top, color="black")
-            mask = mask.filter("lut", c0="255*gt(val,125)")  # for black and white may come as 16 and 235
+            mask = mask.filter("lut", c0="255*gt(val,125)")  # because black and white may be 16 and 235
             stream = dsl.merge([stream, mask], "alphamerge")
         moving = None in (curve.constant for curve in motion(place))
         stream = self._lasting(stream, material, changing=moving)
         canvas = perspective.Canvas(material.size, (width, height), (across, down), seen)
         stream = self._mapped(stream, place, canvas)
         cut = (across - seen.width) // 2, (down - seen.height) // 2
-        # Named before and after, or FFmpeg may halve the chroma first, and then it crops at even pixels only.
+        # The format is set before and after; otherwise FFmpeg may halve the chroma first and crop at even pixels only.
         stream = stream.filter("crop", seen.width, seen.height, *cut)
         stream = stream.filter("format", space.full_clear)
         stream = self._wiped(stream, lambda tick: (seen.left, seen.top), (seen.width, seen.height))
@@ -209,7 +209,7 @@ class Placer:
 
         Without edges it needs no alpha, and half the samples of colour."""
         film = self.film
-        # So that it is cropped at even pixels.
+        # These sizes make the crop begin at even pixels.
         width, height = width + (width - film.width) % 4, height + (height - film.height) % 4
         stream = self._lasting(
             scaled(material.stream, material, width, height, self.space.opaque), material, changing=True

@@ -56,7 +56,7 @@ def placed(sound: Sound, film: Film, inputs: Inputs, cut: Cut | None = None, *, 
     first, end = film.sample(sound.start), film.sample(sound.end)
     stream = _stereo(sound, inputs, cut, end - first).filter("asetpts", "N/SR/TB")
     level = sound.gain.constant
-    if level is None:  # sample by sample: steps would be heard as a crackle
+    if level is None:  # changed sample by sample, because steps would be heard as a crackle
         gain = TickRange(Fraction(SAMPLE_RATE), sound.start, first, end).expression(
             sound.gain, f"(n+{first})"
         )

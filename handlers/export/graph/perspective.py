@@ -10,7 +10,7 @@ from handlers.export.graph.expressions import TickRange, number
 from handlers.export.graph.geometry import Box
 from handlers.export.model import Curve, Film, Placement
 
-_SMALLEST = 0.002  # of a picture's size: at 0 it could not be mapped
+_SMALLEST = 0.002  # a share of a picture's size; a picture of size 0 can't be mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def corners(film: Film, ticks: TickRange, place: Placement, canvas: Canvas) -> d
         cosine, sine = f"cos({angle})", f"sin({angle})"
     else:
         cosine, sine = (number(f(math.radians(turn))) for f in (math.cos, math.sin))
-    # FFmpeg counts from the middle of the first pixel, we from its edge.
+    # FFmpeg counts from the middle of the first pixel, and this module from its edge.
     middles = [
         f"{number(Fraction(extent, 2) - corner + Fraction(whole - part, 2) - Fraction(1, 2))}+{text(move)}"
         for extent, corner, whole, part, move in (

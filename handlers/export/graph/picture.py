@@ -69,7 +69,7 @@ class _Compiler:
         material = self._material(clip, shot.first, shot.end)
         where = box(film, clip.placement, material.size, even=True)
         inside = where.seen(film)
-        if inside is None:  # beside the film
+        if inside is None:  # the clip lies outside the film
             return self._shot(Shot(None, shot.first, shot.end))
         picture = fitted(film, material, where, clip.placement, self.space.opaque)
         if not where.fills(film):
@@ -87,13 +87,13 @@ class _Compiler:
         if isinstance(clip, Text) and clip not in self.rasters:
             return below
         windows = overlay.windows
-        # A still is decoded and scaled once for all of its windows; of a video each reads only what it shows.
+        # A still is decoded and scaled once for all of its windows; each window of a video reads only what it shows.
         spans = [(windows[0][0], windows[-1][1])] if still else list(windows)
         for first, end in spans:
             ticks = TickRange(self.film.fps, clip.start, first, end)
             material = self._drawn(clip) if isinstance(clip, Text) else self._material(clip, first, end)
             placer = Placer(self.film, self.inputs, clip.placement, ticks, self.base, self.space)
-            # What only fades or is wiped lies where it would lie without.
+            # A clip that only fades or is wiped lies where it would lie if it did not.
             even = isinstance(clip, Picture) and plain(replace(clip.placement, opacity=ONE, reveal=ONE))
             if layer := placer.layer(material, even=even):
                 shown = [window for window in windows if first <= window[0] and window[1] <= end]
@@ -106,7 +106,7 @@ class _Compiler:
             return dsl.merge([below, layer.stream], "overlay", **place, enable=self._during(windows))
         first, end, last = (n - self.base for n in (windows[0][0], windows[-1][1], self.composition.end))
         canvas = ticking(to_length(self._colour(blend.NEUTRAL[mode]), end - first), self.film, first)
-        # From the start: FFmpeg asks for the first frame whether the filter is on when it has read a still, at 0.
+        # From the start, because FFmpeg decides at the first frame, when it has read a still, whether the filter is on.
         shown = self._during([(self.base, windows[0][1]), *windows[1:]])
         above = dsl.merge([canvas, layer.stream], "overlay", **place, enable=shown)
         return blend.blended(self.film, below, above, mode, (first, end, last))
@@ -143,7 +143,7 @@ class _Compiler:
             stream = _upright(self.inputs, self.inputs.sources[clip.source].path, video)
         else:
             stream = self._frames(clip, video, first, end)
-        if video.pix_fmt == "pal8":  # which FFmpeg always makes YUV by bt601
+        if video.pix_fmt == "pal8":  # FFmpeg always converts it into YUV by bt601
             stream = stream.filter("format", "rgba")
         width, height = video.width, video.height
         if clip.fit == "cover":

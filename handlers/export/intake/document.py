@@ -20,12 +20,12 @@ from listener.kit.data_url import CHUNK, decode_base64
 from listener.kit.errors import TooLarge
 from listener.kit.fetch import FetchError
 
-MIN_SPLIT_BYTES = 64 * 1024  # bytes of base64; less stays in the text
+MIN_SPLIT_BYTES = 64 * 1024  # of base64; shorter media stay in the text
 MAX_VALUES = 1_000_000  # objects, lists and their members: each costs a hundred bytes, however short it is
 
 # JSON may write a slash as `\/`. The byte before the quote tells a string's beginning from a quote in a text.
 _OPENING = re.compile(rb'[^\\]"data:(?:[^",\\]|\\/){0,200};base64,', re.IGNORECASE)
-_MAX_OPENING_BYTES = 512  # bytes of such an opening
+_MAX_OPENING_BYTES = 512  # of what _OPENING matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class _Splitter:
                     continue
                 self._keep(ahead[:start])
                 ahead, position = self._media(ahead[position:]), 0
-            # What may be the beginning of an opening waits for the next block.
+            # The end may be the beginning of an opening, so it waits for the next block.
             self._keep(ahead[:-_MAX_OPENING_BYTES])
             ahead = ahead[-_MAX_OPENING_BYTES:]
         self._keep(ahead)

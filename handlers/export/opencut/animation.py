@@ -18,10 +18,10 @@ from pydantic import Field
 from handlers.export.model import Curve, FilmError, Key
 from handlers.export.opencut.schema import Clock, Model, Moment, check, members
 
-MAX_KEYS_OF_PROPERTY = 500  # of one property of one element
+MAX_KEYS_OF_PROPERTY = 500  # keyframes of one property of one element
 
 _STEPS = 12  # straight pieces for a Bézier curve
-_FINE = 4096  # parts of the time between two keyframes, for the ends of these pieces
+_FINE = 4096  # ends of these pieces are rounded to this part of the time between two keyframes
 _NAMES = {  # of older versions
     "transform.position.x": ("transform.positionX",),
     "transform.position.y": ("transform.positionY",),

@@ -41,7 +41,7 @@ _LINES = 90  # the height of the canvas in the unit of font sizes
 _FONT = 15  # the font size for which the paddings of a box are given
 _QUIETEST, _LOUDEST = -60.0, 20.0  # decibels, as the editor allows
 
-_MAX_KEYS = 20_000  # of all elements: each takes a moment to read, and to draw
+_MAX_KEYS = 20_000  # of all elements, because each takes time to read and to draw
 
 _PLACED = {"transform.positionX", "transform.positionY", "transform.scaleX", "transform.scaleY"}
 _PLACED |= {"transform.rotate", "opacity"}

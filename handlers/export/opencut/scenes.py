@@ -50,7 +50,7 @@ class Project(Model):
 class ScenesReader(ElementsBuilder):
     """Reads the format *scenes*; also the base of the reader of *ticks*."""
 
-    version = 10.0  # where the project doesn't say
+    version = 10.0  # the default if the project has none
 
     def __init__(self, project: Mapping[str, Any], document: Mapping[str, Any], request: Request) -> None:
         self.project = check(Project, project, "the project")

@@ -26,7 +26,7 @@ from pydantic import (
 
 from handlers.export.model import Colour, FilmError
 
-MAX_SECONDS = 24 * 3600  # seconds; a film may be far shorter, but a source may be that long
+MAX_SECONDS = 24 * 3600  # of a source; a film may be limited to far less
 
 _BROADCAST = [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120)]
 _LARGEST = 1e18  # far beyond any time in any unit

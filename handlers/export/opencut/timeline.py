@@ -16,7 +16,7 @@ from handlers.export.opencut.schema import Length, Model, Seconds, Share, check,
 
 _PADDING = (8.0, 4.0)  # of the editor's text box, in pixels of its canvas
 _RADIUS = 2.0
-_RANKS = {"text": 0, "media": 1, "main": 2, "audio": 3}  # the editor lists its tracks so, top first
+_RANKS = {"text": 0, "media": 1, "main": 2, "audio": 3}  # the editor's order of tracks, from the top
 _ZOOM = 1.1  # of the blurred background
 
 # The editor blurs by pixels of its preview, at any size of it; on a screen of 1080 lines that is about 540 high.

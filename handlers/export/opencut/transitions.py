@@ -63,7 +63,7 @@ def _slide(x: int, y: int) -> Kind:
     return Kind(Move(x=((0, -x), (1, 0)), y=((0, -y), (1, 0))), Move(x=((0, 0), (1, x)), y=((0, 0), (1, y))))
 
 
-# As the editors draw them: they fade both clips, so that in the middle the background shines through.
+# The editors fade both clips, so that the background shines through in the middle.
 _FADE = Kind(Move(opacity=RISE), Move(opacity=FALL))
 
 KINDS = {
@@ -85,7 +85,7 @@ KINDS = {
     "wipe-down": Kind(Move(reveal=RISE, side="top")),
     "zoom": Kind(Move(opacity=RISE, scale=((0, 0.8), (1, 1))), Move(opacity=FALL, scale=((0, 1), (1, 1.15)))),
     "zoom-in": Kind(Move(opacity=RISE), Move(opacity=FALL, zoom=((0, 1), (1, 1.5)))),
-    # At its end the clip that comes jumps to its size: so do the editors.
+    # At its end the clip that comes jumps to its size, as in the editors.
     "zoom-out": Kind(Move(opacity=RISE, zoom=((0, 1), (1, 0.5), (1, 1))), Move(opacity=FALL)),
 }
 
@@ -178,7 +178,7 @@ def apply(
     ]
 
 
-_LAST = Fraction(1, 120_000)  # a tick: what is on the screen so shortly before its end is the last picture
+_LAST = Fraction(1, 120_000)  # a tick before the end of a clip its last picture is on the screen
 
 
 def _frozen(clip: Picture | Text, moment: Fraction, start: Fraction, end: Fraction) -> Picture | Text:

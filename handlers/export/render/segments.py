@@ -21,7 +21,9 @@ from listener.kit import ffmpeg
 
 SOUNDS_AT_ONCE = 16  # in one run
 _MAX_VIDEOS_UNDIVIDED = 8.0  # videos of 1080p that one run of a whole film may hold open
-_MAX_VIDEOS_IN_SEGMENT = 4.0  # and one run of a segment; encoder and sound come on top
+_MAX_VIDEOS_IN_SEGMENT = (
+    4.0  # videos of 1080p that one run of a segment may hold open; encoder and sound come on top
+)
 _MAX_ELEMENTS_AT_ONCE = 250  # each is a layer over the whole film while it is seen
 _FULL_HD_PIXELS = 1920 * 1080
 _MIN_VIDEO_WEIGHT, _MIN_STILL_WEIGHT = 1 / 8, 1 / 16  # in videos of 1080p
@@ -92,7 +94,7 @@ def divide(plan: Plan) -> list[Composition]:
 def weight(clip: Picture | Text, sources: Mapping[str, Source]) -> float:
     """Return the memory that an open clip takes, in videos of 1080p."""
     video = sources[clip.source].media.video if isinstance(clip, Picture) else None
-    if video is None or video.is_image:  # of a still only one frame is kept
+    if video is None or video.is_image:  # FFmpeg keeps only one frame of a still
         return max(
             _MIN_STILL_WEIGHT, 0 if video is None else video.width * video.height / _FULL_HD_PIXELS / 4
         )

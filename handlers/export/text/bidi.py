@@ -65,7 +65,7 @@ def levels(line: str) -> list[int]:
         ):
             resolved[index] = level
     previous = base
-    for index, kind in enumerate(types):  # X9: what is removed goes along with what stands before it
+    for index, kind in enumerate(types):  # X9: removed characters get the level of what precedes them
         if kind in _REMOVED:
             resolved[index] = previous
         previous = resolved[index]
@@ -160,7 +160,7 @@ def _sequences(types: list[str], partners: dict[int, int], resolved: list[int]) 
     beginning = {run[0]: run for run in level_runs}
     for run in level_runs:
         if types[run[0]] == "PDI" and run[0] in partners:
-            continue  # goes on another one
+            continue  # it continues another sequence
         sequence = list(run)
         while types[sequence[-1]] in ISOLATES and sequence[-1] in partners:
             sequence += beginning[partners[sequence[-1]]]

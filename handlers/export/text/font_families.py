@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# As wide as the original, letter for letter: nobody sees another line break or another picture.
+# Families whose letters are as wide as the original's, so that lines break at the same words.
 TWINS = {
     "arial": ("liberation sans", "arimo", "helvetica"),
     "helvetica": ("liberation sans", "arimo", "arial"),
@@ -16,7 +16,7 @@ TWINS = {
     "verdana": ("dejavu sans", "bitstream vera sans"),
 }
 
-# What is tried for a class when neither the family nor a twin is there.
+# The families of a class, for when neither the family nor a twin is installed.
 _CLASSES = {
     "sans": "inter|roboto|open sans|noto sans|liberation sans|arimo|arial|helvetica|dejavu sans",
     "serif": "noto serif|liberation serif|tinos|times new roman|georgia|dejavu serif",

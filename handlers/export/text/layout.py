@@ -19,7 +19,7 @@ _CONTEXT = 5  # characters that HarfBuzz looks at on each side of a run
 
 _HIDDEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"  # of Unicode's ignorables
 
-# Letters that join: spacing would tear them apart, so that it is left out, as browsers may.
+# Scripts whose letters join: spacing is left out, because it would tear them apart; CSS allows this.
 _JOINED = {"Arab", "Syrc", "Mong", "Nkoo", "Mand", "Adlm", "Rohg", "Phag"}
 
 

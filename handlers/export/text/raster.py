@@ -16,9 +16,9 @@ from handlers.export.text import glyphs as ink
 from handlers.export.text.glyphs import Area, Placed
 from handlers.export.text.layout import Composer, Line
 
-_MAX_CHARACTERS = 20_000  # characters
-_MAX_FONT_PIXELS = 100_000  # pixels of a font's size
-_MAX_PIXELS = 32_000_000  # pixels: 128 MB while it is drawn
+_MAX_CHARACTERS = 20_000
+_MAX_FONT_PIXELS = 100_000
+_MAX_PIXELS = 32_000_000  # 128 MB while it is drawn
 _MIN_SCALE = 0.25  # pixels for each of the film: less would look broken
 _SHARES = {"left": 0.0, "center": 0.5, "right": 1.0}
 _UNDER, _THROUGH = -0.1, 0.28  # where lines stand above the baseline, as shares of the size
@@ -143,7 +143,7 @@ def _areas(rows: list[_Row], text: Text, scale: float) -> tuple[Area, Area]:
 
 def _board(box: Area, window: Area, style: Style, scale: float) -> Image.Image:
     """Draw the background of the letters: the box, or nothing."""
-    # Clear pixels carry the colour of their neighbours, or edges would turn grey where they are blended.
+    # Clear pixels have their neighbours' colour; otherwise edges would turn grey where they are blended.
     picture = Image.new("RGBA", window.size, (*(style.box if style.box[3] else style.colour)[:3], 0))
     if style.box[3]:
         radius = max(style.radius * scale, style.roundness * min(box.size) / 2)

@@ -6,7 +6,7 @@ import math
 
 from handlers.export.model import Curve, Film, Placement, Text
 
-_SMALLEST = 0.1  # of its size: a clip drawn smaller than that may miss what lies beyond ten times the film
+_SMALLEST = 0.1  # a share of its size; a clip drawn even smaller may lack parts beyond ten times the film
 
 
 def reach(placement: Placement, film: Film) -> tuple[float, float]:
