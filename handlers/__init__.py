@@ -1,18 +1,13 @@
-"""The reference application: one room for each system that it serves."""
+"""The reference application: one room for each system that it serves.
 
-from handlers.briefs.handler import app as _briefs
-from handlers.clips.handler import app as _clips
-from handlers.export import app as _export
-from handlers.operations.handler import app as _operations
-from handlers.projects.handler import app as _projects
-from handlers.studio.handler import app as _studio
+Each room exports its `app`, and the functions and clients that other programs may use; `shared` has what several rooms
+use.
+"""
+
+from handlers import briefs, clips, export, operations, projects, studio
 from listener import App
 
-# Nobody has the tables of all rooms.
 app = App()
-app.include(_briefs, optional=True)
-app.include(_clips, optional=True)
-app.include(_export, optional=True)
-app.include(_operations, optional=True)
-app.include(_projects, optional=True)
-app.include(_studio, optional=True)
+for room in (briefs, clips, export, operations, projects, studio):
+    # No database has the tables of all rooms.
+    app.include(room.app, optional=True)

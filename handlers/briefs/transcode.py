@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from handlers.briefs.image_edit import ImageEdit, edit_image
+from handlers.shared.progress import OnProgress
 from listener.kit import ffmpeg
 from listener.kit.media import Media
 
@@ -20,10 +20,8 @@ _AAC = ["-c:a", "aac", "-ar", "48000", "-ac", "2"]
 _LOUDNESS = "loudnorm=I=-16:TP=-1.5:LRA=11"
 _WAVES = "aformat=channel_layouts=mono,showwavespic=s=1200x200:scale=sqrt:colors=0x4f8cff"
 
-Progress = Callable[[float, str | None], None]
 
-
-async def video(source: Path, found: Media, folder: Path, name: str, progress: Progress) -> dict[str, Path]:
+async def video(source: Path, found: Media, folder: Path, name: str, progress: OnProgress) -> dict[str, Path]:
     """A film that any player plays, a small copy, thumbnails, and where it is heard, its waveform.
 
     Raises:
@@ -55,7 +53,7 @@ async def video(source: Path, found: Media, folder: Path, name: str, progress: P
     return made
 
 
-async def audio(source: Path, found: Media, folder: Path, name: str, progress: Progress) -> dict[str, Path]:
+async def audio(source: Path, found: Media, folder: Path, name: str, progress: OnProgress) -> dict[str, Path]:
     """The sound at the usual loudness, and its waveform.
 
     Raises:

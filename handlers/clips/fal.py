@@ -16,13 +16,13 @@ from handlers.clips.model import (
     ClipError,
     NotSent,
     OverQuota,
-    Progress,
     ProviderUnavailable,
     Ref,
     Request,
     State,
 )
 from handlers.clips.settings import ClipsSettings
+from handlers.shared.progress import OnProgress
 from listener.kit.errors import KitError
 from listener.kit.fetch import fetch
 from listener.kit.http_status import is_transient, retry_after
@@ -95,7 +95,7 @@ class Fal:
             except (httpx.HTTPError, _Malformed):
                 return
 
-    async def collect(self, request: Request, state: State, target: Path, progress: Progress) -> None:
+    async def collect(self, request: Request, state: State, target: Path, progress: OnProgress) -> None:
         """See `Provider.collect`."""
         progress(10, "fetching the clip")
         try:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
+from handlers.shared.progress import OnProgress
 from listener import ListenerError
 from listener.kit.media import Media
 
 USUAL = 5.0  # seconds of a clip that nobody wants shorter or longer
-
-Progress = Callable[[float, str | None], None]
 
 
 class ClipError(ListenerError):
@@ -186,7 +185,7 @@ class Provider(Protocol):
         """Tell the provider that nobody wants it any more; that it came too late, or not at all, is no error."""
         ...
 
-    async def collect(self, request: Request, state: State, target: Path, progress: Progress) -> None:
+    async def collect(self, request: Request, state: State, target: Path, progress: OnProgress) -> None:
         """Bring a finished clip to `target`.
 
         Raises:

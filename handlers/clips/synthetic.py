@@ -10,7 +10,8 @@ from pathlib import Path
 from anyio import to_thread
 from PIL import Image, ImageDraw, ImageFont
 
-from handlers.clips.model import Progress, Ref, Request, State
+from handlers.clips.model import Ref, Request, State
+from handlers.shared.progress import OnProgress
 from listener.kit import ffmpeg
 
 SHORTER = 720  # pixels of the shorter side
@@ -34,7 +35,7 @@ class Synthetic:
     async def cancel(self, ref: Ref) -> None:
         """See `Provider.cancel`."""
 
-    async def collect(self, request: Request, state: State, target: Path, progress: Progress) -> None:
+    async def collect(self, request: Request, state: State, target: Path, progress: OnProgress) -> None:
         """See `Provider.collect`. The same request makes the same picture."""
         progress(5, "drawing the clip")
         seed = hashlib.sha256(request.prompt.encode()).digest()
