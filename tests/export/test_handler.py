@@ -19,9 +19,8 @@ from listener import Fail, Job, Retry, Snooze
 from listener.database.model import Delivery
 from listener.kit import media, storage
 from listener.kit.ffmpeg import FfmpegError
-
-from .builder import Json, text, timeline, track
-from .builder import media as clip
+from tests.support.timelines import Json, text, timeline, track
+from tests.support.timelines import media as clip
 
 USER, JOB = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-bbbb-4bbb-8bbb-222222222222"
 ROW = {"id": JOB, "user_id": USER, "width": 320, "height": 180, "fps": 30, "duration": 0}

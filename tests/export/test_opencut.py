@@ -10,8 +10,7 @@ import pytest
 
 from handlers.export import opencut
 from handlers.export.model import Curve, Film, FilmError, MediaItem, Picture, Placement, Text
-
-from .builder import Json, media, text, timeline, track
+from tests.support.timelines import Json, media, text, timeline, track
 
 
 def read(document: Json, width: int = 1280, height: int = 720, fps: int = 30) -> opencut.Timeline:

@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from .builder import Json, shot, ticks, track
+from tests.support.timelines import Json, shot, ticks, track
+
 from .test_opencut_scenes import VIDEO, curve, read
 
 

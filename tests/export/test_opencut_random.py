@@ -11,8 +11,7 @@ from hypothesis import given
 
 from handlers.export import opencut
 from handlers.export.model import Curve, FilmError, Picture, Placement
-
-from .builder import Json
+from tests.support.timelines import Json
 
 JUNK: st.SearchStrategy[Any] = st.recursive(
     st.none()

@@ -8,8 +8,7 @@ import pytest
 
 from handlers.export import opencut
 from handlers.export.model import Curve, Film, FilmError, Key, MediaItem, Picture, Placement, Sound, Text
-
-from .builder import Json, scenes, shot, ticks, track
+from tests.support.timelines import Json, scenes, shot, ticks, track
 
 VIDEO = {"a": "video", "b": "video", "c": "video"}
 

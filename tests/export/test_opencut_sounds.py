@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 from handlers.export.model import STRAIGHT, Sides
+from tests.support.timelines import shot, ticks, track
 
-from .builder import shot, ticks, track
 from .test_opencut_scenes import VIDEO, film_of, heard, read
 
 

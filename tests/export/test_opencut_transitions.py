@@ -10,8 +10,8 @@ from handlers.export import opencut
 from handlers.export.model import Picture, Text
 from handlers.export.opencut import transitions
 from handlers.export.opencut.curves import combined
+from tests.support.timelines import Json, scenes, shot, ticks, track
 
-from .builder import Json, scenes, shot, ticks, track
 from .test_opencut_scenes import VIDEO, curve
 
 FILM = 1000, 500

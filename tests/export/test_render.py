@@ -10,8 +10,8 @@ from handlers.export import opencut
 from handlers.export.model import Source
 from handlers.export.render.renderer import render
 from listener.kit import media as kit_media
+from tests.support.timelines import media, text, timeline, track
 
-from .builder import media, text, timeline, track
 from .conftest import KINDS, Render
 from .viewer import colour, listen, look, loudness, near, number, pitch
 

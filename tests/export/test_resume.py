@@ -16,8 +16,8 @@ from listener.database import migrate
 from listener.kit import ffmpeg, storage
 from tests.support.harness import until
 from tests.support.processes import Serve, serving
+from tests.support.timelines import Json, media, timeline, track
 
-from .builder import Json, media, timeline, track
 from .viewer import colour, look, near
 
 CLIPS = 70  # of two frames each; far more than one run of ffmpeg may hold open

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from .builder import scenes, shot, ticks, track
+from tests.support.timelines import scenes, shot, ticks, track
+
 from .conftest import KINDS, Render
 from .viewer import listen, loudness
 

@@ -14,9 +14,9 @@ from realtime.types import BroadcastPayload
 
 from listener.kit import ffmpeg
 from listener.kit import media as probe
-from tests.export.builder import media, timeline, track
 from tests.support.harness import until
 from tests.support.standin.stack import Stack
+from tests.support.timelines import media, timeline, track
 
 from .process import Process
 
