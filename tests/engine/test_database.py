@@ -145,7 +145,7 @@ async def test_a_slow_database_costs_no_lease(jobs: Table, database: str) -> Non
         proxy.delay = 0.15
         await jobs.add("a", "b", "c")
         await switch.has_started(3)
-        await jobs.db.execute("select pg_sleep(2)")
+        await jobs.leases_last(2)
         switch.go.set()
         await jobs.all_become("completed")
         assert service.metric("lease_expirations_total", queue="jobs") == 0
@@ -160,7 +160,7 @@ async def test_a_table_that_is_locked_for_long_costs_no_lease(jobs: Table, datab
         async with jobs.db.transaction():
             await jobs.db.execute("lock table jobs in access exclusive mode")
             switch.go.set()
-            await jobs.db.execute("select pg_sleep(3)")
+            await jobs.leases_last(3)
         await jobs.all_become("completed")
         assert service.metric("lease_expirations_total", queue="jobs") == 0
     assert len(switch.started) == 2
@@ -225,9 +225,10 @@ async def test_after_an_outage_longer_than_the_lease_running_jobs_still_count(
         await switch.has_started()
         proxy.refuses = True
         proxy.reset()
-        await jobs.db.execute("select pg_sleep(1)")
+        ended = "select bool_and(lease_until < clock_timestamp()) from listener.delivery"
+        await until(lambda: jobs.db.fetchval(ended))
         proxy.refuses = False
-        await jobs.db.execute("select pg_sleep(1)")
+        await jobs.leases_last(0.3)
         switch.go.set()
         await jobs.becomes("a", "completed")
     assert (switch.started, switch.stopped) == (["a"], [])

@@ -90,8 +90,7 @@ async def test_progress_that_met_a_locked_row_is_written_when_the_lock_is_gone(
             await jobs.db.execute("update jobs set url = 'mine' where id = 'a'")
             said.set()
             await switch.has_started()
-            # One beat later the first flush has passed the row over.
-            await anyio.sleep(0.4)
+            await jobs.leases_last(0.5)  # meanwhile the first flush has skipped the row
         await until(lambda: shows_40(jobs))
         switch.go.set()
         await jobs.becomes("a", "completed")

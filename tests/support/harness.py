@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar, overload
 
 import anyio
@@ -98,6 +99,12 @@ class Table(UserTable[str]):
             " where job_key = $1 and state = 'scheduled'"
         )
         return float(await until(lambda: self.db.fetchval(seconds, key)))
+
+    async def leases_last(self, seconds: float) -> None:
+        """Wait until heartbeats have extended the leases of all running jobs by so many seconds."""
+        extended = "select bool_and(lease_until >= $1) from listener.delivery where state = 'running'"
+        end = await self.db.fetchval("select max(lease_until) from listener.delivery where state = 'running'")
+        await until(lambda: self.db.fetchval(extended, end + timedelta(seconds=seconds)), 10 + seconds)
 
     async def error(self, key: str) -> str:
         """Return the error of the job's last attempt."""
