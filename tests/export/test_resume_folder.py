@@ -25,7 +25,7 @@ async def leave(job: str, error: Exception) -> Path:
     with suppress(type(error)):
         async with resume_folder(job) as folder:
             assert folder
-            (folder / "slice.mp4").write_bytes(b"made")
+            (folder / "segment.mp4").write_bytes(b"made")
             raise error
     assert folder
     return folder
@@ -47,7 +47,7 @@ async def test_the_next_attempt_finds_what_a_failed_one_made(root: Path) -> None
         assert list(other.glob("*.mp4")) == []
     async with resume_folder("a") as again:
         assert again == folder
-        assert (again / "slice.mp4").read_bytes() == b"made"
+        assert (again / "segment.mp4").read_bytes() == b"made"
     assert left(root) == []
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from handlers.export.model import Film, FilmError, Style, Text
-from handlers.export.text import font_lookup, visibility
-from handlers.export.text import glyphs as ink
+from handlers.export.text import font_lookup, glyphs, visibility
 from handlers.export.text.glyphs import Area, Placed
 from handlers.export.text.layout import Composer, Line
 
@@ -134,7 +133,7 @@ def _areas(rows: list[_Row], text: Text, scale: float) -> tuple[Area, Area]:
     drawn = Area()
     for row in rows:
         for placed in row.glyphs():
-            drawn |= ink.extent(placed)
+            drawn |= glyphs.extent(placed)
         for bar in _bars(row, style, scale):
             drawn |= bar
     drawn &= lines.grown(style.size * scale)
@@ -147,27 +146,27 @@ def _board(box: Area, window: Area, style: Style, scale: float) -> Image.Image:
     picture = Image.new("RGBA", window.size, (*(style.box if style.box[3] else style.colour)[:3], 0))
     if style.box[3]:
         radius = max(style.radius * scale, style.roundness * min(box.size) / 2)
-        cover = ink.box(box, radius, window)
+        cover = glyphs.box(box, radius, window)
         picture.putalpha(cover.point(lambda share: round(share * style.box[3] / 255)))
     return picture
 
 
 def _write(row: _Row, picture: Image.Image, window: Area, style: Style, scale: float) -> None:
     """Draw a line of text over the picture."""
-    seen = [(placed, area) for placed in row.glyphs() if (area := ink.extent(placed) & window)]
-    plain = [(placed, area) for placed, area in seen if not ink.is_coloured(placed[0])]
+    seen = [(placed, area) for placed in row.glyphs() if (area := glyphs.extent(placed) & window)]
+    plain = [(placed, area) for placed, area in seen if not glyphs.is_coloured(placed[0])]
     bars = [bar & window for bar in _bars(row, style, scale)]
     strip = Area()
     for area in (*(area for _, area in plain), *bars):
         strip |= area
     if strip:
-        cover = ink.outlines([placed for placed, _ in plain], strip)
+        cover = glyphs.outlines([placed for placed, _ in plain], strip)
         for bar in filter(None, bars):
             cover.paste(255, bar.seen_from(strip))
         _lay(picture, Image.new("RGB", strip.size, style.colour[:3]), cover, strip, window, style.colour[3])
     for placed, area in seen:
-        if ink.is_coloured(placed[0]):
-            glyph = ink.coloured(placed, area, style.colour)
+        if glyphs.is_coloured(placed[0]):
+            glyph = glyphs.coloured(placed, area, style.colour)
             _lay(picture, glyph.convert("RGB"), glyph.getchannel("A"), area, window, style.colour[3])
 
 
