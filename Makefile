@@ -56,6 +56,7 @@ check: $(READY) ## Check lint, types, layers, formatting and wording
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_public_types.py
 	$(BIN)/squawk --config .squawk.toml sql/migrations/*.sql
 	@$(MAKE) --no-print-directory wording
 

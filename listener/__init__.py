@@ -1,4 +1,9 @@
-"""Rows inserted into your own Postgres or Supabase tables become jobs: heard at once, done once, never stuck."""
+"""Run jobs for rows that are inserted into your own Postgres or Supabase tables.
+
+Public are the names in `__all__`, the modules of `listener.kit` (tools for handlers) and those of `listener.testing`
+(run an app in a test). Every other package and module is internal and can change in any release, and so can every
+module whose name begins with an underscore.
+"""
 
 from __future__ import annotations
 

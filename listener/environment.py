@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
@@ -56,7 +56,7 @@ class Environment(BaseSettings):
     `.env.local` wins over `.env`, and the real environment wins over both; empty values count as unset.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_file=FILES,
         env_ignore_empty=True,
         case_sensitive=True,

@@ -73,7 +73,7 @@ class Retry(Exception):
 
     def __init__(self, message: str = "the handler asked for a retry", *, delay: float | None = None) -> None:
         super().__init__(message)
-        self.delay = None if delay is None else float(delay)
+        self.delay: float | None = None if delay is None else float(delay)
 
 
 class Snooze(Exception):
@@ -85,4 +85,4 @@ class Snooze(Exception):
 
     def __init__(self, delay: float) -> None:
         super().__init__(f"snoozed for {delay:g} s")
-        self.delay = float(delay)
+        self.delay: float = float(delay)

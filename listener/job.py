@@ -48,16 +48,16 @@ class Job:
         self._workdir: tempfile.TemporaryDirectory[str] | None = None
         self._percent = 0.0
         self._stopped: str | None = None
-        self.queue = delivery.queue
-        self.key = delivery.key
-        self.row = delivery.row
-        self.attempt = delivery.attempt
-        self.max_attempts = delivery.max_attempts
-        self.fence = delivery.fence
-        self.snoozes = delivery.snoozes
-        self.waited = delivery.waited
-        self.reached = delivery.reached
-        self.saved = delivery.saved
+        self.queue: str = delivery.queue
+        self.key: str = delivery.key
+        self.row: Mapping[str, Any] = delivery.row
+        self.attempt: int = delivery.attempt
+        self.max_attempts: int = delivery.max_attempts
+        self.fence: int = delivery.fence
+        self.snoozes: int = delivery.snoozes
+        self.waited: float = delivery.waited
+        self.reached: str | None = delivery.reached
+        self.saved: Any = delivery.saved
         self.warnings: list[str] = []
         self._log = log
 

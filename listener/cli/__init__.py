@@ -1,4 +1,4 @@
-"""The command `listener`. The module of a command is imported only when that command is used."""
+"""Run the command `listener`, and import a command's module only when it is used. Internal."""
 
 from __future__ import annotations
 

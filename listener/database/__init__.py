@@ -1,1 +1,1 @@
-"""The database: the verbs of the schema `listener`, and the two transports that call them."""
+"""Call the verbs of the schema `listener` over one of two transports. Internal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,7 @@ class PostgresTransport:
         self, dsn: str, *, connections: int = 7, timeout: float = 10.0, pooled: bool = False
     ) -> None:
         self._connections = ConnectionPool(dsn, most=connections, timeout=timeout, pooled=pooled)
-        self.fetchval = self._connections.fetchval
+        self.fetchval: Callable[..., Coroutine[Any, Any, Any]] = self._connections.fetchval
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
         """See `Transport.call`."""

@@ -1,4 +1,4 @@
-"""A private Postgres for development, demonstrations and tests, from any installation on this machine."""
+"""Run a private Postgres for development, demonstrations and tests. Internal; tests use `listener.testing`."""
 
 from listener.embedded.installation import EmbeddedError, bindirs, find_bindir
 from listener.embedded.server import Postgres

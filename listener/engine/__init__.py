@@ -1,1 +1,1 @@
-"""The engine: claims jobs, runs their handlers, and writes their outcomes."""
+"""Claim jobs, run their handlers, and write their outcomes. Internal: handlers import `listener` and `listener.kit`."""

@@ -1,4 +1,4 @@
-"""Where events come from. A source only wakes; it carries no job."""
+"""Receive events. A source only wakes the dispatcher; a wake carries no job. Internal."""
 
 from listener.events.base import Source, Wakeable
 from listener.events.postgres import PostgresSource

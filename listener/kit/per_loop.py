@@ -12,7 +12,8 @@ from typing import Generic, Protocol, TypeVar
 class Closes(Protocol):
     """What a loop must not be left with."""
 
-    def close(self) -> Awaitable[None]: ...
+    def close(self) -> Awaitable[None]:
+        """Close what belongs to the loop."""
 
 
 T = TypeVar("T", bound=Closes)

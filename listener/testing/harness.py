@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from listener.jsonable import jsonable
 from listener.kit.configured import configure
 from listener.kit.storage import LocalStorage
 from listener.kit.storage.http import routes
+from listener.testing._tracebacks import Tracebacks
 from listener.testing.records import UNFINISHED, JobFailed, JobRecord
-from listener.testing.tracebacks import Tracebacks
 
 POLL_INTERVAL = 0.01  # seconds between two looks at a job
 MAKE_DUE = """
@@ -51,7 +51,7 @@ class Harness:
         files: LocalStorage,
         connection: asyncpg.Connection,
         transport: PostgresTransport,
-        engine: Engine,
+        wake: Callable[[str], None],
         tracebacks: Tracebacks,
     ) -> None:
         self.database_url = database_url
@@ -60,7 +60,7 @@ class Harness:
         self.connection = connection
         self._transport = transport
         self._store = Store(transport)
-        self._engine = engine
+        self._wake = wake
         self._tracebacks = tracebacks
 
     async def run(self, queue: str, /, *, timeout: float = 30.0, **columns: Any) -> JobRecord:  # noqa: ASYNC109
@@ -165,7 +165,7 @@ class Harness:
 
     async def _make_due(self, queue: str, key: str) -> None:
         await self._transport.fetchval(MAKE_DUE, queue, key)
-        self._engine.dispatcher.wake(queue, "sweep")
+        self._wake(queue)
 
     async def _unfinished(self, queue: str, key: str, seconds: float) -> str:
         lines = [f"job {key} of queue {queue} has not ended in {seconds:g} s; unfinished jobs:"]
@@ -225,12 +225,16 @@ async def _serving(
     tracebacks = Tracebacks()
     engine = Engine(tracebacks.recorded(app), settings, open_routers=[routes(files)], signals=False)
     transport = PostgresTransport(url, connections=2)
+
+    def wake(queue: str) -> None:
+        engine.dispatcher.wake(queue, "sweep")
+
     try:
         async with anyio.create_task_group() as service:
             port = await service.start(engine.run)
             files.base_url = f"http://127.0.0.1:{port}"
             try:
-                yield Harness(url, files.base_url, files, connection, transport, engine, tracebacks)
+                yield Harness(url, files.base_url, files, connection, transport, wake, tracebacks)
             finally:
                 # Before the loop of the HTTP routes ends, because it has connections too.
                 with anyio.CancelScope(shield=True):

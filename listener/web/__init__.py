@@ -1,4 +1,4 @@
-"""The HTTP side of the service: health, metrics, and whatever routers are added to them."""
+"""Serve HTTP: health, metrics, the dashboard and the routes of an app. Internal; `listener` exports `Caller`."""
 
 from listener.status import Status
 from listener.web.app import create_app

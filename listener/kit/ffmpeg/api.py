@@ -64,7 +64,7 @@ class FfmpegError(KitError):
     def __init__(self, message: str, reason: Reason, stderr: str = "") -> None:
         super().__init__(message)
         self.reason = reason
-        self.permanent = reason in PERMANENT
+        self.permanent: bool = reason in PERMANENT
         self.stderr = stderr
 
 

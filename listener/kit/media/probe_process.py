@@ -53,7 +53,7 @@ class Reader:
                 env=environment(),
                 start_new_session=True,
             )
-        self.pid = self._process.pid
+        self.pid: int = self._process.pid
 
     @property
     def is_alive(self) -> bool:

@@ -30,8 +30,10 @@ class Child:
     """
 
     def __init__(self, process: Process) -> None:
-        self.pid = process.pid
-        self.stdout = cast(ByteReceiveStream, process.stdout)  # spawn always asks for the pipe
+        self.pid: int = process.pid
+        self.stdout: ByteReceiveStream = cast(
+            ByteReceiveStream, process.stdout
+        )  # spawn always asks for the pipe
         self._process = process
         self._stderr = bytearray()
 

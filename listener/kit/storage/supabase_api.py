@@ -87,7 +87,7 @@ class Api:
     """
 
     def __init__(self, url: str, key: str, *, timeout: float, patience: float) -> None:
-        self.base = f"{url.rstrip('/')}/storage/v1"
+        self.base: str = f"{url.rstrip('/')}/storage/v1"
         self.timeout = timeout
         self._key = ServiceKey(url, key)
         self._patience = patience
@@ -98,6 +98,7 @@ class Api:
         return httpx.AsyncClient(auth=self._key.authorize, timeout=self.timeout, verify=self._tls)
 
     def patience(self) -> Patience:
+        """Return the patience of one call, which counts its tries."""
         return Patience(self._patience)
 
     async def call(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> httpx.Response:
