@@ -111,6 +111,15 @@ async def test_a_server_that_does_not_stream_is_understood() -> None:
         assert await refine(provider, spoken("Hello.")) == "Refined: Hello."
 
 
+async def test_an_event_may_have_several_lines_and_any_line_separator_in_its_text() -> None:
+    async with providing() as provider:
+        provider.plan(CHAT, "lines")
+        assert (
+            await refine(provider, spoken("Hello\u2028all\x85of you."))
+            == "Refined: Hello\u2028all\x85of you."
+        )
+
+
 @pytest.mark.parametrize(
     ("step", "error", "complaint"),
     [

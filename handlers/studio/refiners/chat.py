@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import structlog
+from httpx_sse import EventSource
 
 from handlers.studio.enrichment import Enrichment
 from handlers.studio.openai_api import OpenAIClient
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 SHORTEST = 200  # characters below which a piece is not divided any more
 TAIL = 400  # characters of what comes before a piece, as its context
-LONGEST = 8_000_000  # characters of an answer; more is no text any more
+MAX_CHARACTERS = 8_000_000  # of an answer; more cannot be the refined text
 
 RULES = """
 
@@ -109,21 +110,21 @@ class ChatRefiner:
         return text.strip()
 
     async def _read(self, answer: httpx.Response) -> tuple[str, str | None]:
-        """The text and why it ended; None where it broke off. Some servers don't stream, whatever they are asked."""
+        """Return the text and the reason of its end, which is None if it broke off. Some servers never stream."""
         text, reason, size = [], None, 0
         try:
             if "text/event-stream" not in answer.headers.get("Content-Type", ""):
                 await answer.aread()
                 choice = answer.json()["choices"][0]
                 return str(choice["message"]["content"] or ""), choice["finish_reason"]
-            async for line in answer.aiter_lines():
-                if not line.startswith("data:") or line.removeprefix("data:").strip() == "[DONE]":
+            async for event in EventSource(answer).aiter_sse():
+                if not event.data or event.data == "[DONE]":
                     continue
-                for choice in _event(line).get("choices") or ():
+                for choice in _content(event.data).get("choices") or ():
                     text.append((choice.get("delta") or {}).get("content") or "")
                     reason = choice.get("finish_reason") or reason
                     size += len(text[-1])
-                if size > LONGEST:
+                if size > MAX_CHARACTERS:
                     raise TooLong
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise self._client.malformed() from error
@@ -178,9 +179,8 @@ def _cut(block: str, most: int) -> list[str]:
     return [small for half in halves for small in _cut(half, most)]
 
 
-def _event(line: str) -> dict[str, Any]:
-    event = json.loads(line.removeprefix("data:"))
-    if "error" in event:
+def _content(data: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(data)
+    if "error" in content:
         raise ValueError("the provider broke off with an error")
-    found: dict[str, Any] = event
-    return found
+    return content

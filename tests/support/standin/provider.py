@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 SPEECH, CHAT = "/audio/transcriptions", "/chat/completions"
 
-Word = Literal["ok", "cut", "hang", "malformed", "length", "content_filter", "unstreamed"]
+Word = Literal["ok", "cut", "hang", "malformed", "length", "content_filter", "unstreamed", "lines"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,9 @@ class Provider:
         writer.write(_head(200, {"Content-Type": "text/event-stream"}))
         reason = step if step in {"length", "content_filter"} else "stop"
         for event in _events(text, reason, whole=step != "cut"):
+            if step == "lines" and event != "[DONE]":
+                # JSON that is spread over several lines, and holds what only Python takes for the end of one.
+                event = json.dumps(json.loads(event), ensure_ascii=False, indent=1).replace("\n", "\ndata: ")  # noqa: PLW2901
             writer.write(f"data: {event}\n\n".encode())
             await writer.drain()
 
