@@ -204,7 +204,7 @@ def test_data_in_use_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(launcher, "LOCK_SECONDS", 0.1)
     with (
         Postgres(folder / "data"),
-        pytest.raises(EmbeddedError, match="in use by another process: stop that one, or choose another"),
+        pytest.raises(EmbeddedError, match="in use by another process; stop that process, or choose another"),
     ):
         Postgres(folder / "data").start()
 
@@ -252,7 +252,7 @@ def test_what_can_t_work_is_said_in_a_sentence(folder: Path, monkeypatch: pytest
 
     (folder / "cluster").mkdir()
     (folder / "cluster/PG_VERSION").write_text("9\n")
-    with pytest.raises(EmbeddedError, match="made by Postgres 9: install that"):
+    with pytest.raises(EmbeddedError, match="created by Postgres 9; install that"):
         Postgres(folder)
 
     monkeypatch.setenv("LISTENER_PG_BIN", str(folder))

@@ -125,4 +125,4 @@ def _explain(error: BaseException) -> NoReturn:
 )
 @click.version_option(package_name="supalistener", prog_name="listener")
 def main() -> None:
-    """Run the rows of your own Postgres tables as jobs."""
+    """Run the rows of Postgres tables as jobs."""

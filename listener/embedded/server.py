@@ -1,12 +1,12 @@
-"""The life of a private Postgres server, throw-away or kept.
+"""Run a private Postgres server, temporary or kept.
 
-It ends with this process: a small shell, the guard, reads from a pipe that only this process can write to. A
-line releases the guard; end of file means that this process is gone, by `kill -9` or otherwise, and the guard
-stops the server and removes what was thrown away. Unlike Linux's parent-death signal this works on macOS too,
-leaves no moment in which a server is unguarded, and doesn't care which thread called `start()`.
+The server ends with this process. A small shell, the guard, reads from a pipe that only this process can write to. A
+line releases the guard. End of file means that this process has died, even by `kill -9`; the guard then stops the
+server and removes temporary data. Unlike Linux's parent-death signal, this works on macOS, leaves no moment in which
+the server is unguarded, and does not depend on the thread that called `start()`.
 
-It is alone: every process of the server inherits one locked file. Whoever gets that lock knows that no
-process of an earlier server lives, even if a left-over `postmaster.pid` names a zombie's pid or a stranger's.
+Only one server uses a folder. Every process of the server inherits one locked file. A process that gets that lock
+knows that no process of an earlier server is alive, even if an old `postmaster.pid` names the pid of another process.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ LOCK_SECONDS = 3.0
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
-# To the guard, $$ is the pid of the shell, which `exec` makes the server's. The guard is a grandchild, as
-# Postgres takes the death of a child that it doesn't know for a crash of its own; and it lets go of the lock
-# (4), which belongs to the server alone.
+# In the guard, $$ is the pid of the shell, which becomes the server by `exec`. The guard is a grandchild, because
+# Postgres treats the death of an unknown child as a crash. It closes the lock (4), which only the server holds.
 _GUARDED = """
 remove=$1; shift
 exec 3<&0 4>&1 1>&2
@@ -52,24 +51,24 @@ _SETTINGS = {
     "wal_level": "logical",
     "shared_buffers": "64MB",
 }
-# Commits stay synchronous, so that they survive `crash()` (in the page cache) as they would anywhere.
+# Commits stay synchronous, so that they survive `crash()` in the page cache.
 _CARELESS = {"fsync": "off", "full_page_writes": "off"}
 
 
 class Postgres:
-    """A private Postgres server that listens on 127.0.0.1 and ends with this process, however that ends.
+    """A private Postgres server that listens on 127.0.0.1 and ends with this process, even after `kill -9`.
 
-    Its superuser `postgres` has a random password, so that other users of the machine are kept out. When we
-    are root, whom Postgres refuses, it runs as the owner of the folder, or else as `postgres` or `nobody`.
+    Its superuser `postgres` has a random password, which keeps out other users of the machine. Postgres refuses to run
+    as root. If the current user is root, it runs as the owner of the folder, or as `postgres` or `nobody`.
 
-    Children forked without `exec` (multiprocessing's default on Linux) keep it alive after our `kill -9`.
+    Children of this process that are forked without `exec` (multiprocessing's default on Linux) keep it alive.
 
     Args:
-        data: folder to keep the data in, made on first use; None for throw-away data in a temporary folder,
-            which `stop()` removes, and which is faster because it needn't survive a power cut.
+        data: folder of the data, created on first use; None for temporary data, which `stop()` removes, and which is
+            faster because it does not survive a power failure.
         bindir: folder of the programs `postgres` and `initdb`; by default the one of `find_bindir()`, or the
-            first whose version made the kept data.
-        port: TCP port; 0 takes a free one and stays with it for the life of this object.
+            first whose version created the existing data.
+        port: TCP port; 0 selects a free one and keeps it for the life of this object.
         settings: further server settings by name, as in postgresql.conf.
 
     Attributes:
@@ -100,7 +99,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Address of the database `postgres`, password included; it outlives `crash()`."""
+        """Address of the database `postgres` with the password; it stays the same after `crash()`."""
         return self.database_url("postgres")
 
     @property
@@ -110,24 +109,24 @@ class Postgres:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and still lives."""
+        """Whether the server was started and is still alive."""
         return self._process is not None and self._process.poll() is None
 
     def database_url(self, name: str) -> str:
-        """Address of the database of that name, whether it exists or not.
+        """Return the address of a database, which may not exist yet.
 
         Raises:
-            EmbeddedError: the server was never started, so that its port isn't known.
+            EmbeddedError: the server was never started, so its port isn't known.
         """
         if not self._password:
-            raise EmbeddedError("This Postgres has no address yet: call start() first")
+            raise EmbeddedError("this Postgres has no address yet; call start() first")
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/{quote(name, safe='')}"
 
     def start(self) -> None:
-        """Start the server and wait until it accepts connections; does nothing when it runs.
+        """Start the server and wait until it accepts connections; do nothing if it runs.
 
         Raises:
-            EmbeddedError: the data is in use or out of reach, or Postgres refused; the text says which.
+            EmbeddedError: the data is in use or not accessible, or Postgres refused to start; the text says which.
         """
         if self.is_running:
             return
@@ -141,13 +140,13 @@ class Postgres:
             raise
 
     def stop(self) -> None:
-        """Stop the server in good order and remove throw-away data; does nothing when it doesn't run."""
+        """Stop the server cleanly and remove temporary data; do nothing if it doesn't run."""
         self._end(signal.SIGINT)
         if not self._kept and self._folder.exists():
             shutil.rmtree(self._folder)
 
     def crash(self) -> None:
-        """End the server at once, as a fault would: connections break, and the next `start()` recovers."""
+        """Stop the server immediately, as a crash would: connections break, and the next `start()` recovers."""
         self._running()
         self._end(signal.SIGQUIT)
 
@@ -167,7 +166,7 @@ class Postgres:
             self._account.give(self._folder)
         if not self._account.can("/bin/sh", "-c", 'cd "$0"', self._folder):
             raise EmbeddedError(
-                f"Postgres, which must not run as root, can't enter {self._folder} as another user: "
+                f"Postgres can't run as root, and the user that runs it can't enter {self._folder}; "
                 "choose a folder that every user can reach"
             )
         with _locked(self._folder) as lock:
@@ -190,7 +189,9 @@ class Postgres:
         options += [] if self._kept else ["--no-sync"]
         process = self._spawn(lock, bindir / "initdb", "-D", unfinished, f"--pwfile={password}", *options)
         if process.wait():
-            raise EmbeddedError(f"Postgres could not make a database in {self._folder}: {self._complaint()}")
+            raise EmbeddedError(
+                f"Postgres could not create a database in {self._folder}: {self._complaint()}"
+            )
         self._end(signal.SIGINT)
         unfinished.rename(self._cluster)
 
@@ -216,7 +217,7 @@ class Postgres:
                 stderr=log,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH") or os.defpath, "LC_ALL": LOCALE, "TZ": "UTC"},
-                start_new_session=True,  # Ctrl-C is for the service, which needs its database to say goodbye
+                start_new_session=True,  # Ctrl-C stops the service, which needs its database during the shutdown
                 **self._account.options,
             )
         return self._process
@@ -229,7 +230,7 @@ class Postgres:
         return lines[:1] == [str(pid)] and [line.strip() for line in lines[7:8]] == ["ready"]
 
     def _complaint(self) -> str:
-        lines = (self._folder / "log").read_text(errors="replace").splitlines() or ["it said nothing"]
+        lines = (self._folder / "log").read_text(errors="replace").splitlines() or ["its log is empty"]
         errors = [line for line in lines if re.search(r"FATAL|PANIC|error:", line)]
         return (errors or lines)[-1]
 
@@ -247,18 +248,18 @@ class Postgres:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise EmbeddedError("This Postgres isn't running: call start() first")
+            raise EmbeddedError("this Postgres isn't running; call start() first")
         return self._process
 
 
 def _open(path: Path) -> IO[bytes]:
-    """Open a private file for writing, never through a link that the server's account may have put there."""
+    """Open a private file for writing. Do not follow links, which the account of the server could have created."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb")
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    """Hold the folder's lock; a server that just lost its parent gets a moment to end."""
+    """Hold the lock of the folder. Wait a moment for a server that just lost its parent."""
     with _open(folder / "lock") as file:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
@@ -268,7 +269,7 @@ def _locked(folder: Path) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise EmbeddedError(
-                        f"{folder} is in use by another process: stop that one, or choose another folder"
+                        f"{folder} is in use by another process; stop that process, or choose another folder"
                     ) from None
             time.sleep(0.02)
         yield file.fileno()

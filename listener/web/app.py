@@ -1,4 +1,4 @@
-"""Puts the HTTP application together."""
+"""Build the HTTP application."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from listener.web import errors, health
 from listener.web.guard import Shield
 from listener.web.identity import Identity, service
 
-# The page of /docs comes with FastAPI and loads its script from there.
+# FastAPI's page for /docs loads its script from this address.
 _DOCS_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src data: https://fastapi.tiangolo.com; "
     "script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
@@ -32,15 +32,15 @@ def create_app(
     open_routers: Iterable[APIRouter] = (),
     refresh: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
-    """The ASGI application.
+    """Build the ASGI application.
 
     Args:
-        settings: decides who may ask.
-        status: what the health routes read.
-        metrics: what `/metrics` shows.
-        routers: further routes for the service's own callers, like all but health.
-        open_routers: further routes that check their callers themselves, by `identity.caller` or by signed URLs.
-        refresh: awaited, in the loop of the routes, before metrics are shown, so that the fleet's numbers are fresh.
+        settings: decide who may call.
+        status: read by the health routes.
+        metrics: shown by `/metrics`.
+        routers: further routes that need the rights of the service, like all except health.
+        open_routers: further routes that check their callers, by `identity.caller` or by signed URLs.
+        refresh: awaited in the event loop of the routes before metrics are shown, so that fleet metrics are fresh.
     """
     app = FastAPI(
         title="supalistener",
@@ -65,7 +65,7 @@ def _metrics(metrics: Metrics, refresh: Callable[[], Awaitable[None]] | None) ->
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def show(accept: str = Header("")) -> Response:
-        """All metrics, for Prometheus."""
+        """Return all metrics, for Prometheus."""
         if refresh is not None:
             await refresh()
         text, content_type = metrics.expose(accept)

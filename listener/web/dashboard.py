@@ -1,6 +1,6 @@
-"""The dashboard: a page that holds no data, and the JSON behind it. Both only look; nothing here changes a job.
+"""The dashboard: a page without data, and the JSON that it loads. Nothing here changes a job.
 
-`GET /api/v1/events` speaks Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html), an
+`GET /api/v1/events` uses Server-Sent Events (https://html.spec.whatwg.org/multipage/server-sent-events.html), an
 event a second: `overview`, or `problem` when there is none.
 """
 
@@ -28,11 +28,13 @@ _POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
-_REFUSALS: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "Not now, and why."}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    503: {"model": Problem, "description": "No data now, with the reason."}
+}
 
 
 def page() -> APIRouter:
-    """The page at `/dashboard` and `/test-worker`, open to everybody: there is nothing in it."""
+    """Return the routes of the page at `/dashboard` and `/test-worker`. It has no data, so it is open to all."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/dashboard")
@@ -42,45 +44,45 @@ def page() -> APIRouter:
 
     @router.get("/dashboard/{name}")
     async def part(name: str) -> FileResponse:
-        # Only what is there can be named.
+        # Only existing files can be requested.
         if name not in {path.name for path in _PAGE.iterdir()}:
-            raise HTTPException(404, "The dashboard has no such part.")
+            raise HTTPException(404, "The dashboard has no such file.")
         return FileResponse(_PAGE / name, headers=_HEADERS)
 
     return router
 
 
 def routes(status: Status, ask: Ask) -> APIRouter:
-    """The JSON behind the page, for the service's own callers.
+    """Return the routes of the JSON that the page loads. They need the rights of the service.
 
     Args:
-        status: of this process.
-        ask: asks the database, from the loop of the routes.
+        status: the state of this process.
+        ask: asks the database, from the event loop of the routes.
     """
     router = APIRouter(prefix="/api/v1", tags=["dashboard"], responses=_REFUSALS)
     readings = Readings(status, ask)
 
     @router.get("/overview")
     async def overview() -> dict[str, Any]:
-        """What waits, runs and has ended, who serves, and how this process is."""
+        """Return queues, workers, jobs, and the state of this process."""
         seen = await _or_503(readings.overview.get())
         return {**seen, "age": readings.overview.age, "service": health_of(status).model_dump()}
 
     @router.get("/stuck")
     async def stuck() -> dict[str, Any]:
-        """What is overdue, why, and what to do about it."""
+        """Return overdue jobs, with the reason and what to do."""
         found: dict[str, Any] = await _or_503(readings.stuck.get())
         return found
 
-    @router.get("/job", responses={404: {"model": Problem, "description": "There is no such job."}})
+    @router.get("/job", responses={404: {"model": Problem, "description": "The job does not exist."}})
     async def job(
         queue: Annotated[str, Query(max_length=200)], key: Annotated[str, Query(max_length=2000)]
     ) -> dict[str, Any]:
-        """One job with its attempts; without the columns that its user wrote."""
+        """Return one job with its attempts, without the user's columns."""
         try:
             found = await _or_503(readings.job(queue, key))
         except DatabaseError as error:
-            # A key that its column can't hold is no job's.
+            # A key with the wrong type can't be the key of a job.
             raise HTTPException(404, sentence(error)) from None
         if found is None:
             raise HTTPException(404, f"There is no job '{key}' in queue {queue}.")
@@ -112,7 +114,7 @@ async def _or_503(answer: Awaitable[Any]) -> Any:
 
 
 def _commands(job: dict[str, Any]) -> list[str]:
-    """What people may want to type about a job; nothing where its key can't be typed."""
+    """Return commands for a job; none if its key contains control characters."""
     names = job["queue"], job["key"]
     delivery = job["delivery"] or {}
     verbs = ["requeue"] if job["state"] in {"failed", "cancelled", "done"} or not delivery else ["cancel"]

@@ -1,4 +1,4 @@
-"""Errors over HTTP: always `{"error": "one sentence"}`."""
+"""Turn errors into responses: always `{"error": "one sentence"}`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _log = structlog.get_logger(__name__)
 
-# What FastAPI and Starlette say without a route's doing, as sentences that say how to mend it.
+# Error texts of FastAPI and Starlette -> sentences that say how to correct the request.
 _SENTENCES = {
     "There was an error parsing the body": "The body can't be read; send JSON in UTF-8.",
-    "Not Found": "There is nothing at this address; /docs lists all that there are.",
-    "Method Not Allowed": "This address takes another method; /docs says which.",
+    "Not Found": "This address does not exist; /docs lists all addresses.",
+    "Method Not Allowed": "This address does not accept this method; /docs lists the methods.",
 }
 
 
 class Problem(BaseModel):
-    """What was wrong with a request."""
+    """The error of a request."""
 
     error: str = Field(description="one sentence for a person")
 
 
 def install(app: FastAPI) -> None:
-    """Give every error of this application the one shape."""
+    """Give every error of this application the same shape."""
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> JSONResponse:
@@ -51,10 +51,10 @@ def install(app: FastAPI) -> None:
 
 
 class _Unexpected:
-    """Middleware: logs what a route did not foresee, and answers 500.
+    """Middleware that logs unexpected errors of routes, and responds with 500.
 
-    Starlette's own way raises the error once more after its answer, upon which the server closes a connection
-    that the caller may be using again already.
+    Starlette raises the error again after its response. The server then closes the connection, which the caller may
+    already be using again.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -74,5 +74,5 @@ class _Unexpected:
             _log.exception("request failed", path=scope.get("path"))
             if begun:
                 raise
-            answer = JSONResponse({"error": "The service failed to answer; its log says why."}, 500)
+            answer = JSONResponse({"error": "The service failed to respond; its log says why."}, 500)
             await answer(scope, receive, send)

@@ -1,4 +1,4 @@
-"""What holds for every request: where it may come from, and what browsers are told of the answer."""
+"""Rules for every request: accepted hosts, the size of bodies, and security headers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listener.config import Settings
 
-# FastAPI reads a body into memory before a route can ask who calls.
+# FastAPI reads a body into memory before a route can check the caller.
 MOST = 1024**2  # bytes of a body
 
 _HEADERS = {
-    # Media may be opened in a tab of its own, which the browser shows in a page that this policy applies to.
+    # Browsers show media that are opened in a tab inside a page, to which this policy applies.
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self'; "
     "style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -26,8 +26,8 @@ _HEADERS = {
 
 
 class Shield:
-    """Middleware: refuses names that a browser was tricked into (DNS rebinding), and bodies of more than `MOST` bytes;
-    adds security headers."""
+    """Middleware that refuses foreign host names (DNS rebinding) and bodies of more than `MOST` bytes, and adds
+    security headers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -53,14 +53,14 @@ class Shield:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > MOST:
-                raise HTTPException(
-                    413, f"The body is larger than {MOST // 1024} kB, the most that is taken."
-                )
+                raise HTTPException(413, f"The body is larger than the maximum of {MOST // 1024} kB.")
             return message
 
         host = _host(Headers(scope=scope).get("host", ""))
         if self._loopback and not _is_local(host) and host != self._public:
-            sentence = "Only localhost is answered; set PUBLIC_URL where a proxy stands before the service."
+            sentence = (
+                "Only requests to localhost are accepted; set PUBLIC_URL if the service is behind a proxy."
+            )
             refusal = JSONResponse({"error": sentence}, status_code=421)
             await refusal(scope, receive, send_with_headers)
             return
@@ -68,10 +68,10 @@ class Shield:
 
 
 def is_own_machine(request: Request) -> bool:
-    """Whether a request to a loopback address is this machine's own.
+    """Return whether a request to a loopback address comes from this machine itself.
 
-    It is not where something shows that a proxy here passes on somebody else's, or that a page from elsewhere has
-    the browser of this machine's user send it: browsers name that page with everything that changes something.
+    It does not if its headers show that a local proxy forwards it, or that a page of another origin sends it in a
+    local browser: browsers send the Origin header with every request that changes something.
     """
     headers = request.headers
     passed_on = "forwarded" in headers or "x-forwarded-for" in headers
@@ -81,7 +81,7 @@ def is_own_machine(request: Request) -> bool:
 
 
 def _host(authority: str) -> str | None:
-    """The name in `name:port`."""
+    """Return the name in `name:port`."""
     try:
         return urlsplit(f"//{authority}").hostname
     except ValueError:

@@ -1,4 +1,4 @@
-"""Three questions about one process: how is it, should it be restarted, should it get traffic."""
+"""The health routes of one process: its state, liveness and readiness."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from listener.status import Status
 from listener.web.errors import Problem
 
 HUNG_AFTER = 60.0
-"""Seconds without a turn of the main loop after which the process counts as hung."""
+"""Seconds without an iteration of the main loop after which the process counts as hung."""
 
 LOST_AFTER = 30.0
-"""Seconds without the database after which the service counts as unhealthy; shorter gaps are reconnects."""
+"""Seconds without the database after which the service is unhealthy; shorter gaps are reconnects."""
 
-_UNAVAILABLE: dict[int | str, dict[str, object]] = {503: {"model": Problem, "description": "No, and why."}}
+_UNAVAILABLE: dict[int | str, dict[str, object]] = {
+    503: {"model": Problem, "description": "No, with the reason."}
+}
 
 
 class Health(BaseModel):
-    """How the process is."""
+    """The state of the process."""
 
     status: Literal["healthy", "degraded", "draining", "unhealthy"] = Field(
-        description="degraded: it works, but `problems` needs a person; draining: it is shutting down; "
+        description="degraded: it works, but somebody should look at `problems`; draining: it is shutting down; "
         "unhealthy: it can't run jobs"
     )
     worker_id: str
     active_jobs: int = Field(description="jobs that run now in this process")
     uptime: int = Field(description="seconds")
-    problems: list[str] = Field(description="what is wrong, a sentence each")
+    problems: list[str] = Field(description="one sentence for each problem")
 
 
 class Answer(BaseModel):
-    """Yes."""
+    """The positive response."""
 
     status: Literal["ok"] = "ok"
 
 
 def routes(status: Status) -> APIRouter:
-    """`/health`, `/livez` and `/readyz`: open to everybody, for they say nothing about jobs or users."""
+    """Return the routes `/health`, `/livez` and `/readyz`: open to all, because they show no jobs or users."""
     router = APIRouter(tags=["health"])
 
     @router.get("/health", responses={503: {"model": Health, "description": "It can't run jobs."}})
     async def health(response: Response) -> Health:
-        """How this process is: 503 while it can't run jobs, 200 otherwise."""
+        """Return the state of this process, with status 503 if it can't run jobs."""
         answer = health_of(status)
         if answer.status == "unhealthy":
             response.status_code = 503
@@ -52,14 +54,14 @@ def routes(status: Status) -> APIRouter:
 
     @router.get("/livez", responses=_UNAVAILABLE)
     async def livez() -> Answer:
-        """Whether the process works at all. It should be restarted if not; a lost database is no reason."""
+        """Respond with 503 if the process hangs and should be restarted. A lost database is not a reason."""
         if status.silence > HUNG_AFTER:
             raise HTTPException(503, hung(status))
         return Answer()
 
     @router.get("/readyz", responses=_UNAVAILABLE)
     async def readyz() -> Answer:
-        """Whether the process can take jobs now."""
+        """Respond with 503 if the process can't claim jobs now."""
         if reason := _not_ready(status):
             raise HTTPException(503, reason)
         return Answer()
@@ -68,7 +70,7 @@ def routes(status: Status) -> APIRouter:
 
 
 def health_of(status: Status) -> Health:
-    """How the process is."""
+    """Return the state of the process."""
     unhealthy = status.silence > HUNG_AFTER or status.disconnected_for > LOST_AFTER
     problems = list(status.problems)
     if status.silence > HUNG_AFTER:
@@ -91,15 +93,15 @@ def health_of(status: Status) -> Health:
 
 
 def hung(status: Status) -> str:
-    """A sentence on a main loop that does not turn."""
-    return f"The main loop has not turned for {status.silence:.0f} s; a handler blocks it."
+    """Return a sentence about a main loop that hangs."""
+    return f"The main loop has been blocked for {status.silence:.0f} s, most likely by a handler."
 
 
 def _not_ready(status: Status) -> str | None:
     if status.draining:
-        return "The service is shutting down and takes no more jobs."
+        return "The service is shutting down and claims no more jobs."
     if not status.connected:
-        return f"The database has not answered for {status.disconnected_for:.0f} s."
+        return f"The database has not responded for {status.disconnected_for:.0f} s."
     if not status.schema_ok:
         return "The listener schema in the database does not fit this version; run `listener migrate`."
     return None

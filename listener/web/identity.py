@@ -1,4 +1,4 @@
-"""Who calls: the service's own callers, or a signed-in user. Routes ask by the dependency `caller`."""
+"""Identify callers: with the rights of the service, or a signed-in user. Routes use the dependency `caller`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from listener.web.tokens import KeysUnavailable, TokenRefused, UserTokens
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks.
+    """The caller of a route.
 
     Attributes:
-        kind: `service` may do everything; a `user` only what concerns that user.
+        kind: `service` may do everything; a `user` may access only their own data.
         user_id: the user's id in Supabase's auth.users; None for the service.
     """
 
@@ -34,7 +34,7 @@ SERVICE = Caller("service")
 _bearer = HTTPBearer(
     auto_error=False,
     description="API_TOKEN, the project's service key, or the token of a signed-in user; "
-    "not needed on the service's own machine.",
+    "not needed on the machine of the service.",
 )
 _apikey = APIKeyHeader(
     name="apikey", auto_error=False, description="The service key, as Supabase's clients send it."
@@ -42,7 +42,7 @@ _apikey = APIKeyHeader(
 
 
 class Identity:
-    """Tells callers apart by what they send, and by where they are."""
+    """Identifies callers by their key or token, and by their address."""
 
     def __init__(self, settings: Settings) -> None:
         self._loopback = settings.is_loopback
@@ -51,19 +51,19 @@ class Identity:
         self._tokens = UserTokens(settings) if settings.supabase_url else None
 
     async def of(self, request: Request, sent: str) -> Caller:
-        """Who sends this request, with this key or token.
+        """Return the caller who sends this request with this key or token.
 
         Raises:
-            HTTPException: 401 with a sentence that says what is missing or wrong, 503 where a token can't be checked.
+            HTTPException: 401 with a sentence that says what is missing or wrong, 503 if a token can't be verified now.
         """
         if not sent:
             if self._loopback and is_own_machine(request):
                 return SERVICE
-            raise _unauthorized(self._wanted())
+            raise _unauthorized(self._expected())
         if any(same(sent, key) for key in self._keys()):
             return SERVICE
         if self._tokens is None or sent.count(".") != 2:
-            raise _unauthorized(f"That key is not valid here. {self._wanted()}")
+            raise _unauthorized(f"That key is not valid here. {self._expected()}")
         try:
             return Caller("user", await self._tokens.user(sent))
         except TokenRefused as error:
@@ -75,7 +75,7 @@ class Identity:
         token = [self._api_token] if self._api_token else []
         return [*token, SecretStr(self._service_key.current())] if self._service_key else token
 
-    def _wanted(self) -> str:
+    def _expected(self) -> str:
         if self._tokens:
             return "Send the token of a signed-in user, or the service's API_TOKEN, as `Authorization: Bearer …`."
         if self._keys():
@@ -88,15 +88,15 @@ async def caller(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     apikey: Annotated[str | None, Security(_apikey)],
 ) -> Caller:
-    """A dependency of routes: who asks. Anybody who is neither the service nor a user is refused with 401."""
-    # Supabase's clients send both: the key names the project, the token the user.
+    """Return the caller; a dependency of routes. Refuse callers that are neither the service nor a user with 401."""
+    # Clients of Supabase send both: the key identifies the project, the token the user.
     sent = bearer.credentials if bearer else apikey or ""
     identity: Identity = request.app.state.identity
     return await identity.of(request, sent)
 
 
 async def service(who: Annotated[Caller, Depends(caller)]) -> None:
-    """A dependency of routes that are nobody's but the service's own: refuses users with 403."""
+    """Refuse users with 403; a dependency of routes that need the rights of the service."""
     if who.kind != "service":
         raise HTTPException(403, "Signed-in users may not see this; send the service's API_TOKEN.")
 

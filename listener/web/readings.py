@@ -1,4 +1,4 @@
-"""What the dashboard asks the database: once for all who look, and with a sentence where there is no answer."""
+"""Read the database for the dashboard: once for all viewers, with a sentence if it does not respond."""
 
 from __future__ import annotations
 
@@ -14,38 +14,37 @@ from listener.web.health import hung
 from listener.web.overdue import explain
 
 PATIENCE = 4.0
-"""Seconds that the database gets for an answer; for `stuck`, which scans the tables of users, `LONG_PATIENCE`."""
+"""Seconds to wait for the database; for `stuck`, which scans the tables of users, `LONG_PATIENCE`."""
 
 LONG_PATIENCE = 9.0
 
 SECOND = 1.0
-"""Seconds from one reading of the overview to the next, at least."""
+"""Minimum seconds from one reading of the overview to the next."""
 
 STUCK_EVERY = 12.0
-"""Seconds from one reading of what is overdue to the next, at least."""
+"""Minimum seconds from one reading of overdue jobs to the next."""
 
 HANGS_AFTER = 2.0
-"""Seconds without a turn of the main loop after which it is not asked any more."""
+"""Seconds without an iteration of the main loop after which it is not used any more."""
 
 Question = Callable[[Store], Coroutine[Any, Any, Any]]
 
 Ask = Callable[[Question, float], Awaitable[Any]]
-"""Has the main loop ask the database; raises TimeoutError after so many seconds."""
+"""Asks the database in the main loop; raises TimeoutError after the given seconds."""
 
 
 class Unanswered(Exception):
-    """There is no answer now; the text is the sentence that says why."""
+    """The database does not respond now; the text is a sentence with the reason."""
 
 
 class Shared:
-    """What several viewers want to know: read for all of them at once, and not again for a while. Nobody asks, nothing
-    is read.
+    """A value that is read once for all viewers, and not again for a while. Without viewers, nothing is read.
 
     Args:
-        read: reads it; may raise Unanswered.
-        pause: seconds from one reading to the next, at least.
-        share: of the time that readings may take; after a slow one the pause is up to ten times as long. What was
-            given up is no better: the database goes on with it for a while.
+        read: reads the value; may raise Unanswered.
+        pause: minimum seconds from one reading to the next.
+        share: share of the time that readings may use; after a slow one, the pause is up to ten times as long. This
+            includes readings that timed out, because the database continues with them for a while.
     """
 
     def __init__(self, read: Callable[[], Awaitable[Any]], pause: float, share: float) -> None:
@@ -56,14 +55,14 @@ class Shared:
         self._answered_at = self._again_at = 0.0
 
     async def get(self) -> Any:
-        """The last answer, or a new one where it is time.
+        """Return the last value, or read a new one if it is due.
 
         Raises:
-            Unanswered: the last reading had no answer.
+            Unanswered: the last reading failed.
         """
         if self._reading is None or (self._reading.done() and self.rest == 0):
             self._reading = asyncio.create_task(self._take())
-        # Of its own: a viewer who leaves doesn't take it from the others.
+        # Shielded, because a viewer who leaves must not cancel it for the others.
         answer = await asyncio.shield(self._reading)
         if isinstance(answer, Unanswered):
             raise answer
@@ -71,17 +70,17 @@ class Shared:
 
     @property
     def age(self) -> float:
-        """Seconds since the last answer."""
+        """Seconds since the last reading."""
         return time.monotonic() - self._answered_at
 
     @property
     def rest(self) -> float:
-        """Seconds until there may be a new answer."""
+        """Seconds until the next reading may start."""
         return max(0.0, self._again_at - time.monotonic())
 
     @property
     def lags(self) -> bool:
-        """Whether the next answer is later than usual."""
+        """Whether the next reading is later than usual."""
         return self.rest > self._pause
 
     async def _take(self) -> Any | Unanswered:
@@ -100,27 +99,27 @@ class Shared:
 
 
 class Readings:
-    """What the pages show.
+    """The readings of the dashboard.
 
     Args:
-        status: of this process.
-        ask: asks, from the loop of the routes.
+        status: the state of this process.
+        ask: asks the database, from the event loop of the routes.
     """
 
     def __init__(self, status: Status, ask: Ask) -> None:
         self._status = status
         self._ask = ask
-        # The service itself needs its connections more.
+        # The service itself needs the other connections.
         self._turns = asyncio.Semaphore(2)
         self.overview = Shared(lambda: self.ask(lambda store: store.overview(), PATIENCE), SECOND, 1 / 3)
         self.stuck = Shared(self._stuck, STUCK_EVERY, 1 / 10)
 
     async def ask(self, question: Question, patience: float) -> Any:
-        """The answer to a question.
+        """Ask the database.
 
         Raises:
-            Unanswered: there is none now.
-            DatabaseError: the question has no answer.
+            Unanswered: it does not respond now.
+            DatabaseError: it refused the query.
         """
         if reason := self._away():
             raise Unanswered(reason)
@@ -128,7 +127,7 @@ class Readings:
             async with self._turns:
                 return await self._ask(question, patience)
         except TimeoutError:
-            late = f"The database has not answered within {patience:g} s."
+            late = f"The database did not respond within {patience:g} s."
             raise Unanswered(self._away() or late) from None
         except DatabaseUnavailable as error:
             raise Unanswered(sentence(error)) from None
@@ -138,7 +137,7 @@ class Readings:
             raise Unanswered(sentence(error)) from None
 
     async def job(self, queue: str, key: str) -> Any:
-        """One job as `Store.job_public` answers it; errors as of `ask`."""
+        """Return one job as `Store.job_public` does. Raise what `ask` raises."""
         return await self.ask(lambda store: store.job_public(queue, key), PATIENCE)
 
     async def _stuck(self) -> dict[str, Any]:
@@ -149,7 +148,7 @@ class Readings:
         if self._status.silence > HANGS_AFTER:
             return hung(self._status)
         if not self._status.connected:
-            return f"The database has not answered for {self._status.disconnected_for:.0f} s."
+            return f"The database has not responded for {self._status.disconnected_for:.0f} s."
         return None
 
 
@@ -164,7 +163,7 @@ def _words(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def sentence(error: DatabaseError | DatabaseUnavailable) -> str:
-    """An error with its hint, as sentences."""
+    """Return an error with its hint, as sentences."""
     text = str(error)
     hint = getattr(error, "hint", None)
     return f"{text[:1].upper()}{text[1:]}." + (f" {hint}" if hint else "")

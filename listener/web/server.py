@@ -1,4 +1,4 @@
-"""Runs the HTTP application in a thread of its own, where it answers also when the main loop hangs."""
+"""Run the HTTP application in a separate thread, so that it responds even if the main loop hangs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LOOK_EVERY = 0.5
 
 
 class WebServer:
-    """A component: an application on one port, until cancelled.
+    """A component that serves an application on one port until it is cancelled.
 
     Args:
-        app: what `create_app` made; its routes run in the HTTP thread's loop.
-        settings: where to listen.
-        status: told when the HTTP side ends.
+        app: the result of `create_app`; its routes run in the event loop of the HTTP thread.
+        settings: the address to listen on.
+        status: `closing` is set when the HTTP side ends.
     """
 
     def __init__(self, app: FastAPI, settings: Settings, status: Status) -> None:
@@ -34,11 +34,11 @@ class WebServer:
         self._status = status
 
     async def run(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled; reports the port that was bound.
+        """Serve until cancelled. Report the port that was bound.
 
         Raises:
             ConfigError: the address can't be listened on.
-            ListenerError: the HTTP thread has ended without being asked to.
+            ListenerError: the HTTP thread ended unexpectedly.
         """
         listening = self._bind()
         server = uvicorn.Server(
@@ -52,34 +52,34 @@ class WebServer:
                 timeout_graceful_shutdown=1,
             )
         )
-        # From here on it answers without the main loop's help, even if that never turns again.
+        # From here on it responds without the main loop, even if that hangs forever.
         thread = threading.Thread(target=server.run, args=([listening],), name="http", daemon=True)
         thread.start()
         task_status.started(listening.getsockname()[1])
         try:
-            while thread.is_alive():  # noqa: ASYNC110 - the end of a thread is no event
+            while thread.is_alive():  # noqa: ASYNC110 - the end of a thread can only be polled
                 await anyio.sleep(_LOOK_EVERY)
         finally:
             self._status.closing = True
             server.should_exit = True
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(thread.join)
-        raise ListenerError("The HTTP server has ended by itself; the lines above say why.")
+        raise ListenerError("The HTTP server ended unexpectedly; the log lines above say why.")
 
     def _bind(self) -> socket.socket:
-        # Not in the thread: a port that is taken ends the start, and callers can connect from here on.
+        # Bound here and not in the thread, so that a port in use ends the start, and callers can connect from here on.
         host, port = self._settings.bind_host, self._settings.bind_port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         everywhere = host == "::" and socket.has_dualstack_ipv6()
         try:
             return socket.create_server((host, port), family=family, dualstack_ipv6=everywhere)
         except OSError as error:
-            # Its strerror says the address once more, as Python writes it.
+            # The strerror of Python's error contains the address again.
             reason = os.strerror(error.errno or 0)
             remedy = (
                 "set HOST to an address of this machine"
                 if error.errno == errno.EADDRNOTAVAIL
-                else "set HEALTH_CHECK_PORT, or PORT where it is set, to a free port"
+                else "set HEALTH_CHECK_PORT, or PORT if it is set, to a free port"
             )
             raise ConfigError(
                 f"The service can't listen on {host} port {port} ({reason}); {remedy}."

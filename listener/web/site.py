@@ -1,4 +1,4 @@
-"""The HTTP side of the service: all of its routes on one port, and their way to the main loop."""
+"""The HTTP side of the service: all routes on one port, and their calls into the main loop."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from listener.web.app import create_app
 from listener.web.readings import Question
 from listener.web.server import WebServer
 
-FRESHNESS = 1.0  # seconds that metrics wait for the fleet's numbers
+FRESHNESS = 1.0  # seconds that metrics wait for the numbers of the fleet
 
 
 class Site:
-    """A component. The routes run in a loop and a thread of their own, and answer also when the main loop hangs.
+    """A component. The routes run in a separate thread and event loop, and respond even if the main loop hangs.
 
     Args:
-        store: what the dashboard asks.
-        routers: further routes that check their callers themselves.
-        wake: called in the main loop when a webhook said that there may be work.
+        store: used by the dashboard.
+        routers: further routes that check their callers.
+        wake: called in the main loop when a webhook was called.
         refresh: awaited in the main loop before metrics are shown.
     """
 
@@ -53,22 +53,22 @@ class Site:
         self._server = WebServer(site, settings, status)
 
     async def run(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled, from the main loop; see `WebServer.run`."""
+        """Serve until cancelled, as `WebServer.run` does."""
         self._loop = asyncio.get_running_loop()
         await self._server.run(task_status=task_status)
 
-    # From here on in the HTTP thread.
+    # The following methods run in the HTTP thread.
 
     def _called(self) -> None:
         self._loop.call_soon_threadsafe(self._wake)
 
     async def _ask(self, question: Question, patience: float) -> Any:
-        """See `readings.Ask`."""
+        """Run a query in the main loop; the type is `readings.Ask`."""
         asked = asyncio.run_coroutine_threadsafe(question(self._store), self._loop)
         return await asyncio.wait_for(asyncio.wrap_future(asked), patience)
 
     async def _freshen(self) -> None:
         if self._status.connected:
             reading = asyncio.run_coroutine_threadsafe(self._refresh(), self._loop)
-            # Not for ever: the main loop may hang.
+            # With a timeout, because the main loop may hang.
             await asyncio.wait([asyncio.wrap_future(reading)], timeout=FRESHNESS)

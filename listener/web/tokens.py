@@ -1,7 +1,7 @@
-"""Tokens of signed-in users, as Supabase's auth server signs them.
+"""Verify tokens of signed-in users, which Supabase's auth server signs.
 
-Its public keys stand at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`; an older project signs with a shared secret
-instead. See https://supabase.com/docs/guides/auth/jwts.
+Its public keys are at `{SUPABASE_URL}/auth/v1/.well-known/jwks.json`; an older project signs with a shared secret.
+Documentation: https://supabase.com/docs/guides/auth/jwts.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ log = structlog.get_logger(__name__)
 
 AUDIENCE = "authenticated"
 LEEWAY = 30  # seconds by which clocks may differ
-FRESH = 600.0  # seconds that keys are kept, as the edge in front of them does
-PAUSE = 30.0  # seconds between two requests for keys, whatever callers send
+FRESH = 600.0  # seconds for which keys are cached, as Supabase's edge caches them
+PAUSE = 30.0  # minimum seconds between two requests for keys
 
 _KINDS = {("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
 
 
 class TokenRefused(ListenerError):
-    """The token is not one of this project's signed-in users, or has expired."""
+    """The token has expired, or does not belong to a signed-in user of this project."""
 
 
 class KeysUnavailable(ListenerError):
-    """The project's public keys can't be had now."""
+    """The public keys of the project can't be read now."""
 
 
 class UserTokens:
-    """Checks tokens and answers whose they are.
+    """Verifies tokens and returns their users.
 
     Args:
         settings: the project, and the shared secret of an older one.
@@ -50,15 +50,15 @@ class UserTokens:
         self._keys = _Keys(f"{self._issuer}/.well-known/jwks.json", clock)
 
     async def user(self, token: str) -> str:
-        """The id of the user whose token this is.
+        """Return the id of the user of a token.
 
         Raises:
-            TokenRefused: it is forged, expired, of another project, or of no user.
-            KeysUnavailable: it can't be checked now.
+            TokenRefused: the token is forged, expired, of another project, or not of a user.
+            KeysUnavailable: the token can't be verified now.
         """
         try:
             header = jwt.get_unverified_header(token)
-            # The header chooses among our keys; what algorithm goes with a key it has no say in.
+            # The header only selects the key. The key determines the algorithm.
             if header.get("alg") == "HS256":
                 key, algorithm = self._shared_secret(), "HS256"
             else:
@@ -75,20 +75,22 @@ class UserTokens:
         except jwt.ExpiredSignatureError:
             raise TokenRefused("The token has expired; sign in again.") from None
         except jwt.PyJWTError as error:
-            log.debug("a token was refused", reason=str(error))
+            log.debug("token refused", reason=str(error))
             raise TokenRefused("The token is not valid for this project.") from None
         if claims.get("role") != AUDIENCE or not claims["sub"]:
-            raise TokenRefused("The token belongs to no signed-in user.")
+            raise TokenRefused("The token does not belong to a signed-in user.")
         return str(claims["sub"])
 
     def _shared_secret(self) -> str:
         if self._secret is None:
-            raise jwt.InvalidKeyError("it is signed with a shared secret, and SUPABASE_JWT_SECRET is not set")
+            raise jwt.InvalidKeyError(
+                "the token is signed with a shared secret, and SUPABASE_JWT_SECRET is not set"
+            )
         return self._secret.get_secret_value()
 
 
 class _Keys:
-    """The public keys at an address, by their ids, each with its algorithm."""
+    """The public keys at an address by their ids, each with its algorithm."""
 
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
         self._url = url
@@ -99,7 +101,7 @@ class _Keys:
         self._lock = anyio.Lock()
 
     async def get(self, kid: Any) -> tuple[Any, str]:
-        """Raises jwt.InvalidKeyError for a key that isn't published, KeysUnavailable where none could be read."""
+        """Return a key. Raise jwt.InvalidKeyError if it isn't published, KeysUnavailable if no key could be read."""
         if not self._is_fresh(kid):
             async with self._lock:
                 if not self._is_fresh(kid) and self._clock() - self._tried >= PAUSE:
@@ -108,8 +110,8 @@ class _Keys:
         if kid in self._keys:
             return self._keys[kid]
         if self._read is None:
-            raise KeysUnavailable("The project's public keys can't be read now; try again in a minute.")
-        raise jwt.InvalidKeyError("it names a key that the project does not publish")
+            raise KeysUnavailable("The public keys of the project can't be read now; try again in a minute.")
+        raise jwt.InvalidKeyError("the token names a key that the project does not publish")
 
     def _is_fresh(self, kid: Any) -> bool:
         return kid in self._keys and self._read is not None and self._clock() - self._read < FRESH
@@ -122,10 +124,10 @@ class _Keys:
             self._keys = {key["kid"]: made for key in published if (made := _made(key))}
             self._read = self._tried
         except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
-            log.warning("the public keys of users' tokens can't be read", url=self._url, error=str(error))
+            log.warning("public keys unavailable", url=self._url, error=str(error))
 
 
 def _made(key: dict[str, Any]) -> tuple[Any, str] | None:
-    """A published key and the one algorithm that it is good for; None for kinds that Supabase doesn't sign with."""
+    """Return a published key with its algorithm; None for kinds with which Supabase doesn't sign."""
     algorithm = _KINDS.get((key["kty"], key.get("crv")))
     return (jwt.PyJWK(key, algorithm).key, algorithm) if algorithm else None

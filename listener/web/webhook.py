@@ -1,6 +1,6 @@
-"""`POST /webhook/new-job`: a database that calls says that there may be work. It is believed in nothing else.
+"""`POST /webhook/new-job`: wakes the service. The content of the body is not used.
 
-Takes what `sql/presets/webhook.sql` sends, `{"job_id": …}`, and what Supabase's Database Webhooks send, `{"type",
+It accepts the body of `sql/presets/webhook.sql`, `{"job_id": …}`, and that of Supabase's Database Webhooks, `{"type",
 "table", "schema", "record", "old_record"}` (https://supabase.com/docs/guides/database/webhooks).
 """
 
@@ -19,17 +19,17 @@ from listener.web.guard import is_own_machine
 from listener.web.identity import same
 
 MOST = 64 * 1024  # bytes of a body
-PAUSE = 1.0  # seconds between two wakes, however many calls there are
+PAUSE = 1.0  # minimum seconds between two wakes
 
 
 class JobCall(BaseModel):
-    """Of a trigger of one's own."""
+    """The body of a user's own trigger."""
 
     job_id: str | int
 
 
 class ChangeCall(BaseModel):
-    """Of a Database Webhook of Supabase."""
+    """The body of a Database Webhook of Supabase."""
 
     type: Literal["INSERT", "UPDATE", "DELETE"]
     table: str
@@ -38,7 +38,7 @@ class ChangeCall(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The service looks for jobs."""
+    """The response: the service claims jobs."""
 
     status: Literal["accepted"] = "accepted"
 
@@ -71,11 +71,11 @@ class Doorbell:
 
 
 def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:
-    """The route, which checks its callers itself.
+    """Return the route, which checks its callers.
 
     Args:
-        settings: the secret; without one only this machine may call.
-        wake: tells the service to look for jobs.
+        settings: have the secret; without one, only this machine may call.
+        wake: makes the service claim jobs.
     """
     router = APIRouter(tags=["webhook"])
     bell = Doorbell(wake)
@@ -89,7 +89,7 @@ def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:
         if secret is None:
             if settings.is_loopback and is_own_machine(request):
                 return
-            raise HTTPException(503, "The service takes no webhooks; set WEBHOOK_SECRET for it.")
+            raise HTTPException(503, "The service accepts no webhooks; set WEBHOOK_SECRET.")
         scheme, _, bearer = authorization.partition(" ")
         sent = x_webhook_secret or (bearer if scheme.lower() == "bearer" else "")
         if not same(sent, secret):
@@ -104,7 +104,7 @@ def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:
         responses={status: {"model": Problem} for status in (401, 413, 422, 503)},
     )
     async def new_job(request: Request) -> Accepted:
-        """Look for jobs now. Which row the call names does not matter: what is ready is found in the database."""
+        """Claim jobs now. The row that the call names does not matter, because the claim finds what is due."""
         _understand(await _body(request))
         bell.press()
         return Accepted()
@@ -117,7 +117,9 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST:
-            raise HTTPException(413, f"The body is larger than {MOST // 1024} kB; send the job's id only.")
+            raise HTTPException(
+                413, f"The body is larger than {MOST // 1024} kB; send only the id of the job."
+            )
     return bytes(body)
 
 
@@ -128,4 +130,4 @@ def _understand(body: bytes) -> None:
         except ValidationError:
             continue
         return
-    raise HTTPException(422, 'Send {"job_id": …}, or what a Database Webhook of Supabase sends, as JSON.')
+    raise HTTPException(422, 'Send {"job_id": …}, or the body of a Database Webhook of Supabase, as JSON.')

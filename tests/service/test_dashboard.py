@@ -73,7 +73,7 @@ class Page:
         self.until(lambda: self.percent() >= 2)
         before = self.percent()
         self.until(lambda: self.percent() > before)
-        self.says("#overdue", "the table refuses it")
+        self.says("#overdue", "the database refuses to change its row")
         self.says("#overdue", "listener requeue jobs stuck")
         self.says("#ended", IMAGE)
         self.chromium.execute_script(HIDDEN, True)
@@ -101,15 +101,15 @@ class Page:
         self.until(lambda: "job=" not in self.chromium.current_url)
 
         self.chromium.find_element(By.NAME, "text").send_keys("nothing like it")
-        self.says("#active", "Nothing that fits the filter.")
+        self.says("#active", "Nothing matches the filter.")
         assert self.chromium.current_url.endswith("#text=nothing+like+it")
         self.chromium.refresh()
-        self.says("#active", "Nothing that fits the filter.")
+        self.says("#active", "Nothing matches the filter.")
 
     def loses(self) -> None:
         """The service is gone: the page says so, and how old its numbers are."""
         self.says("#health", "not connected")
-        self.says("#freshness", "last seen")
+        self.says("#freshness", "updated")
         assert "stale" in str(self.chromium.find_element(By.ID, "all").get_attribute("class"))
 
 

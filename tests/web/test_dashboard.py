@@ -113,7 +113,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(ask: Ask, clock: Clock, statu
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
         return str(refused.json()["error"])
 
-    assert await said(TimeoutError()) == "The database has not answered within 4 s."
+    assert await said(TimeoutError()) == "The database did not respond within 4 s."
     assert await said(DatabaseUnavailable("the database can't be reached (no route)")) == (
         "The database can't be reached (no route)."
     )
@@ -121,11 +121,11 @@ async def test_what_is_wrong_is_said_in_a_sentence(ask: Ask, clock: Clock, statu
         "Permission denied. Grant it."
     )
     clock.now += 5
-    assert await said() == "The main loop has not turned for 5 s; a handler blocks it."
+    assert await said() == "The main loop has been blocked for 5 s, most likely by a handler."
     status.beat()
     status.connected = False
     clock.now += 1
-    assert await said() == "The database has not answered for 1 s."
+    assert await said() == "The database has not responded for 1 s."
 
 
 async def test_it_shows_what_runs_what_is_overdue_and_each_job(database: str, db: asyncpg.Connection) -> None:
@@ -214,7 +214,7 @@ async def test_a_database_that_does_not_answer_is_told_and_gone_on_with(
             while (event := await anext(events))[0] == "overview":
                 pass
             name, data = event
-            assert (name, data["error"]) == ("problem", "The database has not answered within 0.3 s.")
+            assert (name, data["error"]) == ("problem", "The database did not respond within 0.3 s.")
             assert data["service"]["worker_id"] == service.engine.worker_id
         while (await anext(events))[0] == "problem":
             pass

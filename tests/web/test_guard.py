@@ -125,7 +125,7 @@ async def test_a_large_body_is_not_read_to_its_end(status: Status) -> None:
         refused = await client.post("/take", content=endless(), headers=stranger)
 
     assert refused.status_code == 413
-    assert refused.json() == {"error": "The body is larger than 1024 kB, the most that is taken."}
+    assert refused.json() == {"error": "The body is larger than the maximum of 1024 kB."}
     assert refused.headers["x-content-type-options"] == "nosniff"
     assert read <= 2 * MOST
 

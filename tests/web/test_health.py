@@ -67,9 +67,9 @@ async def test_a_short_gap_of_the_database_is_a_reconnect_and_a_long_one_is_not(
     again = await client.get("/health")
 
     assert (short.status_code, short.json()["status"]) == (200, "degraded")
-    assert (ready.status_code, ready.json()) == (503, {"error": "The database has not answered for 20 s."})
+    assert (ready.status_code, ready.json()) == (503, {"error": "The database has not responded for 20 s."})
     assert (long.status_code, long.json()["status"]) == (503, "unhealthy")
-    assert long.json()["problems"] == ["The database has not answered for 40 s."]
+    assert long.json()["problems"] == ["The database has not responded for 40 s."]
     assert alive.status_code == 200, "a restart would not bring the database back"
     assert (again.status_code, again.json()["status"]) == (200, "healthy")
 

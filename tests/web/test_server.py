@@ -39,7 +39,7 @@ async def test_it_answers_while_the_main_loop_hangs(serving: Serving, clock: Clo
         answer = ask(f"{url}/livez")
         health = ask(f"{url}/health")
 
-    sentence = "The main loop has not turned for 61 s; a handler blocks it."
+    sentence = "The main loop has been blocked for 61 s, most likely by a handler."
     assert (answer.status_code, answer.json()) == (503, {"error": sentence})
     assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
     assert health.json()["problems"] == [sentence]
@@ -142,7 +142,7 @@ async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Servi
 
     assert (failed.status_code, failed.json()) == (
         500,
-        {"error": "The service failed to answer; its log says why."},
+        {"error": "The service failed to respond; its log says why."},
     )
     assert malformed.status_code == 422
     assert malformed.json()["error"].startswith("n: Input should be a valid integer")
@@ -156,6 +156,6 @@ async def test_an_error_in_a_route_is_a_sentence_and_stops_nobody(serving: Servi
     )
     assert (unknown.status_code, unknown.json()) == (
         404,
-        {"error": "There is nothing at this address; /docs lists all that there are."},
+        {"error": "This address does not exist; /docs lists all addresses."},
     )
     assert after.json() == 3

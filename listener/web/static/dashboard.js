@@ -1,4 +1,4 @@
-// The dashboard. It shows what the service says, and changes nothing.
+// The dashboard. It shows the data of the service, and changes nothing.
 import { detail, showProgress } from './detail.js'
 import { Feed, Refused, ask, remember } from './feed.js'
 import { el, rough } from './format.js'
@@ -10,12 +10,12 @@ const STUCK_EVERY = 12000
 const $ = (id) => document.getElementById(id)
 const filter = $('filter')
 
-// All that is shown. `now` is the database's clock, in milliseconds; `seen` where each running job was first seen.
+// The state of the page. `now` is the database's clock in milliseconds; `seen` has the first seen progress of each running job.
 const view = {
   filter: { queue: '', text: '' }, now: 0, queues: [], workers: [], running: [], pending: [], broken: [], ended: [],
   stuck: [], stuckRead: false, stuckProblem: '', seen: new Map(), fresh: new Map(), service: {},
 }
-let arrived = 0 // when the last overview did, by this page's clock
+let arrived = 0 // arrival of the last overview, by this page's clock
 let opened = { id: '', stand: '' }
 
 function show() {
@@ -45,11 +45,11 @@ function problem(sentence) {
   if ($('problem').textContent !== sentence) $('problem').textContent = sentence
 }
 
-// Numbers that are not of now look so, and say how old they are.
-function tellFreshness() {
+// Shows the age of the numbers, and dims them if they are stale.
+function showFreshness() {
   const age = (Date.now() - arrived) / 1000
   const stale = arrived > 0 && (age > 10 || !$('problem').hidden)
-  const words = age > 3 ? `last seen ${rough(age)} ago` : 'live'
+  const words = age > 3 ? `updated ${rough(age)} ago` : 'live'
   $('freshness').textContent = document.hidden ? 'paused' : arrived ? words : ''
   $('freshness').className = stale ? 'stale' : ''
   $('all').classList.toggle('stale', stale)
@@ -64,20 +64,20 @@ const feed = new Feed({
     showService(view.service)
     offerQueues()
     show()
-    tellFreshness()
+    showFreshness()
     follow()
     lookForStuck()
   },
   problem(said) {
     showService(said.service)
     problem(said.error)
-    tellFreshness()
+    showFreshness()
   },
   lost(sentence) {
     $('health').textContent = 'not connected'
     $('health').className = 'pill unhealthy'
     problem(sentence)
-    tellFreshness()
+    showFreshness()
   },
   refused(sentence) {
     $('health').textContent = 'locked'
@@ -103,7 +103,7 @@ async function lookForStuck() {
   show()
 }
 
-// The filter and the job that is open stand in the address, to be shared.
+// The filter and the open job are part of the address, so that it can be shared.
 function readAddress() {
   const set = new URLSearchParams(location.hash.slice(1))
   view.filter = { queue: set.get('queue') ?? '', text: set.get('text') ?? '' }
@@ -128,7 +128,7 @@ async function open(id) {
     const asked = await ask(`api/v1/job?${new URLSearchParams({ queue, key })}`)
     said = detail(await asked.json(), view.now || Date.now())
   } catch (error) {
-    // It opens when the token is there.
+    // It opens after the token was entered.
     if (error instanceof Refused) return
     said = [el('p.error', error.message)]
   }
@@ -138,7 +138,7 @@ async function open(id) {
   if (!$('job').open) $('job').showModal()
 }
 
-// In which lists a job stands: its detail is read again when that changes, and not else.
+// The lists that contain a job. Its detail is read again only when they change.
 function standing(queue, key) {
   const among = (list) => list.filter((job) => job.queue === queue && job.key === key)
   const ended = among(view.ended).map((job) => job.finished_at)
@@ -176,13 +176,13 @@ document.addEventListener('click', async (event) => {
     await navigator.clipboard.writeText(line)
     event.target.textContent = 'copied'
   } catch {
-    // Not over plain http from elsewhere: at least it is selected.
+    // The clipboard needs https or localhost. Select the text instead.
     getSelection().selectAllChildren(event.target.previousElementSibling)
   }
   setTimeout(() => (event.target.textContent = 'copy'), 1500)
 })
 addEventListener('hashchange', readAddress)
-document.addEventListener('visibilitychange', tellFreshness)
-setInterval(tellFreshness, 1000)
+document.addEventListener('visibilitychange', showFreshness)
+setInterval(showFreshness, 1000)
 readAddress()
 feed.start()

@@ -1,8 +1,8 @@
-// One job: how it stands, its attempts on a line of time, and what to type.
+// One job: its state, its attempts on a timeline, and commands.
 import { ago, el, span, text } from './format.js'
 import { command } from './view.js'
 
-const MOST = 20 // attempts that are shown
+const MOST = 20 // attempts to show
 
 const clock = (moment) => new Date(moment).toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'medium' })
 
@@ -16,7 +16,7 @@ function facts(pairs) {
 
 function standing(job, now) {
   const delivery = job.delivery
-  if (!delivery) return job.state === 'running' ? 'not driven here' : 'ended'
+  if (!delivery) return job.state === 'running' ? 'run by another program' : 'finished'
   const late = (now - Date.parse(delivery.run_at)) / 1000
   if (delivery.state === 'running') return `running since ${clock(delivery.claimed_at)}`
   return `${delivery.state}, due ${late < 0 ? `in ${span(-late)}` : ago(late)}`
@@ -35,7 +35,7 @@ function attempt(one, now) {
   )
 }
 
-// What moves while it runs.
+// Updates progress and message of a running job.
 export function showProgress(place, job) {
   const percent = place.querySelector('.percent-now')
   const message = place.querySelector('.message-now')
@@ -54,8 +54,8 @@ export function detail(job, now) {
   }
   return [
     facts([
-      ['word', job.word],
-      ['stands', standing(job, now)],
+      ['status', job.word],
+      ['delivery', standing(job, now)],
       ['attempts', `${delivery.attempt ?? job.attempts.at(-1)?.attempt ?? 0} of ${job.max_attempts ?? '?'}`],
       ['progress', percentOf(job) && el('span.percent-now', percentOf(job))],
       ['message', (job.message || delivery.state === 'running') && el('span.message-now', text(job.message))],
@@ -64,7 +64,7 @@ export function detail(job, now) {
     ]),
     el('h3', left ? `Attempts, without the first ${left}` : 'Attempts'),
     line.childElementCount ? line : el('p.empty', 'None yet.'),
-    job.commands.length ? el('h3', 'To type') : null,
+    job.commands.length ? el('h3', 'Commands') : null,
     ...job.commands.map((one) => el('p', command(one))),
   ].filter(Boolean)
 }

@@ -1,11 +1,11 @@
-// What the service says: the stream of overviews while somebody looks, and answers to single questions.
+// Requests to the service: the stream of overviews while the page is visible, and single JSON requests.
 
-const STALLED = 8000 // milliseconds without a word after which a stream is taken for dead
+const STALLED = 8000 // milliseconds without data after which a stream counts as dead
 const STORED = 'listener API_TOKEN'
 
 export class Refused extends Error {}
 
-// The answer of a JSON route. Throws Refused where a token is wanted, and else an Error with the service's own sentence.
+// Requests a JSON route. Throws Refused if a token is needed, and otherwise an Error with the sentence of the service.
 export async function ask(path, options = {}) {
   const token = sessionStorage.getItem(STORED)
   const headers = token ? { Authorization: `Bearer ${token}` } : {}
@@ -14,18 +14,18 @@ export async function ask(path, options = {}) {
     answer = await fetch(path, { ...options, headers, cache: 'no-store' })
   } catch (error) {
     if (error.name === 'AbortError') throw error
-    throw new Error('The service does not answer.')
+    throw new Error('The service does not respond.')
   }
   if (answer.ok) return answer
   const said = await answer.json().catch(() => ({}))
-  const sentence = said.error ?? `The service answered ${answer.status}.`
+  const sentence = said.error ?? `The service responded with status ${answer.status}.`
   throw answer.status === 401 || answer.status === 403 ? new Refused(sentence) : new Error(sentence)
 }
 
 export const remember = (token) => sessionStorage.setItem(STORED, token)
 
-// Calls `on.overview(data)` and `on.problem(data)` for each event, `on.lost(sentence)` when the service can't be heard, and
-// `on.refused(sentence)` when it wants a token; then it stops. It rests while the page is hidden.
+// Calls `on.overview(data)` and `on.problem(data)` for each event, `on.lost(sentence)` if the service does not respond, and
+// `on.refused(sentence)` if a token is needed; then it stops. It pauses while the page is hidden.
 export class Feed {
   constructor(on) {
     this.on = on
@@ -57,7 +57,7 @@ export class Feed {
           this.on.refused(error.message)
           return
         }
-        this.on.lost(error.name === 'Error' ? error.message : 'The service has fallen silent.')
+        this.on.lost(error.name === 'Error' ? error.message : 'The service stopped sending data.')
       }
       await new Promise((done) => setTimeout(done, pause))
       pause = Math.min(pause * 2, 10000)
@@ -73,7 +73,7 @@ export class Feed {
       let rest = ''
       for (;;) {
         const { value, done } = await reader.read()
-        if (done) throw new Error('The service has ended the stream.')
+        if (done) throw new Error('The service closed the stream.')
         clearTimeout(watch)
         watch = setTimeout(() => abort.abort(), STALLED)
         const events = (rest + value).split('\n\n')

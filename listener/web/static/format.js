@@ -1,4 +1,4 @@
-// How values look. All text reaches the page by textContent, so that what a row holds stays text.
+// Formats values. All text reaches the page by textContent, so that content of rows is never HTML.
 
 // An element: `el('td.n', 'text', child)`.
 export function el(what, ...children) {
@@ -9,7 +9,7 @@ export function el(what, ...children) {
   return made
 }
 
-// A length of time: `0.4 s`, `12 s`, `3:07`, `2:14:09`, `9 d`.
+// A duration: `0.4 s`, `12 s`, `3:07`, `2:14:09`, `9 d`.
 export function span(seconds) {
   const s = Math.max(0, seconds)
   if (s < 1) return `${s.toFixed(1)} s`
@@ -20,7 +20,7 @@ export function span(seconds) {
   return `${Math.floor(s / 86400)} d`
 }
 
-// A distance in time that nobody counts seconds of: `40 s`, `3 min`, `5 h`, `9 d`.
+// A rounded duration: `40 s`, `3 min`, `5 h`, `9 d`.
 export function rough(seconds) {
   const s = Math.abs(seconds)
   if (s < 100) return `${Math.floor(s)} s`
@@ -34,7 +34,7 @@ export function plural(number, thing) {
   return `${number} ${thing}${number === 1 ? '' : 's'}`
 }
 
-// What a field of a row says, on one line; objects as JSON.
+// A field of a row on one line; objects as JSON.
 export function text(value) {
   if (value === null || value === undefined) return ''
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
@@ -42,7 +42,7 @@ export function text(value) {
 
 export const number = (value) => el(value ? 'span' : 'span.none', value ? String(value) : '·')
 
-// Keeps the rows of a table: one for each item, in their order, changed where they stand, so that a focus stays.
+// Updates the rows of a table in place, one for each item, so that the focus is kept.
 export function rows(section, items, keyOf, cells, empty) {
   const body = section.querySelector('tbody')
   const old = new Map([...body.children].map((row) => [row.dataset.id, row]))
@@ -73,7 +73,7 @@ function fill(row, cells) {
   })
 }
 
-// A bar that is there already moves on.
+// Updates an existing progress bar in place, so that it is animated.
 function move(old, cell) {
   const [bar, next] = [old.querySelector('.bar'), cell.querySelector('.bar')]
   if (!bar || !next || bar.className !== next.className) return false
@@ -83,7 +83,7 @@ function move(old, cell) {
   return true
 }
 
-// How far a job is; a bar without a number where its table doesn't tell.
+// A progress bar, without a number if the table has no progress column.
 export function progress(percent, label) {
   const known = typeof percent === 'number' && Number.isFinite(percent)
   const shown = known ? Math.min(100, Math.max(0, percent)) : 0

@@ -1,11 +1,11 @@
-// The lists of the page, from what the service answered.
+// The lists of the page.
 import { ago, el, number, plural, progress, rough, rows, span, text } from './format.js'
 
 const $ = (id) => document.getElementById(id)
 const idOf = (job) => `${job.queue} ${job.key}`
 const since = (moment, now) => (now - Date.parse(moment)) / 1000
 
-// The address of a job's detail within the page, which keeps the filter.
+// The address of a job's detail within the page, with the filter.
 export function address(state) {
   const set = Object.entries(state).filter(([, value]) => value)
   return `#${new URLSearchParams(set)}`
@@ -44,7 +44,7 @@ const counted = (section, shown, more = '') => {
   section.querySelector('.count').textContent = shown ? `${shown}${more}` : ''
 }
 
-const nothing = (view, words) => (view.filter.queue || view.filter.text ? 'Nothing that fits the filter.' : words)
+const nothing = (view, words) => (view.filter.queue || view.filter.text ? 'Nothing matches the filter.' : words)
 
 export function showQueues(view) {
   const shown = view.queues.filter((one) => !view.filter.queue || one.queue === view.filter.queue)
@@ -61,13 +61,13 @@ export function showQueues(view) {
     clipped('td.wide.dim.table', one.table),
   ]
   rows($('queues'), shown, (one) => one.queue, cells,
-    view.queues.length ? nothing(view, '') : 'No table is attached yet. Begin with: listener attach TABLE QUEUE')
+    view.queues.length ? nothing(view, '') : 'No table is attached yet. Start with: listener attach TABLE QUEUE')
 }
 
 function remark(one) {
-  if (!one.workers) return el('td.w-note.bad', 'nobody serves it')
+  if (!one.workers) return el('td.w-note.bad', 'no worker')
   if (one.paused) return el('td.w-note.warn', 'paused')
-  if (one.expired) return el('td.w-note.bad', `${one.expired} silent`)
+  if (one.expired) return el('td.w-note.bad', `${one.expired} without heartbeat`)
   return el('td.w-note.good', 'served')
 }
 
@@ -82,7 +82,7 @@ export function showOverdue(view) {
     el('td', job.since ? `${job.begun} ${ago(since(job.since, view.now))}` : ''),
     el('td.why', el('strong', job.because), job.error ? el('span.error', text(job.error)) : null,
       el('span.fix', job.fix), job.command ? command(job.command) : null),
-  ], view.stuckProblem || nothing(view, view.stuckRead ? 'Nothing is overdue.' : 'Looking…'))
+  ], view.stuckProblem || nothing(view, view.stuckRead ? 'Nothing is overdue.' : 'Loading…'))
 }
 
 export function showActive(view) {
@@ -100,10 +100,10 @@ export function showActive(view) {
       el(job.silent || (job.timeout && runs > job.timeout) ? 'td.n.bad' : 'td.n', span(runs)),
       el('td.n', left(job, runs, view)),
     ]
-  }, nothing(view, 'Nothing runs.'))
+  }, nothing(view, 'No job is running.'))
 }
 
-// How long a job still takes, from how fast its progress was seen to grow; before that, from all of its time.
+// Estimates the remaining time from the observed progress, or at first from the total running time.
 function left(job, runs, view) {
   if (typeof job.progress !== 'number' || job.progress <= 0) return ''
   if (job.progress >= 100) return '~ 0 s'
@@ -128,7 +128,7 @@ export function showPending(view) {
       el('td.n.wide', `${job.attempt}/${job.max_attempts}`),
       el(job.state === 'scheduled' ? 'td.n.dim' : 'td.n', late < 0 ? `in ${rough(late)}` : `for ${rough(late)}`),
     ]
-  }, nothing(view, 'Nothing waits. Insert a row, or: listener submit QUEUE COLUMN=TEXT'))
+  }, nothing(view, 'No job is pending. Insert a row, or run: listener submit QUEUE COLUMN=TEXT'))
 }
 
 export function showEnded(view) {
@@ -146,21 +146,21 @@ export function showEnded(view) {
       el('td.n.wide', ran),
       el('td.n.dim', ago(since(job.finished_at, view.now))),
     ]
-  }, nothing(view, 'Nothing has ended yet.'))
+  }, nothing(view, 'No job has finished yet.'))
 }
 
 export function showWorkers(view) {
   const section = $('workers')
   counted(section, view.workers.length)
   rows(section, view.workers, (one) => one.id, (one) => [
-    clipped('td.name', one.id === view.service.worker_id ? `${one.id} (this one)` : one.id),
+    clipped('td.name', one.id === view.service.worker_id ? `${one.id} (this process)` : one.id),
     clipped('td.wide', one.host),
     el('td.wide.dim', one.version),
     el('td.n', number(one.running)),
     el('td.n.wide', String(Object.values(one.slots).reduce((sum, slots) => sum + slots, 0))),
     el('td.n', rough(since(one.started_at, view.now))),
     el(since(one.seen_at, view.now) > 60 ? 'td.n.bad' : 'td.n.dim', ago(since(one.seen_at, view.now))),
-  ], 'No process is alive. Begin with: listener run MODULE:APP')
+  ], 'No worker is running. Start one with: listener run MODULE:APP')
 }
 
 export function showService(service) {
