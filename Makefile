@@ -6,7 +6,8 @@ PG15 := /usr/lib/postgresql/15/bin
 # Each process of pytest starts its own Postgres; tests mostly wait, so they run in parallel.
 PARALLEL := --numprocesses auto
 # Files that the word list holds for.
-PLAIN := CONTRIBUTING.md SECURITY.md CODE_OF_CONDUCT.md .github docs/glossary.md tools Makefile
+PLAIN := ARCHITECTURE.md README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md CODE_OF_CONDUCT.md .github docs deploy examples tools Makefile \
+  listener/cli listener/web listener/embedded
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-all coverage check wording bench package lock

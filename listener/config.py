@@ -86,7 +86,7 @@ class Settings(Environment):
         None, "Jobs that run at once in this process; unset: as many as its handlers ask for together.",
         "a whole number from 1 up", "MAX_CONCURRENT_JOBS", ge=1)
     job_timeout: Milliseconds | None = setting(
-        None, "Milliseconds that an attempt may take where its handler sets no timeout of its own.",
+        None, "Milliseconds that an attempt may take where its handler sets no timeout.",
         "milliseconds, at least 1000, such as 300000", "JOB_TIMEOUT", ge=1)
     lease: float = setting(
         20.0, "Seconds without a heartbeat after which a job is given to another worker.",

@@ -245,7 +245,7 @@ async def test_programs_out_of_reach_are_copied(folder: Path, monkeypatch: pytes
 
 
 def test_what_can_t_work_is_said_in_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(EmbeddedError, match="no address yet: call start"):
+    with pytest.raises(EmbeddedError, match="no address yet; call start"):
         _ = Postgres().url
     with pytest.raises(EmbeddedError, match=r"did not start: .*unrecognized configuration parameter"):
         Postgres(settings={"no_such_setting": "1"}).start()
