@@ -53,14 +53,14 @@ async def test_a_failed_job_shows_its_attempts_and_the_traceback(database: str, 
         with pytest.raises(JobFailed) as failed:
             await harness.run("texts", text="")
 
-    told = str(failed.value).splitlines()
-    assert told[:3] == [
+    lines = str(failed.value).splitlines()
+    assert lines[:3] == [
         "job 1 of queue texts: failed",
         "  attempt 1: retried, ZeroDivisionError: integer division or modulo by zero",
         "  attempt 2: failed, ZeroDivisionError: integer division or modulo by zero",
     ]
     assert "return 1 // len" in str(failed.value)
-    assert told[-1].startswith("ZeroDivisionError")
+    assert lines[-1].startswith("ZeroDivisionError")
     assert "listener/testing" not in str(failed.value)
 
 
@@ -111,11 +111,11 @@ async def test_a_timeout_shows_the_unfinished_jobs(database: str) -> None:
         with pytest.raises(TimeoutError) as late:
             await harness.ended("texts", later, timeout=1, skip_delays=False)
 
-    told = str(late.value).splitlines()
-    assert told[0] == f"job {later} of queue texts has not ended in 1 s; unfinished jobs:"
-    assert f"job {slow} of queue texts: running" in told
-    assert f"job {later} of queue texts: scheduled" in told
-    assert "  attempt 1: retried, not yet" in told
+    lines = str(late.value).splitlines()
+    assert lines[0] == f"job {later} of queue texts has not ended in 1 s; unfinished jobs:"
+    assert f"job {slow} of queue texts: running" in lines
+    assert f"job {later} of queue texts: scheduled" in lines
+    assert "  attempt 1: retried, not yet" in lines
 
 
 async def test_the_environment_is_ignored(
