@@ -1,4 +1,4 @@
-"""Which function handles which queue. Nothing here runs anything."""
+"""Register the handlers of queues. Nothing here runs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HandlerFunction = Callable[[Job], Any] | Callable[[Job], Awaitable[Any]]
 Limits = tuple[int, float | None]
-"""Concurrency and timeout of a handler."""
+"""Concurrency and timeout, in seconds or None, of a handler."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,14 +40,15 @@ class PeriodicTask:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How the jobs of one queue are run.
+    """The function that does the jobs of one queue, and its limits.
 
     Attributes:
+        queue: the queue's name.
         function: called with the Job; `async def`, or plain `def`, which runs in a thread.
-        concurrency: slots, the jobs that run at once in one process.
-        timeout: seconds that an attempt may take; None takes the process's default.
-        columns: the names that the function declares to return, where a TypedDict says so.
-        optional: whether the queue may well have no table.
+        concurrency: number of slots, which is how many jobs run at once in one process.
+        timeout: seconds that an attempt may take; None takes JOB_TIMEOUT.
+        columns: the names of the TypedDict that the function declares to return, or None.
+        optional: a missing table for the queue is no problem.
     """
 
     queue: str
@@ -59,6 +60,7 @@ class Handler:
 
     @property
     def is_async(self) -> bool:
+        """Whether the function is an `async def`."""
         return inspect.iscoroutinefunction(self.function)
 
 
@@ -93,7 +95,7 @@ class App:
 
     @property
     def settings(self) -> Sequence[type[Environment]]:
-        """What is read from the environment."""
+        """The settings that are read at the start of the service."""
         return self._settings
 
     def handler(
@@ -106,19 +108,23 @@ class App:
     ) -> Callable[[F], F]:
         """Register the decorated function for a queue.
 
-        The function gets a Job. What it returns is written together with the done word: a mapping names columns
-        of the row; any other value but None goes into the queue's result column. It may raise Fail, Retry or
-        Snooze; any other exception is retried with backoff until the attempts are spent.
+        The function is called with a Job. Its return value is written together with the done word: a mapping has
+        values of the row's columns; another value except None is written to the queue's result column. The function
+        can raise Fail, Retry or Snooze. After any other exception the job is retried with backoff, and it has failed
+        after its last attempt.
 
         Args:
             queue: the name given to `attach`; `name/kind` for one kind of job.
-            concurrency: jobs of this queue that run at once in one process.
-            timeout: seconds that an attempt may take; None takes JOB_TIMEOUT, or no limit.
-            limits: returns concurrency and timeout in place of the two, and is called when the service starts: limits
-                can be settings, and importing the app still reads no environment.
+            concurrency: number of slots, which is how many jobs of this queue run at once in one process; at least 1.
+            timeout: seconds that an attempt may take, more than 0; None takes JOB_TIMEOUT, or no limit without it.
+            limits: returns `(concurrency, timeout)`, which replace the two arguments. It is called when the service
+                starts, so that limits can be settings and importing the app reads no environment.
+
+        Returns:
+            A decorator that returns the function unchanged.
 
         Raises:
-            ConfigError: the queue has a handler already, or a number makes no sense.
+            ConfigError: the queue has a handler already, or a number is out of range.
         """
         _check(queue, concurrency, timeout)
 
@@ -131,23 +137,38 @@ class App:
         return register
 
     def add_routes(self, router: APIRouter) -> None:
-        """Serve these routes on the service's port.
+        """Serve HTTP routes on the service's port.
 
-        They run in a thread and an event loop of their own, and everybody can reach them: a route asks for its
-        caller by `Annotated[Caller, Depends(caller)]`, and decides what that one may do.
+        The routes run in a separate thread and event loop. They are open to everybody: a route that depends on
+        `Annotated[Caller, Depends(caller)]` knows who calls, and must decide what the caller may do.
+
+        Args:
+            router: a FastAPI router.
         """
         self._routers.append(router)
 
     def add_settings(self, settings: type[Environment]) -> None:
-        """Read these settings at the start of the service, too, so that a wrong one is told then and not by a job."""
+        """Read these settings at the start of the service, so that a malformed value stops it and not its first job.
+
+        Args:
+            settings: a class derived from `listener.kit.settings.Environment`.
+        """
         self._settings.append(settings)
 
     def every(self, seconds: float) -> Callable[[F], F]:
-        """Call the decorated `async def` without arguments every so many seconds, for the first time soon after the
-        start. Every process does so: it must do no harm when two do it at once. An error is logged, no more.
+        """Call the decorated `async def` at intervals, for the first time soon after the start.
+
+        The function is called without arguments in every process, so it must do no harm if two processes call it at
+        once. An exception is logged, and the next call follows as usual.
+
+        Args:
+            seconds: the interval, more than 0.
+
+        Returns:
+            A decorator that returns the function unchanged.
 
         Raises:
-            ConfigError: the number makes no sense.
+            ConfigError: the interval is out of range.
         """
         if not seconds > 0:
             raise ConfigError(f"the interval of a periodic task is {seconds} s; it must be more than 0")
@@ -159,13 +180,14 @@ class App:
         return register
 
     def include(self, other: App, *, optional: bool = False) -> None:
-        """Take over all handlers, routes, periodic tasks and settings of another app.
+        """Add all handlers, routes, periodic tasks and settings of another app.
 
         Args:
-            optional: it is fine when no table is attached as its queues, because not every user of this app has them.
+            other: the app to add; handlers that it registers later are not added.
+            optional: a queue of the other app without an attached table is no problem.
 
         Raises:
-            ConfigError: both have a handler for the same queue.
+            ConfigError: both apps have a handler for the same queue.
         """
         for handler in other._handlers.values():
             self._add(replace(handler, optional=True) if optional else handler)
@@ -201,16 +223,19 @@ def _declared_columns(function: Callable[..., Any]) -> frozenset[str] | None:
     try:
         returned = get_type_hints(function).get("return")
     except (NameError, TypeError):
-        # Annotations that only a type checker can resolve tell nothing here.
+        # Only a type checker can resolve these annotations.
         return None
     return frozenset(returned.__annotations__) if returned is not None and is_typeddict(returned) else None
 
 
 def load(spec: str) -> App:
-    """The App named `module:attribute`, the attribute being `app` when it is left out.
+    """Import an App and read its settings.
+
+    Args:
+        spec: `module:attribute`, or `module` for its attribute `app`.
 
     Raises:
-        ConfigError: there is no such module or attribute, or it is no App, or one of its settings is malformed.
+        ConfigError: the module or attribute does not exist or is no App, or one of its settings is malformed.
     """
     module_name, _, attribute = spec.partition(":")
     if (here := str(Path.cwd())) not in sys.path:

@@ -1,4 +1,4 @@
-"""What a handler sees of its job."""
+"""The job that a handler is called with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from listener.jsonable import bounded, jsonable
 
 
 class Writer(Protocol):
-    """How a job's writes reach the database; every one names the job's fence."""
+    """Writes the progress and the state of a job to the database; each write names the job's fence."""
 
     def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None: ...
 
@@ -28,15 +28,15 @@ class Job:
     Attributes:
         queue: the queue's name.
         key: the row's key, as text.
-        row: the user's row right after the claim, in JSON types; times are ISO 8601 texts.
-        attempt: which attempt this is, from 1.
-        max_attempts: how many there may be.
-        fence: the number of this attempt that no other has, higher than that of any earlier one.
+        row: the row right after the claim, in JSON types; times are ISO 8601 texts.
+        attempt: the number of this attempt; 1 for the first.
+        max_attempts: the number of attempts that the queue allows.
+        fence: a number that is unique to this attempt and higher than that of all earlier attempts.
         snoozes: how often the job has been snoozed.
         waited: seconds since the job was first due.
-        reached: the stage that was reached, or None before the first `stage`.
+        reached: the stage that the job has reached, or None before the first `stage`.
         saved: the last checkpoint, or None.
-        log: a structlog logger bound to worker, queue, job and attempt.
+        warnings: the texts passed to `warn`, in order.
     """
 
     def __init__(
@@ -63,13 +63,18 @@ class Job:
 
     @property
     def log(self) -> Any:
+        """A structlog logger that adds worker, queue, job and attempt to each line."""
         if self._log is None:
             self._log = structlog.get_logger("listener.job")
         return self._log.bind(queue=self.queue, job=self.key, attempt=self.attempt)
 
     @property
     def workdir(self) -> Path:
-        """A scratch folder of this attempt, made when first asked for and removed when the attempt is over."""
+        """A scratch folder of this attempt, made at the first use and removed after the attempt.
+
+        Raises:
+            OSError: the folder can't be made.
+        """
         if self._workdir is None:
             self._workdir = tempfile.TemporaryDirectory(
                 prefix="job-", dir=self._temp_dir, ignore_cleanup_errors=True
@@ -77,12 +82,16 @@ class Job:
         return Path(self._workdir.name)
 
     def progress(self, percent: float | None, message: str | None = None) -> None:
-        """Show how far the job is. Never waits, and may be called from any thread and as often as one likes: the
-        last value is written about once a second.
+        """Report the progress of the job.
+
+        It returns at once and can be called from any thread, as often as you like: the last value is written about
+        once a second.
 
         Args:
-            percent: 0 to 100; never goes back within an attempt, and 100 comes with the done word. None leaves it.
-            message: a few words for the person who waits, where the table has a column for them.
+            percent: 0 to 100. A value below an earlier one of this attempt is ignored, and 100 is written only with the
+                done word. None leaves the column as it is.
+            message: a text for the user who waits, for tables with a message column; cut to 500 characters. None
+                leaves the column as it is.
         """
         if percent is not None:
             self._percent = max(self._percent, min(float(percent), 99.0))
@@ -90,42 +99,57 @@ class Job:
         self._writer.progress(self._delivery, percent, bounded(message, 500) if message is not None else None)
 
     def warn(self, text: str) -> None:
-        """Say that something was left out or done otherwise; it is logged and kept with the attempt."""
+        """Record that something was left out or done differently; the text is logged and stored with the attempt.
+
+        Args:
+            text: a sentence, cut to 1000 characters.
+        """
         self.warnings.append(bounded(text, 1000))
         self.log.warning(text)
 
     async def stage(self, word: str, /, **columns: Any) -> None:
-        """Move the row to another of its running words, together with these columns. A later attempt finds the
-        word in `reached` and the columns in `row`.
+        """Move the row to a stage and write columns, in one transaction.
+
+        A later attempt finds the stage in `reached` and the columns in `row`.
+
+        Args:
+            word: one of the queue's stages.
+            columns: values by column, of types that JSON or `listener.kit.text.jsonable` can express.
 
         Raises:
-            LeaseLost: the job is no longer this attempt's.
+            LeaseLost: the job no longer belongs to this attempt.
             DatabaseError: the table refused the columns, or the word is no stage of the queue.
+            TypeError, ValueError: a value has no form in JSON.
         """
         await self._writer.write("stage", self._delivery, {"stage": word, "columns": jsonable(columns)})
         self.reached = word
         self.row = {**self.row, **columns}
 
     async def checkpoint(self, value: Any) -> None:
-        """Keep a JSON value for a later attempt, which finds it in `saved`; browsers don't see it.
+        """Store a value for a later attempt, which finds it in `saved`. It is not part of the row.
+
+        Args:
+            value: a value of a type that JSON or `listener.kit.text.jsonable` can express; it replaces the last one.
 
         Raises:
-            LeaseLost: the job is no longer this attempt's.
+            LeaseLost: the job no longer belongs to this attempt.
+            TypeError, ValueError: the value has no form in JSON.
         """
         await self._writer.write("checkpoint", self._delivery, {"value": jsonable(value)})
         self.saved = value
 
     def check(self) -> None:
-        """For plain `def` handlers, which can't be interrupted: call it now and then.
+        """Raise if this attempt has to stop. Call it regularly in plain `def` handlers, which can't be interrupted.
 
         Raises:
-            LeaseLost: the job should stop; nothing that it writes counts any more.
+            LeaseLost: the job was cancelled, has lost its lease or has reached its timeout, or the service shuts down.
+                Let it pass.
         """
         if self._stopped is not None:
             raise LeaseLost(self._stopped)
 
     def _stop(self, why: str) -> None:
-        """Make `check` raise; called by the executor."""
+        """Make `check` raise."""
         self._stopped = why
 
     def _clean_up(self) -> None:
