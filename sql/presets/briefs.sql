@@ -1,9 +1,9 @@
--- Preset: briefs and their typed jobs (tables briefs, jobs, pipelines; views job_stats, active_jobs, pending_jobs_queue;
--- functions claim_job, complete_job, fail_job).
--- Run it as the owner of the schema, in psql or the SQL editor; running it again changes nothing. It touches nothing
--- that was there before, and the preset briefs_remove takes all of it away. With psql, give it `--single-transaction`.
+-- Preset: briefs and their typed jobs (tables briefs, jobs, pipelines; views job_stats, active_jobs and
+-- pending_jobs_queue; functions claim_job, complete_job, fail_job).
+-- Run it as the owner of the schema, in psql or the SQL editor; running it again changes nothing. It changes no object
+-- that existed before, and the preset briefs_remove drops all of its objects. With psql, pass `--single-transaction`.
 
--- An application may have such tables of its own; they can be attached as they are.
+-- An application may already have such tables; they can be attached as they are.
 do $$
 declare
   taken text;
@@ -23,8 +23,8 @@ begin
     'create_brief_with_job', 'claim_job', 'complete_job', 'fail_job', 'trim_jobs')
   order by name limit 1;
   if taken is not null then
-    raise exception 'there is a public.% already, which this preset did not make', taken
-      using hint = 'Nothing was changed. A table of jobs of your own can be attached as it is, by listener.attach.';
+    raise exception 'public.% exists already, and this preset did not make it', taken
+      using hint = 'Nothing was changed. To use your own table of jobs, attach it by listener.attach.';
   end if;
 end
 $$;
@@ -42,7 +42,8 @@ create table if not exists public.briefs (
   query text not null default '',
   media_type text not null default 'text' check (media_type in ('video', 'image', 'audio', 'text')),
   steps text[] not null default '{analysis}',
-  status text not null default 'pending' check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
+  status text not null default 'pending'
+    check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
   result jsonb,
   error text,
   metadata jsonb not null default '{}',
@@ -56,7 +57,8 @@ create table if not exists public.jobs (
   brief_id uuid references public.briefs (id) on delete cascade,
   step integer,  -- its place in the steps of its brief, from 1; null for a job that stands beside them
   type text not null,
-  status text not null default 'pending' check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
+  status text not null default 'pending'
+    check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
   priority integer not null default 0,
   attempts integer not null default 0,
   max_attempts integer not null default 3 check (max_attempts > 0),
@@ -80,7 +82,7 @@ create index if not exists jobs_brief_id_idx on public.jobs (brief_id);
 create index if not exists jobs_unfinished_idx on public.jobs (status, priority desc, created_at)
   where status in ('pending', 'processing');
 create index if not exists jobs_completed_at_idx on public.jobs (completed_at) where brief_id is null;
--- Each step has one job: this holds whatever a worker does.
+-- Each step has at most one job, even when workers compete.
 create unique index if not exists jobs_one_of_each_step on public.jobs (brief_id, step) where step is not null;
 
 do $$
@@ -95,7 +97,7 @@ begin
 end
 $$;
 
--- What is wrong with the steps of a pipeline, as a sentence; null when nothing is.
+-- A sentence that says what is wrong with the steps of a pipeline; null when they are right.
 create or replace function public.pipeline_problem(steps text[]) returns text
 language sql immutable set search_path = ''
 as $$
@@ -115,7 +117,7 @@ as $$
   end
 $$;
 
--- Refuses steps that make no sense, and keeps the times of a brief, whoever changes it.
+-- Refuses steps that are not valid, and records the times of a brief at every change.
 create or replace function public.brief_changes() returns trigger
 language plpgsql set search_path = ''
 as $$
@@ -151,15 +153,16 @@ values
   ('text', '{analysis,text_analysis,render}')
 on conflict (name) do nothing;
 
--- Counts attempts and keeps times, whoever changes the status: this service, an older worker, or a person. A result is
--- handed on to each later step and shown to browsers, so it is an account of what was made, never the thing itself.
+-- Counts attempts and records times at every change of the status, by this service, an older worker or a person. Each
+-- later step gets the result and browsers show it, so it describes what was made and does not contain it.
 create or replace function public.job_changes() returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
   new.updated_at := clock_timestamp();
   if new.result is distinct from old.result and octet_length(new.result::text) > 1048576 then
-    raise exception 'the result has % MB, more than the 1 MB that a row may keep; store it as a file, and return its address',
+    raise exception
+      'the result has % MB, but a row may keep 1 MB; store the result as a file, and return its address',
       round(octet_length(new.result::text) / 1048576.0, 1) using errcode = 'check_violation';
   end if;
   if new.status = old.status then
@@ -172,7 +175,7 @@ begin
   elsif new.status = 'pending' then
     new.completed_at := null;
     if old.status <> 'processing' then
-      -- Done again from the start.
+      -- The step starts again.
       new.attempts := 0;
       new.result := null;
       new.worker_id := null;
@@ -187,10 +190,10 @@ $$;
 create or replace trigger jobs_changes before update on public.jobs
   for each row execute function public.job_changes();
 
--- What follows a step, in the transaction that ends it: the next one, with all results so far, or the end of its brief.
--- It must see and write briefs that whoever ends the step may not, hence with the rights of the owner. Somebody who
--- cancels the brief right now holds its row, and waits for this one: the wait here is the short one, so that this
--- transaction gives way and is tried again.
+-- Starts what follows a step, in the transaction that ends it: the next step, with all results so far, or the end of
+-- its brief. It runs with the owner's rights, because the role that ends the step may not see or write briefs. A
+-- transaction that cancels the brief holds the brief's row and waits for this one; the wait here is the shorter one,
+-- so that this transaction is rolled back and tried again.
 create or replace function public.advance_brief() returns trigger
 language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms'
 as $$
@@ -198,7 +201,7 @@ declare
   brief public.briefs;
 begin
   if new.status = 'pending' and old.status <> 'processing' then
-    -- Somebody has this step done again, and so the rest of its brief.
+    -- This step runs again, and so does the rest of its brief.
     update public.briefs as b set status = 'processing', result = null, error = null
     where b.id = new.brief_id and b.status in ('completed', 'failed', 'cancelled');
     return null;
@@ -209,7 +212,7 @@ begin
   end if;
   case new.status
     when 'processing' then
-      -- A claim waits for nobody: a brief that is locked now shows it at its next step.
+      -- A claim waits for nobody, so a brief that is locked now is updated at its next step.
       update public.briefs as b set status = 'processing' where b.id = (
         select l.id from public.briefs as l where l.id = brief.id and l.status = 'pending' for no key update skip locked
       );
@@ -246,8 +249,8 @@ create or replace trigger jobs_advance after update of status on public.jobs
   for each row when (new.step is not null and new.status is distinct from old.status)
   execute function public.advance_brief();
 
--- A brief that is cancelled takes along what is left of it. Again and again: a step that is just ending is waited for,
--- and has made the next one meanwhile.
+-- Cancels the remaining steps of a cancelled brief. It repeats, because a step that is just ending makes the next step
+-- while this function waits for it.
 create or replace function public.cancel_steps() returns trigger
 language plpgsql security definer set search_path = '' set row_security = off
 as $$
@@ -264,7 +267,7 @@ create or replace trigger briefs_cancel after update of status on public.briefs
   for each row when (new.status = 'cancelled' and old.status is distinct from 'cancelled')
   execute function public.cancel_steps();
 
--- create_brief_with_job: a brief and its first job, both or neither; answers {"brief", "job"}.
+-- create_brief_with_job: inserts a brief and its first job, both or neither. Returns {"brief", "job"}.
 create or replace function public.create_brief_with_job(
   user_id uuid, title text, description text default '', query text default '', media_type text default 'text',
   use_pipeline boolean default false, metadata jsonb default '{}', steps text[] default null
@@ -298,10 +301,10 @@ begin
 end
 $$;
 
--- claim_job: one job for a worker that is not this service, of these types or of any; no row when there is none.
--- Both may work on the table: whoever holds a row's lock has the job, and a row that shows a running word is left alone
--- by everybody else. No lease watches over such a worker: a job that it leaves behind is found by `listener jobs
--- --stuck`, and taken over by `listener adopt`.
+-- claim_job: claims one job, of these types or of any, for a worker that is not this service. Returns no row when
+-- there is no job. Both may use the table at once: the one that locks a row has its job, and the other leaves rows
+-- with a running word alone. Such a worker has no lease: `listener jobs --stuck` lists a job that it left, and
+-- `listener adopt` takes it over.
 create or replace function public.claim_job(worker_id text, job_types text[] default null) returns setof public.jobs
 language sql set search_path = ''
 as $$
@@ -316,7 +319,7 @@ as $$
   returning j.*
 $$;
 
--- complete_job: the job as it stands now; one that was not being worked on stays as it was.
+-- complete_job: completes a job and returns it; a job that was not running stays as it is.
 create or replace function public.complete_job(job_id uuid, result jsonb default null) returns public.jobs
 language plpgsql set search_path = ''
 as $$
@@ -330,7 +333,7 @@ begin
 end
 $$;
 
--- fail_job: back for another attempt after a while, or failed for good when there is none left.
+-- fail_job: schedules another attempt, or fails the job for good when no attempt is left.
 create or replace function public.fail_job(job_id uuid, error text) returns public.jobs
 language plpgsql set search_path = ''
 as $$
@@ -348,7 +351,7 @@ begin
 end
 $$;
 
--- trim_jobs: deletes some of what ended longer ago than that; answers how many briefs and jobs.
+-- trim_jobs: deletes some of the briefs and jobs that ended longer ago. Returns how many of each.
 create or replace function public.trim_jobs(older interval default '30 days', most int default 1000) returns integer
 language plpgsql set search_path = ''
 as $$
@@ -386,7 +389,7 @@ select j.*, row_number() over (order by j.priority desc, j.created_at) as place,
        extract(epoch from clock_timestamp() - j.created_at) as waiting_seconds, b.title, b.user_id
 from public.jobs as j left join public.briefs as b on b.id = j.brief_id where j.status = 'pending';
 
--- Servers may do all of this. A browser sees its own user's briefs and jobs, and may cancel a brief, no more.
+-- Servers may do all of this. A browser may only see its user's briefs and jobs, and cancel a brief.
 alter table public.pipelines enable row level security;
 alter table public.briefs enable row level security;
 alter table public.jobs enable row level security;

@@ -1,5 +1,5 @@
--- Takes away all that the preset briefs made, with the briefs and jobs in it; everything else stays as it is. Running it
--- again changes nothing. With psql, give it `--single-transaction`.
+-- Drops all objects of the preset briefs, with their briefs and jobs; everything else stays as it is. Running it again
+-- changes nothing. With psql, pass `--single-transaction`.
 
 do $$
 begin

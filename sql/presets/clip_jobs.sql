@@ -1,4 +1,4 @@
--- Preset: clips to be generated for projects (table clip_jobs). The preset projects comes first.
+-- Preset: clips to generate for projects (table clip_jobs). It needs the preset projects.
 -- Run it as the owner of the schema, in psql or the SQL editor; running it again changes nothing.
 
 do $$
@@ -41,14 +41,16 @@ create index if not exists clip_jobs_scene_id_idx on public.clip_jobs (project_i
 create or replace trigger clip_jobs_changes before update on public.clip_jobs
   for each row execute function public.project_row_changes();
 
--- A finished job is a clip at the end of its project, in the same transaction: there is one, however often the job was
--- begun. Somebody who deletes the project right now holds it and waits for this row: this one gives way.
+-- Adds the clip of a finished job to the end of its project, in the same transaction and only once, however often the
+-- job was started. A transaction that deletes the project holds it and waits for this row: this transaction is rolled
+-- back.
 create or replace function public.clip_job_succeeds() returns trigger
 language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms'
 as $$
 begin
   insert into public.clips as c (
-    id, project_id, scene_id, provider, prompt, file_url, storage_key, thumbnail_url, thumbnail_key, duration, order_index
+    id, project_id, scene_id, provider, prompt, file_url, storage_key, thumbnail_url, thumbnail_key, duration,
+    order_index
   )
   values (
     new.id, new.project_id, new.scene_id, new.provider, new.prompt, new.file_url, new.storage_key, new.thumbnail_url,
@@ -68,8 +70,8 @@ create or replace trigger clip_jobs_succeed after update of status on public.cli
   for each row when (new.status = 'success' and old.status <> 'success' and new.storage_key is not null)
   execute function public.clip_job_succeeds();
 
--- Clips cost money: only signed-in users ask for them by themselves, for projects of their own, and for visitors the
--- application's server does. What a job has made is written by the service alone.
+-- Clips cost money, so only signed-in users may ask for them, for their own projects; for visitors the application's
+-- server does it. Only the service writes the result of a job.
 alter table public.clip_jobs enable row level security;
 
 do $$
@@ -89,7 +91,8 @@ begin
     grant insert, update, delete on public.clip_jobs to service_role;
   end if;
   if to_regrole('authenticated') is not null then
-    grant insert (id, project_id, scene_id, prompt, provider, duration, aspect_ratio, image_url), update (status), delete
+    grant insert (id, project_id, scene_id, prompt, provider, duration, aspect_ratio, image_url), update (status),
+      delete
       on public.clip_jobs to authenticated;
   end if;
   for wanted in

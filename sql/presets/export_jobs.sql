@@ -22,7 +22,7 @@ create index if not exists export_jobs_project_id_idx on public.export_jobs (pro
 
 alter table public.export_jobs enable row level security;
 
--- Projects made since 2026 grant nothing by default: without these, not even the policies below would be asked.
+-- Projects made since 2026 grant nothing by default; without these grants the policies below have no effect.
 do $$
 begin
   if to_regrole('authenticated') is not null then
@@ -57,7 +57,7 @@ begin
 end
 $$;
 
--- Buckets, and in each the right to a folder of one's own. Plain Postgres has no schema `storage`: nothing to do there.
+-- Buckets, and in each the right of a user to one folder. Plain Postgres has no schema `storage`, so this is skipped.
 do $$
 declare
   wanted record;

@@ -1,4 +1,4 @@
--- Preset: browsers may insert, cancel and retry exports, and write nothing that the service writes. Run it after the preset
--- export_jobs; `select listener.unguard('export');` undoes it.
+-- Preset: browsers may insert, cancel and retry exports, but not write what the service writes. Run it after the preset
+-- export_jobs; `select listener.unguard('export');` reverses it.
 
 select listener.guard('export', columns => '{download_url}');

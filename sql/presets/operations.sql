@@ -1,4 +1,4 @@
--- Preset: the operations that an application shows as they go on (table operations).
+-- Preset: the operations whose progress an application shows (table operations).
 -- Run it as the owner of the schema, in psql or the SQL editor; running it again changes nothing.
 
 create table if not exists public.operations (
@@ -16,16 +16,16 @@ create table if not exists public.operations (
 create index if not exists idx_operations_status on public.operations (status);
 create index if not exists idx_operations_updated_at on public.operations (updated_at);
 
--- Whoever leaves these out gets what they mean.
+-- Defaults for the columns that an INSERT leaves out.
 alter table public.operations
   alter column status set default 'pending',
   alter column message set default '',
   alter column created_at set default (extract(epoch from clock_timestamp()) * 1000)::bigint,
   alter column updated_at set default (extract(epoch from clock_timestamp()) * 1000)::bigint;
 
--- Every change counts as a sign of life, by the database's clock and not by that of whoever made it, and is told to
--- those who follow the operation. A channel of its own for each would be a secret that anybody may listen to; this one
--- carries no more than a hash of the id.
+-- Each change sets updated_at by the database's clock, not by the client's, and is announced to the clients that
+-- follow the operation. A channel for each operation would be a secret that anybody may listen to; this one carries
+-- only a hash of the id.
 create or replace function public.operations_changed() returns trigger
 language plpgsql set search_path = ''
 as $$
@@ -44,7 +44,7 @@ create or replace trigger operations_touch before update on public.operations
 create or replace trigger operations_tell after insert or update on public.operations
   for each row execute function public.operations_changed();
 
--- Deletes what nobody has touched for an hour; answers how many. What runs is touched every few minutes.
+-- Deletes operations that nobody has touched for an hour. Running ones are touched every few minutes. Returns how many.
 create or replace function public.cleanup_old_operations() returns integer
 language plpgsql set search_path = ''
 as $$
@@ -58,7 +58,7 @@ begin
 end
 $$;
 
--- Servers see all of them. A browser sees those whose metadata names its user, and changes none.
+-- Servers see all operations. A browser sees those whose metadata names its user, and changes none.
 alter table public.operations enable row level security;
 
 do $$

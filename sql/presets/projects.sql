@@ -1,5 +1,5 @@
--- Preset: projects of a video studio (tables projects, scenes, clips, voices, exports, audio_files; buckets clips, audio,
--- exports, thumbnails).
+-- Preset: projects of a video studio (tables projects, scenes, clips, voices, exports, audio_files; buckets clips,
+-- audio, exports, thumbnails).
 -- Run it as the owner of the schema, in psql or the SQL editor; running it again changes nothing.
 
 create table if not exists public.projects (
@@ -26,8 +26,8 @@ create table if not exists public.scenes (
 
 create unique index if not exists scenes_project_id_id_idx on public.scenes (project_id, id);
 
--- A key names a file in the bucket of its table. It outlives the address, which ends after some days, and lies in the
--- project's own folder: whoever renders the project fetches it by this.
+-- A key names a file in the bucket of its table, in the project's folder. The service fetches the file by its key
+-- when it renders the project, because the signed address expires after some days.
 create table if not exists public.clips (
   id uuid primary key default gen_random_uuid(),
   project_id uuid not null references public.projects (id) on delete cascade,
@@ -63,7 +63,8 @@ create table if not exists public.voices (
 create table if not exists public.exports (
   id uuid primary key default gen_random_uuid(),
   project_id uuid not null references public.projects (id) on delete cascade,
-  status text not null default 'pending' check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
+  status text not null default 'pending'
+    check (status in ('pending', 'processing', 'completed', 'failed', 'cancelled')),
   progress integer not null default 0,
   message text,
   file_url text,
@@ -89,7 +90,7 @@ create table if not exists public.audio_files (
   updated_at timestamptz not null default now()
 );
 
--- Tables that were there before get what they lack. Films that they know are made already.
+-- Existing tables get the columns that they lack. Their rows with a film count as completed.
 alter table public.projects
   alter column user_id set default auth.uid(),
   add column if not exists script text,
@@ -146,8 +147,8 @@ create index if not exists voices_user_id_idx on public.voices (user_id);
 create index if not exists exports_project_id_idx on public.exports (project_id);
 create index if not exists audio_files_project_id_idx on public.audio_files (project_id);
 
--- Rows without a user belong to nobody: every visitor who isn't signed in sees and changes them all. How many there may
--- be: `update anonymous_limits set projects = 0` ends it, and hides those there are.
+-- Rows without a user belong to nobody: every visitor who is not signed in sees and changes all of them. The table
+-- anonymous_limits bounds their number; `update anonymous_limits set projects = 0` forbids and hides them.
 create table if not exists public.anonymous_limits (
   only_one boolean primary key default true check (only_one),
   projects integer not null default 100 check (projects >= 0), -- and voices
@@ -155,12 +156,12 @@ create table if not exists public.anonymous_limits (
 );
 insert into public.anonymous_limits default values on conflict do nothing;
 
--- Whether the visitor is not signed in, and may do without.
+-- Whether the visitor is not signed in, and does not need to be.
 create or replace function public.visits_anonymously() returns boolean
 language sql stable security definer set search_path = ''
 as $$ select auth.uid() is null and exists (select from public.anonymous_limits as l where l.projects > 0) $$;
 
--- Whether a key of the storage lies in the folder of a project that the caller may see: the policies of projects decide.
+-- Whether a key of the storage is in the folder of a project that the caller may see, by the policies of projects.
 create or replace function public.is_project_file(name text) returns boolean
 language sql stable set search_path = ''
 as $$
@@ -171,7 +172,7 @@ as $$
   end
 $$;
 
--- Whether one more file may lie there: visitors who aren't signed in share a number.
+-- Whether one more file is allowed there: visitors who are not signed in share a limit.
 create or replace function public.takes_project_file(name text) returns boolean
 language plpgsql stable set search_path = ''
 as $$
@@ -198,7 +199,7 @@ begin
 end
 $$;
 
--- Counts what belongs to nobody, with the rights of the owner, one visitor after the other.
+-- Counts the rows that belong to nobody, with the owner's rights, one visitor after the other.
 create or replace function public.limit_anonymous_rows() returns trigger
 language plpgsql security definer set search_path = '' set row_security = off
 as $$
@@ -219,17 +220,18 @@ begin
     end if;
     most := public.anonymous_rows_of_each();
     perform pg_advisory_xact_lock(hashtextextended(new.project_id::text, 0));
-    execute format('select count(*) from public.%I where project_id = $1', tg_table_name) into there using new.project_id;
+    execute format('select count(*) from public.%I where project_id = $1', tg_table_name)
+      into there using new.project_id;
   end if;
   if there >= most then
-    raise exception 'there may be no more than % % without a user, and there are %', most, tg_table_name, there
-      using errcode = 'check_violation', hint = 'Sign in, or have the table anonymous_limits changed.';
+    raise exception 'at most % % may exist without a user, and % exist', most, tg_table_name, there
+      using errcode = 'check_violation', hint = 'Sign in, or raise the limit in the table anonymous_limits.';
   end if;
   return new;
 end
 $$;
 
--- A row that comes with a film tells of one that is there; without one it asks for one.
+-- A row that is inserted with a film records an existing film; a row without one is a job.
 create or replace function public.export_begins() returns trigger
 language plpgsql set search_path = ''
 as $$
@@ -244,8 +246,8 @@ $$;
 create or replace trigger exports_begin before insert on public.exports
   for each row execute function public.export_begins();
 
--- sync_scenes: makes the scenes of a project those that are listed, in this order: new ones are inserted, others changed
--- in the fields that are named, and what is not listed is deleted. Answers all of them.
+-- sync_scenes: makes the scenes of a project equal to the list, in its order: it inserts new ones, changes the named
+-- fields of others, and deletes those that are not listed. Returns all scenes.
 create or replace function public.sync_scenes(project_id uuid, scenes jsonb) returns setof public.scenes
 language plpgsql set search_path = ''
 as $$
@@ -286,7 +288,8 @@ begin
 end
 $$;
 
--- reorder_clips: puts the clips of a project in this order; those that are not named follow as they were. Answers all.
+-- reorder_clips: puts the clips of a project in this order; clips that are not named follow in their old order. Returns
+-- all clips.
 create or replace function public.reorder_clips(project_id uuid, clip_ids uuid[]) returns setof public.clips
 language plpgsql set search_path = ''
 as $$
@@ -306,7 +309,7 @@ begin
 end
 $$;
 
--- Who may do what. Projects made since 2026 grant nothing by default, older ones everything.
+-- Grants. Projects made since 2026 grant nothing by default, older ones everything.
 do $$
 declare
   visitor text;
@@ -323,13 +326,14 @@ begin
 
     rule := case when wanted in ('projects', 'voices')
       then 'user_id = (select auth.uid()) or user_id is null and (select public.visits_anonymously())'
-      -- Its own policies say which projects there are.
+      -- The policies of projects decide which projects are visible.
       else 'exists (select from public.projects as p where p.id = project_id)' end;
     if not exists (
       select from pg_catalog.pg_policies as p
       where p.schemaname = 'public' and p.tablename = wanted and p.policyname = wanted || '_owner'
     ) then
-      execute format('create policy %I on public.%I using (%s) with check (%s)', wanted || '_owner', wanted, rule, rule);
+      execute format('create policy %I on public.%I using (%s) with check (%s)',
+        wanted || '_owner', wanted, rule, rule);
     end if;
   end loop;
   alter table public.anonymous_limits enable row level security;
@@ -357,7 +361,7 @@ begin
 end
 $$;
 
--- Buckets, and in each the folder of every project that one may see. Plain Postgres has no schema `storage`.
+-- Buckets, and in each the folders of the projects that the user may see. Plain Postgres has no schema `storage`.
 do $$
 declare
   wanted record;

@@ -1,11 +1,11 @@
--- Lets signed-in users hear of their own jobs' progress through Supabase Realtime, and of nobody else's: the service
--- sends it to the private channel `listener:user:<id>` when PROGRESS_BROADCAST is set. Nobody may send there but the
--- service. Running it again changes nothing.
+-- Preset: signed-in users receive the progress of their own jobs through Supabase Realtime. The service sends it to the
+-- private channel `listener:user:<id>` when PROGRESS_BROADCAST is set, and only the service may send there. Running it
+-- again changes nothing.
 
 do $$ begin
   if to_regclass('realtime.messages') is null then
     raise exception 'this database has no Supabase Realtime'
-      using hint = 'Run it on a Supabase project, where Realtime has been used once.';
+      using hint = 'Run it on a Supabase project in which Realtime has been used once.';
   end if;
 end $$;
 

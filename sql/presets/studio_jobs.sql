@@ -19,7 +19,7 @@ create index if not exists studio_jobs_user_id_idx on public.studio_jobs (user_i
 create index if not exists studio_jobs_status_idx on public.studio_jobs (status);
 create index if not exists studio_jobs_created_at_idx on public.studio_jobs (created_at);
 
--- How long it took, from the row's first moment; an older table may have a trigger of its own for that, which stays.
+-- Records the duration since the row was inserted. A trigger that an older table has for this stays.
 create or replace function public.studio_jobs_measure() returns trigger
 language plpgsql set search_path = ''
 as $$
@@ -45,7 +45,7 @@ begin
 end
 $$;
 
--- What whoever asks may see of: jobs by status, how long the complete ones took, and the last ten that failed.
+-- Statistics of the jobs that the caller may see: number by status, durations, and the last ten that failed.
 create or replace function public.studio_jobs_statistics() returns jsonb
 language sql stable set search_path = ''
 as $$
@@ -69,7 +69,7 @@ $$;
 
 alter table public.studio_jobs enable row level security;
 
--- Projects made since 2026 grant nothing by default: without these, not even the policies below would be asked.
+-- Projects made since 2026 grant nothing by default; without these grants the policies below have no effect.
 do $$
 declare
   visitor text;
@@ -93,7 +93,7 @@ begin
 end
 $$;
 
--- Users see, create and change their own jobs only. A table that has policies already keeps those.
+-- Users see, create and change only their own jobs. A table that has policies already keeps them.
 do $$
 declare
   wanted record;
@@ -129,7 +129,7 @@ begin
 end
 $$;
 
--- A bucket, and in it the right to a folder of one's own. Plain Postgres has no schema `storage`: nothing to do there.
+-- A bucket, and in it the right of a user to one folder. Plain Postgres has no schema `storage`, so this is skipped.
 do $$
 declare
   wanted record;
@@ -168,7 +168,7 @@ select listener.attach(
   result => '',
   stages => '{TRANSCRIBING,ENRICHING,REFINING}',
   words => '{"ready": "NEW", "done": "COMPLETE", "failed": "FAILED"}',
-  -- Providers are busy for minutes rather than for seconds.
+  -- A provider that is busy stays so for minutes, not seconds.
   max_attempts => 5,
   backoff => '10 seconds'
 );

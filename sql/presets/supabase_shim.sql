@@ -1,16 +1,16 @@
--- Just enough of Supabase's schema `auth` and its roles to run its tables and policies on a plain Postgres, for the
--- demo, for development and for tests. Never run it on Supabase: it has the real ones. Running it again changes nothing.
+-- Preset: the part of Supabase's schema `auth` and the roles that its tables and policies need on a plain Postgres: for
+-- the demo, development and tests. Never run it on Supabase, which has the real ones. Running it again changes nothing.
 
 do $$
 declare
   wanted record;
 begin
-  -- Not by the role alone: it belongs to the whole cluster, which may well hold plain databases, too.
+  -- The role alone proves nothing: it belongs to the whole cluster, which may have plain databases, too.
   if exists (
     select from pg_catalog.pg_namespace as n
     where n.nspname = 'auth' and n.nspowner::regrole::text = 'supabase_auth_admin'
   ) then
-    raise exception 'this is a Supabase project: it needs no shim';
+    raise exception 'this is a Supabase project; it does not need the preset supabase_shim';
   end if;
   for wanted in
     select *
@@ -22,7 +22,8 @@ begin
       execute format('create role %I nologin noinherit %s', wanted.name, wanted.attribute);
     exception
       when duplicate_object then null; -- another database of this cluster was quicker
-      when insufficient_privilege then raise notice 'the role % is missing, and can''t be created here', wanted.name;
+      when insufficient_privilege then
+        raise notice 'the role % is missing, and this role may not create it', wanted.name;
     end;
   end loop;
 end
@@ -69,7 +70,7 @@ as $$
   select coalesce(nullif(current_setting('request.jwt.claim.email', true), ''), auth.jwt() ->> 'email');
 $$;
 
--- What Supabase's projects start with: every role may try, the policies decide.
+-- The default grants of Supabase's projects: every role has access, and the policies decide.
 do $$
 declare
   visitor text;

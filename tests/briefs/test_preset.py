@@ -292,7 +292,7 @@ async def test_tables_of_somebody_elses_are_left_alone(db: asyncpg.Connection) -
     await db.execute("create table jobs (id int primary key, status text)")
     before = await db.fetchval(CATALOG)
     with pytest.raises(
-        asyncpg.RaiseError, match=r"there is a public\.jobs already, which this preset did not make"
+        asyncpg.RaiseError, match=r"public\.jobs exists already, and this preset did not make it"
     ):
         await db.execute(migrate.preset("briefs"))
     with pytest.raises(asyncpg.RaiseError, match="was not made by the preset briefs"):

@@ -122,7 +122,7 @@ async def test_the_shim_keeps_away_from_a_real_supabase(database: asyncpg.Connec
         await database.execute(
             "create role supabase_auth_admin; alter schema auth owner to supabase_auth_admin"
         )
-        with pytest.raises(asyncpg.RaiseError, match="it needs no shim"):
+        with pytest.raises(asyncpg.RaiseError, match="does not need the preset supabase_shim"):
             async with database.transaction():
                 await database.execute(migrate.preset("supabase_shim"))
         await database.execute("alter schema auth owner to current_user; drop role supabase_auth_admin")

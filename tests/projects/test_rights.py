@@ -118,10 +118,10 @@ async def test_there_is_little_of_it(acting: Acting, db: asyncpg.Connection) -> 
     await db.execute("update anonymous_limits set projects = 2, rows_of_each = 3")
     first, _ = [await project_of(acting, None) for _ in range(2)]
     for table in ("projects (title)", "voices (name)"):
-        with pytest.raises(asyncpg.CheckViolationError, match=r"no more than 2 \w+ without a user"):
+        with pytest.raises(asyncpg.CheckViolationError, match=r"at most 2 \w+ may exist without a user"):
             async with acting(None) as browser:
                 await browser.execute(f"insert into {table} values ('one more')")
-    with pytest.raises(asyncpg.CheckViolationError, match="no more than 3 clips without a user"):
+    with pytest.raises(asyncpg.CheckViolationError, match="at most 3 clips may exist without a user"):
         async with acting(None) as browser:
             await browser.execute(
                 "insert into clips (project_id) select $1 from generate_series(1, 3)", first
