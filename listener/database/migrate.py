@@ -1,4 +1,4 @@
-"""Brings the schema `listener` of a database to the state of this program, and prints the script that does so.
+"""Bring the schema `listener` of a database to the state of this program, or print the script that does so.
 
 `sql/migrations/` holds what happens once, in the order of the numbers, and is never edited afterwards.
 `sql/internals/` and `sql/verbs/` hold each function's current text, applied again whenever it has changed.
@@ -16,7 +16,7 @@ import asyncpg
 
 from listener.errors import SchemaError
 
-# Any two programs that migrate the same database wait for each other on this number ("listener", as digits).
+# The advisory lock for which programs that migrate the same database wait ("listener", as digits).
 LOCK = 5_478_362
 
 REGENERATE = (
@@ -38,7 +38,7 @@ class SqlFile:
 
 
 def sql_folder() -> Path:
-    """The folder `sql/`: inside the installed package, or beside it in a checkout."""
+    """Return the folder `sql/`: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     inside = package / "sql"
     return inside if inside.is_dir() else package.parent / "sql"
@@ -57,23 +57,26 @@ def _text(name: str) -> str:
 
 
 def migrations() -> list[SqlFile]:
-    """All migrations, oldest first."""
+    """Return all migrations, oldest first."""
     return _files("migrations")
 
 
 def functions() -> list[SqlFile]:
-    """All function files; each first makes room for its functions."""
+    """Return all function files. Each first drops the earlier versions of its functions.
+
+    A function whose arguments have changed would otherwise exist twice.
+    """
     files = _files("internals") + _files("verbs")
-    return [SqlFile(file.name, f"{_making_room(file)}\n{file.text}") for file in files]
+    return [SqlFile(file.name, f"{_dropping(file)}\n{file.text}") for file in files]
 
 
-def _making_room(file: SqlFile) -> str:
+def _dropping(file: SqlFile) -> str:
     names = re.findall(r"^create or replace function listener\.(\w+)\(", file.text, re.MULTILINE)
     return f"select listener.drop_functions('{{{','.join(names)}}}');"
 
 
 def preset(name: str) -> str:
-    """The text of `sql/presets/<name>.sql`.
+    """Return the text of `sql/presets/<name>.sql`.
 
     Raises:
         SchemaError: there is no such preset.
@@ -86,7 +89,7 @@ def preset(name: str) -> str:
 
 
 def refuse_newer(applied: Iterable[str]) -> None:
-    """Raises SchemaError when the database was migrated by a newer program than this."""
+    """Raise SchemaError when a newer program than this has migrated the database."""
     known = {file.name for file in migrations()}
     newer = sorted(name for name in applied if name.startswith("migrations/") and name not in known)
     if newer:
@@ -97,7 +100,7 @@ def refuse_newer(applied: Iterable[str]) -> None:
 
 
 def compare(applied: Iterable[str]) -> None:
-    """Raises SchemaError when these applied migrations are not the ones that this program needs."""
+    """Raise SchemaError when the applied migrations are not those that this program needs."""
     applied = set(applied)
     refuse_newer(applied)
     missing = [file.name for file in migrations() if file.name not in applied]
@@ -108,7 +111,7 @@ def compare(applied: Iterable[str]) -> None:
 
 
 async def migrate(connection: asyncpg.Connection) -> list[str]:
-    """Applies what is missing or changed, in one transaction; safe when several programs start at once.
+    """Apply what is missing or changed, in one transaction. Several programs may do so at once.
 
     Returns:
         The names of the files that were applied, in order; empty when the schema was up to date.
@@ -154,14 +157,14 @@ async def _apply(connection: asyncpg.Connection, file: SqlFile, changed: list[st
 
 
 def script() -> str:
-    """One script that does what `migrate` does, to paste into an SQL editor; it may be run again."""
-    # A migration runs once: it is stored as text, and executed only where it is not noted yet.
+    """Return one script that does what `migrate` does, to paste into an SQL editor. It may run again."""
+    # A migration is written as a text, which is executed only when it is not recorded yet.
     once = [
         f"do $apply$ begin\n  if not exists (select from listener.migration where name = '{file.name}') then\n"
-        f"    execute $migration$\n{file.text}$migration$;\n    {_note(file)}\n  end if;\nend $apply$;"
+        f"    execute $migration$\n{file.text}$migration$;\n    {_record(file)}\n  end if;\nend $apply$;"
         for file in migrations()
     ]
-    always = [f"{file.text}\n{_note(file)}" for file in functions()]
+    always = [f"{file.text}\n{_record(file)}" for file in functions()]
     head = (
         f"begin;\nset local client_min_messages = warning;\nselect pg_advisory_xact_lock({LOCK});\n"
         "set local check_function_bodies = off;"
@@ -170,7 +173,7 @@ def script() -> str:
     return "\n\n".join([head, _text("bootstrap.sql"), *once, *always, *last]) + "\n"
 
 
-def _note(file: SqlFile) -> str:
+def _record(file: SqlFile) -> str:
     return (
         f"insert into listener.migration (name, checksum) values ('{file.name}', '{file.checksum}')"  # noqa: S608
         " on conflict (name) do update set checksum = excluded.checksum, applied_at = now();"

@@ -201,7 +201,7 @@ async def test_a_large_result_fails_its_step_alone(database: str, tmp_path: Path
         await until(lambda: db.fetchval("select bool_and(status in ('completed', 'failed')) from jobs"))
         rows = await db.fetch("select status, error, metadata from jobs order by (metadata->>'size')::int")
         assert [row["status"] for row in rows] == ["completed", "completed", "failed"]
-        assert "the result has 10.0 MB, more than the 1 MB that a row may keep" in rows[2]["error"]
+        assert "the result has 10.0 MB, but a row may keep 1 MB" in rows[2]["error"]
 
 
 async def test_the_service_trims_what_is_old(store: AsyncBriefs, briefs: Briefs, database: str) -> None:
