@@ -1,4 +1,4 @@
-"""How long to wait before trying again what may not work."""
+"""Delays between retries."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 
 def delays(first: float = 0.2, most: float = 10.0) -> Iterator[float]:
-    """Seconds to wait before each next try: exponential with full jitter, so that a fleet does not come back as one.
-
-    The first is drawn from half of `first` upwards, so that no try follows at once.
+    """Yield the seconds to wait before each retry, without end: exponential with jitter, so that many processes do not
+    retry together. Each delay is a random part, at least half, of a value that doubles from `first` up to `most`.
     """
     ceiling = first
     while True:

@@ -1,18 +1,18 @@
-"""What can go wrong, as a flat tree, and the three outcomes that a handler may raise."""
+"""The errors of the library, as a flat tree, and the three outcomes that a handler may raise."""
 
 from __future__ import annotations
 
 
 class ListenerError(Exception):
-    """Base of every error of this library; its text is one sentence for a person."""
+    """Base of all errors of this library; its text is one sentence for a person."""
 
 
 class ConfigError(ListenerError):
-    """A setting is missing, unknown or malformed; the text names it and says how to mend it."""
+    """A setting is missing, unknown or malformed; the text names it and tells how to mend it."""
 
 
 class DatabaseUnavailable(ListenerError):
-    """The database did not answer; the call may be tried again."""
+    """The database did not answer; the call may be repeated."""
 
 
 class DatabaseError(ListenerError):
@@ -20,7 +20,7 @@ class DatabaseError(ListenerError):
 
     Attributes:
         sqlstate: the five-character code of the refusal.
-        hint: how to mend it, where the database said so.
+        hint: how to mend it, if the database sent a hint.
     """
 
     def __init__(self, message: str, *, sqlstate: str = "", hint: str | None = None) -> None:
@@ -29,20 +29,20 @@ class DatabaseError(ListenerError):
         self.hint = hint
 
 
-# SQLSTATEs that speak of the connection or of this moment, not of the call: connection, rollback (deadlocks),
+# SQLSTATEs whose cause is the connection or the moment, not the call: connection, rollback (deadlocks),
 # resources (disk, memory, connections), lock timeout, operator (shutdown, statement timeout), system.
 _UNAVAILABLE = ("08", "40", "53", "55P03", "57", "58")
 
 
 def refusal(message: str, sqlstate: str, hint: str | None = None) -> DatabaseError | DatabaseUnavailable:
-    """The error that an SQLSTATE is: one of this moment, or of the call."""
+    """Make the error of an SQLSTATE: DatabaseUnavailable if a repetition may succeed, else DatabaseError."""
     if sqlstate.startswith(_UNAVAILABLE):
         return DatabaseUnavailable(f"the database could not answer now ({message})")
     return DatabaseError(message, sqlstate=sqlstate, hint=hint)
 
 
 def single(error: BaseException) -> BaseException:
-    """The one error that a group of groups is about; the group where there are several."""
+    """Return the only error in an exception group, also in nested ones; the group itself if it has several."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
@@ -53,22 +53,22 @@ class SchemaError(ListenerError):
 
 
 class LeaseLost(ListenerError):
-    """The job was cancelled, or its lease moved on: nothing that this attempt writes counts any more."""
+    """The job was cancelled, or another attempt has its lease: this attempt can't write any more."""
 
 
 class Fail(Exception):
-    """Raised by a handler: the job can't succeed and is not tried again.
+    """Raised by a handler: the job can't succeed and is not retried.
 
-    The text goes into the row's error column, so write it for the person who reads the row.
+    The text goes into the row's error column; write it for the person who reads the row.
     """
 
 
 class Retry(Exception):
-    """Raised by a handler: try again later; this counts as an attempt.
+    """Raised by a handler: retry the job later. This counts as an attempt.
 
     Args:
         message: why, for the history and, when no attempt is left, for the row's error column.
-        delay: seconds until the next attempt; None takes the queue's exponential backoff.
+        delay: seconds until the next attempt; None is the queue's exponential backoff.
     """
 
     def __init__(self, message: str = "the handler asked for a retry", *, delay: float | None = None) -> None:
@@ -77,7 +77,7 @@ class Retry(Exception):
 
 
 class Snooze(Exception):
-    """Raised by a handler: nothing is wrong, come back later. Counts no attempt and holds no slot.
+    """Raised by a handler: run the job again later, although nothing failed. Counts no attempt and occupies no slot.
 
     Args:
         delay: seconds until the job is due again.

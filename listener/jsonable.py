@@ -1,4 +1,4 @@
-"""Makes what handlers return fit for the database: texts that Postgres can store, values that JSON can say."""
+"""Convert values to what the database can store: texts for Postgres, values for JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 
 from listener.log import redact
 
-LONGEST_ERROR = 4000
+MAX_ERROR_CHARACTERS = 4000
 
 
 def clean(text: str) -> str:
-    """Replace what no Postgres text can hold: NUL and lone surrogates."""
+    """Replace NUL and lone surrogates, which Postgres can't store."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def bounded(text: str, most: int = LONGEST_ERROR) -> str:
-    """A clean text without secrets, of at most `most` characters; the middle of a longer one is left out."""
-    # Before it is cut: half a secret would be no secret that anybody knows.
+def bounded(text: str, most: int = MAX_ERROR_CHARACTERS) -> str:
+    """Return a clean text without secrets of at most `most` characters; the middle of a longer one is left out."""
+    # Redacted before it is cut, because half a secret would not be recognised.
     text = clean(redact(text))
     if len(text) <= most:
         return text
@@ -33,11 +33,11 @@ def bounded(text: str, most: int = LONGEST_ERROR) -> str:
 
 
 def jsonable(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
-    """The value in JSON types, its texts cleaned.
+    """Convert a value to JSON types, with clean texts.
 
     Raises:
-        TypeError: a value of a type that has no obvious form in JSON.
-        ValueError: a number that is not finite.
+        TypeError: the type of a value has no obvious form in JSON.
+        ValueError: a number is not finite.
     """
     match value:
         case enum.Enum():

@@ -1,6 +1,6 @@
-"""Structured logs: lines for people on a terminal, JSON otherwise, and no secret in either.
+"""Structured logs without secrets: lines for people on a terminal, JSON otherwise.
 
-Loggers of structlog and of the standard library (uvicorn, asyncpg) come out alike.
+Loggers of structlog and of the standard library (uvicorn, asyncpg) write the same format.
 """
 
 from __future__ import annotations
@@ -37,20 +37,21 @@ _SECRETS = [
 ]
 
 
-# What `hide` was told, the longest first: one secret may be the beginning of another.
+# The secrets passed to `hide`, the longest first, because one may be the beginning of another.
 _known: list[str] = []
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Have `redact` replace these, whatever they look like. Those of less than 8 characters would hide words."""
-    said = {secret for secret in secrets if len(secret) >= 8}
-    forms = {form for secret in said for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
+    """Make `redact` replace these texts. Shorter ones than 8 characters are ignored, because they may be words."""
+    long = {secret for secret in secrets if len(secret) >= 8}
+    forms = {form for secret in long for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
     _known[:] = sorted(forms.union(_known), key=len, reverse=True)
 
 
 def redact(text: str) -> str:
-    """Replace the secrets of the settings, and what looks like one: tokens and keys, passwords in addresses,
-    signatures in links."""
+    """Replace the secrets of the settings, and texts that look like secrets: tokens, keys, passwords in addresses,
+    signatures in links.
+    """
     for secret in _known:
         text = text.replace(secret, _HIDDEN)
     for pattern, replacement in _SECRETS:
@@ -59,32 +60,32 @@ def redact(text: str) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """The text of any error, also of one that can't say it."""
+    """Return the text of an error, even if its `__str__` raises."""
     try:
         return str(error)
     except Exception:
-        return "its text can't be told"
+        return "(error text unavailable)"
 
 
 def reason_of(error: BaseException) -> str:
-    """The text of an error, or its kind where it has none."""
+    """Return the text of an error, or its class name if it has no text."""
     return text_of(error) or type(error).__name__
 
 
 def summary(error: BaseException) -> str:
-    """One line about an error; of a group with a single member, about that member."""
+    """Return class and first line of an error; of a group with one member, of that member."""
     error = single(error)
     lines = text_of(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def configure(level: str = "info", json: bool | None = None, *, stream: TextIO | None = None) -> None:
-    """Send all logs of this process to one place.
+    """Write all logs of this process to one stream.
 
     Args:
         level: the least severe level to write: debug, info, warning or error.
-        json: one JSON object a line; None decides by whether the stream is a terminal.
-        stream: where to; standard error when None.
+        json: write one JSON object a line; None does so unless the stream is a terminal.
+        stream: None is standard error.
     """
     stream = stream or sys.stderr
     json = not stream.isatty() if json is None else json
@@ -122,7 +123,7 @@ def configure(level: str = "info", json: bool | None = None, *, stream: TextIO |
 
 
 class _Errors:
-    """Turns an exception into one line, `error`, and where wanted its `exception` with the traceback."""
+    """Turn an exception into the field `error` of one line and, if wanted, `exception` with the traceback."""
 
     def __init__(self, *, tracebacks: bool) -> None:
         self._tracebacks = tracebacks
@@ -139,7 +140,7 @@ class _Errors:
 def _exception(
     exc_info: bool | BaseException | tuple[type[BaseException], BaseException, TracebackType | None] | None,
 ) -> BaseException | None:
-    """The exception behind `exc_info`, in any of the forms that logging allows."""
+    """Return the exception of `exc_info`, in any form that logging allows."""
     match exc_info:
         case BaseException():
             return exc_info
@@ -152,7 +153,7 @@ def _exception(
 
 
 class _Redacted:
-    """Redacts the finished line, so that no value of whatever type can pass by."""
+    """Redact the finished line, so that secrets in values of any type are replaced."""
 
     def __init__(self, render: Processor) -> None:
         self._render = render

@@ -1,4 +1,4 @@
-"""What the engine tells the HTTP side about itself."""
+"""The state of the engine, for its HTTP side."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 
 class Status:
-    """Written by the engine, read by the HTTP thread.
+    """State that the engine writes and the HTTP thread reads.
 
-    Every write replaces one attribute as a whole, so that no reader sees half of it.
+    Every write replaces one attribute as a whole, so that no reader sees half a change.
 
     Args:
         worker_id: the id of this process.
-        active_jobs: answers how many jobs run now; called from the HTTP thread.
+        active_jobs: returns how many jobs run now; called from the HTTP thread.
         clock: monotonic seconds.
 
     Attributes:
         schema_ok: whether the database's `listener` schema is one that this program can work with.
         draining: whether shutdown has begun, so that no job is claimed any more.
-        closing: whether the HTTP side ends now, so that answers without an end have to.
-        problems: sentences about what needs a person, such as a queue that is broken. Replace the list, don't
-            change it.
+        closing: whether the HTTP side ends now, so that endless responses must end.
+        problems: sentences about problems that a person must solve, such as a queue without a table. Replace the list
+            instead of changing it.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Status:
 
     @property
     def connected(self) -> bool:
-        """Whether the database answered last time it was asked."""
+        """Whether the database answered the last call."""
         return self._disconnected_at is None
 
     @connected.setter
@@ -50,7 +50,7 @@ class Status:
             self._disconnected_at = self._clock()
 
     def beat(self) -> None:
-        """Say that the main loop turns; `Watchdog.run` does so twice a second."""
+        """Record that the main loop runs; `Watchdog.run` calls this twice a second."""
         self._last_beat = self._clock()
 
     @property
@@ -60,11 +60,11 @@ class Status:
 
     @property
     def silence(self) -> float:
-        """Seconds since the main loop was last known to turn."""
+        """Seconds since the last `beat`."""
         return self._clock() - self._last_beat
 
     @property
     def disconnected_for(self) -> float:
-        """Seconds since the database was lost, or since the start if it was never there; 0 while it is."""
+        """Seconds since the database stopped to answer, or since the start if it never answered; 0 while it does."""
         lost = self._disconnected_at
         return 0.0 if lost is None else self._clock() - lost

@@ -1,4 +1,4 @@
-"""Postgres connections of any kind, also behind a transaction-mode pooler: nothing is kept in a session."""
+"""A pool of Postgres connections, direct or through a pooler of any mode: no state is kept in a session."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from asyncpg.pool import PoolConnectionProxy
 from listener.errors import DatabaseError, DatabaseUnavailable, refusal
 from listener.log import reason_of
 
-POOLER_PORT = 6543  # of Supabase's poolers in transaction mode
-# What a connection that breaks raises; InternalClientError when it is ended just as it is to be used.
+POOLER_PORT = 6543  # Supabase's poolers in transaction mode
+# The errors of a connection that breaks; InternalClientError if it is closed while a statement begins.
 CONNECTION_ERRORS = (
     OSError,
     TimeoutError,
@@ -27,20 +27,20 @@ CONNECTION_ERRORS = (
 
 
 def is_pooler(dsn: str) -> bool:
-    """Whether it is surely a pooler in transaction mode, which need not be tried."""
+    """Whether the address is certainly a pooler in transaction mode, so that no notification need be tried."""
     parts = urlsplit(dsn)
     return parts.port == POOLER_PORT and (parts.hostname or "").endswith((".supabase.com", ".supabase.co"))
 
 
 class ConnectionPool:
-    """A small pool of asyncpg connections, whose errors are ours.
+    """A small pool of asyncpg connections, which raises DatabaseUnavailable and DatabaseError.
 
     Args:
         dsn: a `postgresql://` URL.
-        most: the most connections to hold, opened when needed.
-        timeout: seconds after which a statement without an answer is given up and its connection dropped.
-        pooled: whether a transaction-mode pooler stands between, which gives each transaction any connection of its
-            own: statements are then prepared anew in the transaction that runs them.
+        most: the most connections, opened when needed.
+        timeout: seconds after which a statement without an answer fails and its connection is dropped.
+        pooled: whether a transaction-mode pooler is between. It may run each transaction on another connection, so
+            statements are prepared again in each transaction.
     """
 
     def __init__(self, dsn: str, *, most: int = 5, timeout: float = 10.0, pooled: bool = False) -> None:
@@ -49,15 +49,16 @@ class ConnectionPool:
         self._timeout = timeout
         self._pooled = pooled
         self._pool: asyncpg.Pool | None = None
-        # Used last, used next: what a call would wait for the pool's own bookkeeping, twice, is most of its time here.
+        # Last in, first out, and beside asyncpg's pool, because a call would otherwise spend most of its client time in
+        # that pool's bookkeeping.
         self._idle: list[PoolConnectionProxy] = []
         self._wanted = 0
 
     async def fetchval(self, query: str, *arguments: Any) -> Any:
-        """The first column of the first row of any query; jsonb is what it holds.
+        """Run a query, and return the first column of the first row; jsonb as JSON types.
 
         Raises:
-            DatabaseUnavailable: there was no answer; the query may or may not have been carried out.
+            DatabaseUnavailable: the database did not answer; the query may or may not have been carried out.
             DatabaseError: the database refused it, and nothing was changed.
         """
         if self._pooled:
@@ -67,7 +68,7 @@ class ConnectionPool:
                 transaction(connection),
             ):
                 return await connection.fetchval(query, *arguments)
-        # As `connection` does, without its generator: every job waits for this.
+        # The same as `connection`, without its generator, because every job waits for this.
         connection = await self._take()
         try:
             return await connection.fetchval(query, *arguments, timeout=self._timeout)
@@ -79,7 +80,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PoolConnectionProxy]:
-        """One connection for several statements; what is raised inside becomes as `fetchval` says."""
+        """Take one connection for several statements. Errors inside the block are converted as by `fetchval`."""
         connection = await self._take()
         try:
             yield connection
@@ -90,25 +91,26 @@ class ConnectionPool:
             await self._give_back(connection)
 
     def _raise_ours(self, error: BaseException, connection: PoolConnectionProxy) -> None:
-        """Raise what an error means, if it is one of the database; drop a connection that may not be good any more."""
+        """Raise DatabaseUnavailable or DatabaseError instead of an error of asyncpg, and drop a connection that may be
+        broken.
+        """
         match error:
             case asyncpg.PostgresError():
                 raise refusal(_message(error), str(error.sqlstate), getattr(error, "hint", None)) from error
             case _ if isinstance(error, CONNECTION_ERRORS):
-                # TCP alone would notice a silent drop after many minutes: the connection is not used again, and
-                # neither are the idle ones, which most likely died with it.
+                # TCP alone notices a silent drop after many minutes. The idle connections are most likely broken, too.
                 for dead in (connection, *self._idle):
                     _drop(dead)
                 self._idle.clear()
-                raise DatabaseUnavailable(f"the database gave no answer ({reason_of(error)})") from error
+                raise DatabaseUnavailable(f"the database did not answer ({reason_of(error)})") from error
             case ValueError() | RecursionError():
-                # Nothing was sent: a value is too large or too deep to be written as JSON.
+                # Nothing was sent, because a value is too large or too deeply nested for JSON.
                 raise DatabaseError(f"a value can't be written as JSON ({reason_of(error)})") from error
             case asyncio.CancelledError():
                 _drop(connection)
 
     async def close(self) -> None:
-        """Drop every connection."""
+        """Close all connections, without waiting for statements that run."""
         if self._pool is not None:
             self._idle.clear()
             self._pool.terminate()
@@ -130,7 +132,7 @@ class ConnectionPool:
             self._pool = await self._open()
         self._wanted += 1
         try:
-            # A timeout of its own would cost the pool a task for each call.
+            # asyncpg's own `timeout` would cost a task for each call.
             async with asyncio.timeout(self._timeout):
                 return await self._pool.acquire()
         finally:
@@ -144,7 +146,7 @@ class ConnectionPool:
 
     async def _release(self, connection: PoolConnectionProxy) -> None:
         if self._pool is not None:
-            with suppress(asyncpg.InterfaceError):  # it was of a pool that was closed, and itself with that
+            with suppress(asyncpg.InterfaceError):  # its pool was closed, and the connection with it
                 await self._pool.release(connection)
 
     async def _open(self) -> asyncpg.Pool:
@@ -154,7 +156,7 @@ class ConnectionPool:
             max_size=self._most,
             max_inactive_connection_lifetime=0,
             init=self._prepare,
-            reset=_keep,
+            reset=_no_reset,
             timeout=self._timeout,
             server_settings={"application_name": "listener"},
             statement_cache_size=0 if self._pooled else 100,
@@ -167,46 +169,46 @@ class ConnectionPool:
                 await connection.set_type_codec(
                     "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
                 )
-                # asyncpg asks what an array is when a connection first meets one: now, not in a claim.
+                # asyncpg looks up the type of arrays when a connection first uses one: now, instead of in a claim.
                 await connection.fetchval("select '{}'::int[]")
         except asyncio.CancelledError:
-            # asyncpg would close it in good order, and wait for that without end.
+            # asyncpg would close it gracefully, and wait for the server forever.
             connection.terminate()
             raise
 
 
 @asynccontextmanager
 async def transaction(connection: asyncpg.Connection | PoolConnectionProxy) -> AsyncIterator[None]:
-    """A transaction that is not rolled back when it is cancelled: on a dead connection that would wait without end. The
-    connection must be dropped then, as `ConnectionPool` does.
+    """Open a transaction that is not rolled back when it is cancelled, because a rollback on a dead connection would
+    wait forever. The connection must be dropped then, as `ConnectionPool` does.
     """
     begun = connection.transaction()
     await begun.start()
     try:
         yield
     except Exception:
-        with suppress(asyncpg.InterfaceError):  # its connection is closed, and nothing is left to roll back
+        with suppress(asyncpg.InterfaceError):  # the connection is closed, so there is nothing to roll back
             await begun.rollback()
         raise
     await begun.commit()
 
 
-async def _keep(_: asyncpg.Connection) -> None:
-    """No session state is ever set, so none needs a statement to reset it."""
+async def _no_reset(_: asyncpg.Connection) -> None:
+    """Do nothing, because no session state is ever set; asyncpg would send a statement."""
 
 
 def _is_open(connection: PoolConnectionProxy) -> bool:
     try:
         return not connection.is_closed()
-    except asyncpg.InterfaceError:  # the pool has let go of it already, because it is closed
+    except asyncpg.InterfaceError:  # the pool was closed and has released it
         return False
 
 
 def _drop(connection: PoolConnectionProxy) -> None:
-    with suppress(asyncpg.InterfaceError):  # the pool has let go of it already, because it is closed
+    with suppress(asyncpg.InterfaceError):  # the pool was closed and has released it
         connection.terminate()
 
 
 def _message(error: asyncpg.PostgresError) -> str:
-    # Without the detail and hint that its str has; asyncpg's own errors have no other text.
+    # Not its str, which includes detail and hint. Errors of asyncpg itself have no message.
     return error.message or str(error)

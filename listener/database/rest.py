@@ -1,4 +1,4 @@
-"""Supabase's REST API through the `supabase` package: one HTTP client, whose errors are ours."""
+"""Supabase's REST API by the `supabase` package, with DatabaseUnavailable and DatabaseError for its errors."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from listener.service_key import ServiceKey
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-# What PostgREST says where Postgres itself would give the SQLSTATE: no such function, no such table.
+# PostgREST's codes, and the SQLSTATE that Postgres has for the same: no such function, no such table.
 _MISSING = {"PGRST202": "42883", "PGRST205": "42P01"}
 
 NO_CONTENT = 204
-# Of the answer that was last heard in this task: the package doesn't pass it on.
+# The status of the last response in this task, because the package does not return it.
 _status: ContextVar[int] = ContextVar("status")
 
 
 class KeyRefused(DatabaseUnavailable):
-    """The project does not know the key, or the token is not valid (any more); nothing was carried out."""
+    """The project refused the key, or the token is not or no longer valid; nothing was carried out."""
 
 
 class Query(Protocol):
-    """What postgrest's builders end in."""
+    """A finished query of postgrest's builders."""
 
     def execute(self) -> Awaitable[Any]: ...
 
 
 class Rest:
-    """The REST API of one project. It belongs to the event loop in which it is first used.
+    """The REST API of one project. All calls must be made in one event loop.
 
     Args:
-        url: of the project.
-        key: its secret key, which is followed when it is changed in `.env`; or with a token its publishable one.
-        token: of a signed-in user, who then makes the requests, under the policies of the tables.
-        timeout: seconds after which a request without an answer is given up.
+        url: the project's address.
+        key: its secret key, replaced when the settings name another one; with a token its publishable key.
+        token: the token of a signed-in user, whose rights the requests then have.
+        timeout: seconds after which a request without an answer fails.
 
     Raises:
-        ConfigError: the key can't be one.
+        ConfigError: the key is malformed.
     """
 
     def __init__(self, url: str, key: str, *, token: str | None = None, timeout: float = 10.0) -> None:
@@ -62,16 +62,16 @@ class Rest:
         self._client = _client(url, key, token, self._http)
 
     async def execute(self, query: Callable[[AsyncClient], Query]) -> Any:
-        """Carry out a query, and answer its data; errors as of `counted`."""
+        """Run a query, and return its data. Raises as `counted`."""
         data, _ = await self.counted(query)
         return data
 
     async def counted(self, query: Callable[[AsyncClient], Query]) -> tuple[Any, int | None]:
-        """Carry out a query, and answer its data, and how many rows there are if the query asked for their count.
+        """Run a query, and return its data, and the number of rows if the query asked for it.
 
         Raises:
-            KeyRefused: see there.
-            DatabaseUnavailable: there was no answer; the request may or may not have been carried out.
+            KeyRefused: the project refused the key.
+            DatabaseUnavailable: the API did not answer; the request may or may not have been carried out.
             DatabaseError: the request was refused, and nothing was changed.
         """
         try:
@@ -79,15 +79,15 @@ class Rest:
                 answer = await query(self._api()).execute()
             return None if _status.get() == NO_CONTENT else answer.data, answer.count
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise DatabaseUnavailable(f"the REST API gave no answer in {self._timeout:g} s") from error
+            raise DatabaseUnavailable(f"the REST API did not answer in {self._timeout:g} s") from error
         except (httpx.HTTPError, OSError, UnicodeDecodeError) as error:
-            raise DatabaseUnavailable(f"the REST API gave no answer ({reason_of(error)})") from error
+            raise DatabaseUnavailable(f"the REST API did not answer ({reason_of(error)})") from error
         except (ValueError, TypeError, RecursionError) as error:
             # Nothing was sent.
             raise DatabaseError(f"a value can't be written as JSON ({error})") from error
 
     async def close(self) -> None:
-        """Drop every connection."""
+        """Close all connections."""
         await self._http.aclose()
 
     def _api(self) -> AsyncClient:
@@ -99,7 +99,7 @@ class Rest:
 
 
 def _client(url: str, key: str, token: str | None, http: httpx.AsyncClient) -> AsyncClient:
-    # It costs a tenth of a second, which those who have a connection to Postgres needn't pay.
+    # Imported here because the import takes 0.1 s, which a service with a Postgres connection saves.
     from supabase import AsyncClient, AsyncClientOptions
 
     options = AsyncClientOptions(
@@ -111,13 +111,14 @@ def _client(url: str, key: str, token: str | None, http: httpx.AsyncClient) -> A
 
 
 async def _check(response: httpx.Response) -> None:
-    """Raise for every answer that is not PostgREST's and good."""
+    """Raise unless the response is PostgREST's and successful."""
     _status.set(response.status_code)
     if response.is_success:
         if response.status_code == NO_CONTENT or _is_json(response):
             return
         raise DatabaseUnavailable(
-            "what SUPABASE_URL names is no REST API of Supabase: its answer is not JSON; check the address"
+            "SUPABASE_URL is not the address of a Supabase project: its REST API responds with something else than JSON"
+            "; check the address"
         )
     await response.aread()
     raise _refusal(response)
@@ -132,13 +133,13 @@ def _refusal(response: httpx.Response) -> DatabaseError | DatabaseUnavailable:
     if re.fullmatch(r"[0-9A-Z]{5}", sqlstate):
         return refusal(message, sqlstate, hint)
     if status in {401, 403}:
-        return KeyRefused(f"the REST API refuses the key or token ({status} {message})")
+        return KeyRefused(f"the REST API refused the key or token ({status} {message})")
     if status == 406 and code == "PGRST106":
         hint = "Expose the schema in the API settings of the project."
     if code.startswith("PGRST") and status < 500:
         return DatabaseError(message, hint=hint)
     if status == 413:
-        return DatabaseError("the REST API takes no request of this size")
+        return DatabaseError("the REST API refused the request because it is too large")
     return DatabaseUnavailable(f"the REST API could not answer now ({status} {message})")
 
 

@@ -1,4 +1,4 @@
-"""What every transport offers: one call."""
+"""The interface of transports: one call."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 
 class Transport(Protocol):
-    """Calls SQL functions of the schema `listener`."""
+    """Call SQL functions of the schema `listener`."""
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """Call one function with named arguments, in a transaction of its own.
+        """Call one function with named arguments, in a separate transaction.
 
         Lists of texts or numbers are arrays; dicts and lists of dicts are jsonb; timedeltas are intervals.
 
@@ -17,9 +17,9 @@ class Transport(Protocol):
             The function's value as JSON types.
 
         Raises:
-            DatabaseUnavailable: there was no answer; the call may or may not have been carried out.
+            DatabaseUnavailable: the database did not answer; the call may or may not have been carried out.
             DatabaseError: the database refused the call, and nothing was changed.
         """
 
     async def close(self) -> None:
-        """Give back what the transport holds."""
+        """Close all connections."""

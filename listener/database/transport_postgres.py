@@ -23,8 +23,8 @@ class PostgresTransport:
     def __init__(
         self, dsn: str, *, connections: int = 7, timeout: float = 10.0, pooled: bool = False
     ) -> None:
-        self._connections = ConnectionPool(dsn, most=connections, timeout=timeout, pooled=pooled)
-        self.fetchval: Callable[..., Coroutine[Any, Any, Any]] = self._connections.fetchval
+        self._pool = ConnectionPool(dsn, most=connections, timeout=timeout, pooled=pooled)
+        self.fetchval: Callable[..., Coroutine[Any, Any, Any]] = self._pool.fetchval
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
         """See `Transport.call`."""
@@ -32,7 +32,7 @@ class PostgresTransport:
 
     async def close(self) -> None:
         """See `Transport.close`."""
-        await self._connections.close()
+        await self._pool.close()
 
 
 @cache

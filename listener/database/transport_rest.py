@@ -1,7 +1,7 @@
-"""The transport over Supabase's REST API, for a service that has only the project's address and secret key.
+"""The transport over Supabase's REST API, which needs only the project's address and secret key.
 
-It calls `public.listener_<verb>`, which `listener.expose` makes for the role service_role. A claim whose answer is lost
-is never asked for again: the heartbeat gives back what the worker doesn't name.
+It calls `public.listener_<verb>`, which `listener.expose` makes for the role service_role. A claim without an answer is
+not repeated: the database gives back its jobs, because the next heartbeats do not name them.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from listener.backoff import delays
 from listener.database.rest import KeyRefused, Rest
 from listener.errors import DatabaseError, DatabaseUnavailable
 
-# Saying these twice is saying them once.
+# Calling these twice has the same effect as calling them once.
 _REPEATABLE = frozenset(
     {"schema_version", "register", "unregister", "heartbeat", "stats", "overview", "jobs", "job", "backlog"}
 )
-_TRIES = 3
+_MAX_TRIES = 3
 
 _OTHER_KEY = "SUPABASE_SERVICE_KEY must hold the project's secret or service_role key."
 
 
 class RestTransport:
-    """Calls the verbs as functions of the REST API.
+    """Call the verbs as functions of the REST API.
 
     Args:
-        url: of the project.
-        key: its secret or service_role key; see `listener.service_key`.
-        timeout: seconds after which a call without an answer is given up; the API itself ends each after 8.
+        url: the project's address.
+        key: its secret or service_role key, replaced when the settings name another one (`listener.service_key`).
+        timeout: seconds after which a call without an answer fails; the API itself ends each call after 8 seconds.
     """
 
     def __init__(self, url: str, key: str, *, timeout: float = 10.0) -> None:
         self._rest = Rest(url, key, timeout=timeout)
-        self._patience = timeout / 2
+        self._retry_seconds = timeout / 2
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """See `Transport.call`."""
+        """Call a function, as `Transport.call`. Calls that may be repeated are retried within half of the timeout."""
         written = {name: _written(value) for name, value in arguments.items()}
-        end = time.monotonic() + self._patience
-        for tried, delay in enumerate(delays(), 1):
+        end = time.monotonic() + self._retry_seconds
+        for tries, delay in enumerate(delays(), 1):
             try:
                 return await self._call(function, written)
             except KeyRefused:
                 raise
             except DatabaseUnavailable:
-                if function not in _REPEATABLE or tried == _TRIES or time.monotonic() + delay > end:
+                if function not in _REPEATABLE or tries == _MAX_TRIES or time.monotonic() + delay > end:
                     raise
             await asyncio.sleep(delay)
         raise AssertionError("delays never end")
 
     async def close(self) -> None:
-        """See `Transport.close`."""
+        """Close all connections."""
         await self._rest.close()
 
     async def _call(self, function: str, arguments: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Which way leads to the database, how the service hears of jobs on it, and why."""
+"""Choose the transport to the database and the event source: Postgres or the REST API, LISTEN or Realtime."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from listener.metrics import Metrics, SourceName
 
 log = structlog.get_logger(__name__)
 
-# Seconds for a notification from a second session, until it is believed to be lost.
+# Seconds after which a notification from a second session counts as lost.
 NOTIFICATION_TIMEOUT = 2.0
-DEAF = "a transaction-mode pooler passes no notifications"
+NO_NOTIFICATIONS = "a transaction-mode pooler passes no notifications"
 
 
 class Backend:
-    """The way to the database: a `Transport` that finds out, when it is opened, what the settings allow.
+    """A `Transport` that chooses, when it is opened, the best one that the settings allow, and the event source.
 
-    A connection to Postgres is preferred to the REST API, and LISTEN to Realtime. Behind a transaction-mode pooler
-    nothing is kept in a session, and Realtime tells of jobs, or nothing does.
+    A connection to Postgres is preferred to the REST API, and LISTEN to Realtime. Through a transaction-mode pooler
+    LISTEN does not work: then Realtime announces jobs, or nothing does and sweeps find them.
 
     Args:
         settings: with DATABASE_URL, or SUPABASE_URL and the service key, or all three.
 
     Attributes:
-        events: what tells of jobs; None leaves them to the sweep.
-        pooled: whether a transaction-mode pooler stands between; true as long as that is not known.
-        place: where the database is, for a person.
+        events: the event source; None if only sweeps find jobs.
+        pooled: whether a transaction-mode pooler is between; true until `open` has found out.
+        place: the database's address without secrets, for logs.
 
     Raises:
-        ConfigError: the settings lead to no database.
+        ConfigError: the settings name no database.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -55,17 +55,21 @@ class Backend:
 
     @property
     def why(self) -> str:
-        """How the service hears of jobs and why so, once it is open."""
-        found = "Realtime tells of jobs" if self.events else f"jobs are found every {self._poll:g} s only"
+        """The event source that was chosen and why, once it is open."""
+        found = "Realtime announces jobs" if self.events else f"jobs are found every {self._poll:g} s only"
         if self._dsn is None:
             return f"DATABASE_URL is not set, so {found}"
-        return f"{DEAF}, so {found}" if self.pooled else "notifications arrive, so LISTEN tells of jobs"
+        return (
+            f"{NO_NOTIFICATIONS}, so {found}"
+            if self.pooled
+            else "notifications arrive, so LISTEN announces jobs"
+        )
 
     async def open(self) -> None:
-        """Find out what there is, and log it; once.
+        """Choose the transport and the event source, and log the choice. Does nothing if that was done before.
 
         Raises:
-            DatabaseUnavailable: there was no answer; it may be tried again.
+            DatabaseUnavailable: the database did not answer; the call may be repeated.
         """
         if self._transport is not None:
             return
@@ -79,16 +83,16 @@ class Backend:
             self._transport = RestTransport(*self._project)
         log.info("connection chosen", database=self.place, why=self.why)
 
-    def sources(self, queues: Iterable[str], wakes: Wakeable, metrics: Metrics) -> list[Source]:
-        """What tells of jobs of these queues, once it is open; webhooks come beside it."""
+    def sources(self, queues: Iterable[str], wakeable: Wakeable, metrics: Metrics) -> list[Source]:
+        """Make the event source for these queues, if there is one, once it is open. Webhooks come in addition."""
         if self.events == "notify" and self._dsn is not None:
-            return [PostgresSource(self._dsn, wakes, metrics)]
+            return [PostgresSource(self._dsn, wakeable, metrics)]
         if self.events == "realtime" and self._project is not None:
-            return [RealtimeSource(*self._project, queues, wakes, metrics)]
+            return [RealtimeSource(*self._project, queues, wakeable, metrics)]
         return []
 
     def problems(self, served: Iterable[Served]) -> list[str]:
-        """Sentences on jobs that nothing tells of, and how to mend that."""
+        """Sentences about jobs that no event announces, and how to mend that."""
         if self.events is None:
             return [
                 f"{self.why}; set DATABASE_URL to the session pooler (port 5432 at Supabase) or to the database itself,"
@@ -96,19 +100,19 @@ class Backend:
             ]
         other = {"notify": "realtime", "realtime": "notify"}[self.events]
         return [
-            f"{one.table} sends what {self.events} does not hear, so jobs of {one.queue!r} are found by sweeps; run"
+            f"{one.table} sends no events that {self.events} receives, so only sweeps find jobs of {one.queue!r}; run"
             f" `listener attach {one.table} {one.queue.partition('/')[0]} --wake both`"
             for one in served
             if one.wake == other and not (self.events == "realtime" and one.changes)
         ]
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """See `Transport.call`."""
-        assert self._transport is not None  # noqa: S101 - nothing is called before it is open
+        """Call a function, as `Transport.call`."""
+        assert self._transport is not None  # noqa: S101 - the engine opens it first
         return await self._transport.call(function, **arguments)
 
     async def close(self) -> None:
-        """See `Transport.close`."""
+        """Close the transport."""
         if self._transport is not None:
             await self._transport.close()
 

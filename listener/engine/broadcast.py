@@ -1,6 +1,7 @@
-"""Progress for browsers by Supabase Realtime, on a private channel of each user; the row says the same, and the truth.
+"""Send progress to browsers by Supabase Realtime, on a private channel of each user.
 
-Protocol: `POST /realtime/v1/api/broadcast` with a batch of messages, answered by 202.
+The rows have the same values, and count if a message is lost. Protocol: `POST /realtime/v1/api/broadcast` with a batch
+of messages; the server responds with 202.
 """
 
 from __future__ import annotations
@@ -17,52 +18,53 @@ from listener.backoff import delays
 from listener.database.model import Delivery
 from listener.log import reason_of, redact
 from listener.service_key import ServiceKey
+from listener.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
-ANSWER_TIMEOUT = 5.0
-# Seconds between batches, so that progress moves smoothly.
-PAUSE = 0.25
-# Jobs that something is to be told of, at most; beyond that the oldest news are dropped.
-MOST = 1000
+HTTP_TIMEOUT = 5.0
+# Seconds between batches: short enough that a progress bar moves smoothly.
+MIN_PAUSE = 0.25
+# Jobs with a message that is not sent yet; beyond that number the oldest message is dropped.
+MAX_WAITING = 1000
 _TENANT = re.compile(r"[\w.@+-]{1,100}")
 
 
 class Broadcast:
-    """Tells users how their jobs get on, as messages `progress` and `finished` at `listener:user:<tenant>`.
+    """Send messages `progress` and `finished` about a user's jobs to the topic `listener:user:<tenant>`.
 
-    Of each job only the latest news count, and what the server does not take is dropped.
+    A newer message about a job replaces one that is not sent yet. Messages that the server refuses are dropped.
 
     Args:
-        url: of the project.
+        url: the project's address.
         key: its secret or service_role key.
         rate: the most messages a second.
-        tenant_column: the column that says whose the jobs of a queue are; those of None are not told.
+        tenant_column: returns the column that names the user whose job a row of a queue is; None sends no messages.
     """
 
     def __init__(self, url: str, key: str, *, rate: int, tenant_column: Callable[[str], str | None]) -> None:
         self._url = f"{url}/realtime/v1/api/broadcast"
         self._key = ServiceKey(url, key)
-        self._pause = max(PAUSE, 1 / rate)
+        self._pause = max(MIN_PAUSE, 1 / rate)
         self._batch = int(rate * self._pause)
         self._tenant_column = tenant_column
-        self._news: dict[tuple[str, str], dict[str, Any]] = {}
-        self._arrived = anyio.Event()
+        self._waiting: dict[tuple[str, str], dict[str, Any]] = {}
+        self._arrived = Wakeup()
         self._fails = False
 
-    def publish(self, delivery: Delivery, event: str, news: Mapping[str, Any]) -> None:
-        """Have the user told soon, in place of what was to be told of this job before."""
+    def publish(self, delivery: Delivery, event: str, content: Mapping[str, Any]) -> None:
+        """Send this soon, in place of the job's message that is not sent yet."""
         column = self._tenant_column(delivery.queue)
         tenant = delivery.row.get(column) if column else None
         if tenant is None or not _TENANT.fullmatch(str(tenant)):
             return
         job = (delivery.queue, delivery.key)
-        if len(self._news) >= MOST and job not in self._news:
-            del self._news[next(iter(self._news))]
-        self._news[job] = {
+        if len(self._waiting) >= MAX_WAITING and job not in self._waiting:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[job] = {
             "topic": f"listener:user:{tenant}",
             "event": event,
-            "payload": {"queue": delivery.queue, "key": delivery.key, **news},
+            "payload": {"queue": delivery.queue, "key": delivery.key, **content},
             "private": True,
         }
         self._arrived.set()
@@ -70,24 +72,23 @@ class Broadcast:
     async def run(self) -> None:
         """Send until cancelled."""
         backoff = delays(most=60.0)
-        async with httpx.AsyncClient(auth=self._key.authorize, timeout=ANSWER_TIMEOUT) as client:
+        async with httpx.AsyncClient(auth=self._key.authorize, timeout=HTTP_TIMEOUT) as client:
             while True:
                 await self._arrived.wait()
-                jobs = list(self._news)[: self._batch]
-                problem = await self._send(client, [self._news.pop(job) for job in jobs])
-                if not self._news:
-                    self._arrived = anyio.Event()
-                if problem is None:
-                    backoff = delays(most=60.0)
-                    await anyio.sleep(self._pause)
-                else:
-                    if not self._fails:
-                        log.warning("browsers can't be told of progress; it is tried again", error=problem)
-                    await anyio.sleep(max(self._pause, next(backoff)))
-                self._fails = problem is not None
+                while self._waiting:
+                    jobs = list(self._waiting)[: self._batch]
+                    problem = await self._send(client, [self._waiting.pop(job) for job in jobs])
+                    if problem is None:
+                        backoff = delays(most=60.0)
+                        await anyio.sleep(self._pause)
+                    else:
+                        if not self._fails:
+                            log.warning("progress messages not sent", error=problem)
+                        await anyio.sleep(max(self._pause, next(backoff)))
+                    self._fails = problem is not None
 
     async def _send(self, client: httpx.AsyncClient, messages: list[dict[str, Any]]) -> str | None:
-        """Answers what went wrong."""
+        """Send a batch, and return what went wrong, or None."""
         try:
             response = await client.post(self._url, json={"messages": messages})
         except (httpx.HTTPError, ValueError) as error:
@@ -96,9 +97,7 @@ class Broadcast:
             case 200 | 202:
                 return None
             case 401 | 403:
-                return (
-                    "the key is refused; set SUPABASE_SERVICE_KEY to the project's secret or service_role key"
-                )
+                return "the server refused the key; set SUPABASE_SERVICE_KEY to the project's secret key"
             case 429:
                 return "too many messages a second for the project's plan; lower PROGRESS_BROADCAST"
             case status:

@@ -1,4 +1,4 @@
-"""What every source offers."""
+"""The interface of event sources, and of what they wake."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from listener.metrics import SourceName
 
 
 class Wakeable(Protocol):
-    """Whom a source tells. A wake that is lost, doubled, late or forged does no harm."""
+    """The receiver of events. An event that is lost, doubled, late or forged does no harm."""
 
     def wake(self, queue: str, source: SourceName) -> None:
-        """A queue may have something to claim; the source names itself."""
+        """Report that a job of a queue may be ready; the source names itself."""
 
     def stop(self, queue: str) -> None:
-        """A job of a queue that runs may have been cancelled."""
+        """Report that a running job of a queue may have been cancelled."""
 
     def connected(self) -> None:
-        """The source hears from now on; what happened before it may have missed."""
+        """Report that events arrive from now on, and that earlier ones may have been lost."""
 
 
 class Source(Protocol):
-    """A component that runs until cancelled and mends its own connection."""
+    """A source of events, which reconnects by itself."""
 
     @property
     def is_connected(self) -> bool:
-        """Whether events arrive now, as far as the last probe knows."""
+        """Whether events arrived when the connection was last probed."""
 
     def watch(self, changes: Mapping[str, Sequence[str]]) -> None:
-        """Told at start and whenever it may have changed: queue -> schema and name of its table, where only Realtime's
-        postgres_changes can tell of new rows."""
+        """Set the tables whose new rows only Realtime's postgres_changes announces. Called at the start, and when the
+        tables may have changed.
+
+        Args:
+            changes: queue name -> schema and name of its table.
+        """
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Receive events until cancelled."""

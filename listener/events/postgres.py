@@ -1,4 +1,4 @@
-"""Events by LISTEN, on a connection of its own that is probed, and made anew when it fails."""
+"""Events by LISTEN, on a separate connection that is probed and replaced when it fails."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from listener.metrics import Metrics, ReconnectReason
 
 log = structlog.get_logger(__name__)
 
-# Seconds between probes, and until a probe is given up: a silent drop is noticed within the sum.
-PROBE_EVERY = 20.0
+# Seconds. A connection that was dropped silently is noticed within the sum of the first two.
+PROBE_INTERVAL = 20.0
 PROBE_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 10.0
 
@@ -31,13 +31,13 @@ CONNECT_TIMEOUT = 10.0
 class PostgresSource:
     """LISTEN on `listener_wake` and `listener_stop`.
 
-    The connection never opens a transaction: one that idles in a transaction fills Postgres's queue of
-    notifications until users' commits fail. The probe reads that queue's usage, and the same call heals a full one.
+    The connection never opens a transaction: while one idles in a transaction, Postgres's notification
+    queue grows until users' commits fail. The probe reads the usage of that queue, and the same call frees a full one.
     """
 
-    def __init__(self, dsn: str, wakes: Wakeable, metrics: Metrics) -> None:
+    def __init__(self, dsn: str, wakeable: Wakeable, metrics: Metrics) -> None:
         self._dsn = dsn
-        self._wakes = wakes
+        self._wakeable = wakeable
         self._metrics = metrics.source("notify")
         self._metrics.connected.set(0)
         self._connected = False
@@ -47,7 +47,7 @@ class PostgresSource:
         return self._connected
 
     def watch(self, changes: Mapping[str, Sequence[str]]) -> None:
-        """See `Source.watch`: here every table notifies."""
+        """Do nothing, because every table notifies."""
 
     async def run(self) -> None:
         backoff = delays()
@@ -61,7 +61,7 @@ class PostgresSource:
                 )
             except CONNECTION_ERRORS as error:
                 reason = "refused"
-                log.warning("can't listen for events; sweeps go on", error=reason_of(error))
+                log.warning("LISTEN connection failed; sweeps continue", error=reason_of(error))
             else:
                 try:
                     reason = await self._listen(connection)
@@ -73,56 +73,59 @@ class PostgresSource:
             await anyio.sleep(next(backoff))
 
     async def _listen(self, connection: asyncpg.Connection) -> ReconnectReason:
-        """Until the connection is no longer good; answers why."""
+        """Listen until the connection fails, and return why."""
         closed = anyio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         _keep_alive(connection)
         try:
             with anyio.fail_after(PROBE_TIMEOUT):
-                await connection.add_listener("listener_wake", self._heard)
-                await connection.add_listener("listener_stop", self._heard)
+                await connection.add_listener("listener_wake", self._on_notification)
+                await connection.add_listener("listener_stop", self._on_notification)
             self._show(connected=True)
-            self._wakes.connected()
+            self._wakeable.connected()
             while True:
-                with anyio.move_on_after(PROBE_EVERY):
+                with anyio.move_on_after(PROBE_INTERVAL):
                     await closed.wait()
                 if closed.is_set():
-                    log.warning("the connection for events was closed; it is made anew")
+                    log.warning("LISTEN connection closed; reconnecting")
                     return "closed"
                 await connection.fetchval("select pg_notification_queue_usage()", timeout=PROBE_TIMEOUT)
         except TimeoutError:
-            log.warning("the connection for events is silent; it is made anew")
+            log.warning("LISTEN connection silent; reconnecting")
             return "silent"
         except CONNECTION_ERRORS as error:
-            log.warning("the connection for events failed; it is made anew", error=reason_of(error))
+            log.warning("LISTEN connection failed; reconnecting", error=reason_of(error))
             return "closed"
 
-    def _heard(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:
+    def _on_notification(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:
         if channel == "listener_wake":
-            self._wakes.wake(str(queue), "notify")
+            self._wakeable.wake(str(queue), "notify")
         else:
-            self._wakes.stop(str(queue))
+            self._wakeable.stop(str(queue))
 
     def _show(self, *, connected: bool) -> None:
         self._connected = connected
         self._metrics.connected.set(connected)
 
 
-async def notification_time(dsn: str, patience: float) -> float | None:
-    """Seconds that a notification took from one session to another, None if it did not arrive in time: a pooler in
-    transaction mode lets a session listen, but not hear.
+async def notification_time(dsn: str, timeout: float) -> float | None:  # noqa: ASYNC109
+    """Measure the seconds that a notification takes from one session to another.
+
+    Returns:
+        None if it did not arrive within `timeout` seconds. A transaction-mode pooler accepts LISTEN, but passes no
+        notification.
 
     Raises:
-        DatabaseUnavailable: there is no connection.
+        DatabaseUnavailable: the database can't be reached.
     """
     channel = f"listener_probe_{secrets.token_hex(8)}"
     heard = anyio.Event()
     try:
-        async with _session(dsn) as hearer, _session(dsn) as speaker:
-            await hearer.add_listener(channel, lambda *_: heard.set())
+        async with _session(dsn) as receiver, _session(dsn) as sender:
+            await receiver.add_listener(channel, lambda *_: heard.set())
             began = time.perf_counter()
-            await speaker.execute(f"notify {channel}")
-            with anyio.move_on_after(patience):
+            await sender.execute(f"notify {channel}")
+            with anyio.move_on_after(timeout):
                 await heard.wait()
             return time.perf_counter() - began if heard.is_set() else None
     except CONNECTION_ERRORS as error:
@@ -141,7 +144,7 @@ async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:
-    """Let the kernel notice a dead peer too, where asyncpg lets us at the socket."""
+    """Set TCP keepalive, so that the kernel notices a dead peer, if asyncpg gives access to the socket."""
     transport = getattr(connection, "_transport", None)
     raw = transport.get_extra_info("socket") if transport is not None else None
     if raw is not None and raw.family in {socket.AF_INET, socket.AF_INET6}:

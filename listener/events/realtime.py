@@ -1,4 +1,4 @@
-"""Events through Supabase Realtime, for a service that reaches its database by REST alone."""
+"""Events by Supabase Realtime, for a service that can't LISTEN: by REST alone, or behind a transaction-mode pooler."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from listener.service_key import ServiceKey
 
 log = structlog.get_logger(__name__)
 
-# A channel may be joined some seconds before the server hears the database: look again then for what it missed.
-LOOK_AGAIN = 5.0
-# The token that the server makes of a secret key lasts a day, and the same connection never gets another one.
-LIFETIME = 12 * 3600.0
-# A connection that ends sooner has not proved that the next one may be tried at once.
-STEADY = 30.0
+# All in seconds.
+# A joined channel may get no events for some seconds, until the server listens to the database. Jobs are looked for
+# again after this time.
+SECOND_LOOK_AFTER = 5.0
+# The server makes a token of a secret key that is valid for a day, and never renews it on the same connection.
+MAX_CONNECTION_AGE = 12 * 3600.0
+# If a connection lasted so long, the next one is tried at once.
+STABLE_AFTER = 30.0
 
 
 class RealtimeSource:
-    """Messages on a private channel of each queue, and Realtime's postgres_changes for tables that send none. What an
-    event says is never read.
+    """Receive messages on a private channel of each queue, and Realtime's postgres_changes for tables that send no
+    messages. The content of an event is never read.
 
     Args:
-        url: of the project.
+        url: the project's address.
         key: its secret or service_role key.
-        queues: those to hear of.
-        lifetime: seconds after which a connection is made anew in any case, less a random part.
+        queues: the queues to receive events of.
+        max_age: seconds after which a connection is replaced, less a random part.
     """
 
     def __init__(
@@ -43,18 +45,18 @@ class RealtimeSource:
         url: str,
         key: str,
         queues: Iterable[str],
-        wakes: Wakeable,
+        wakeable: Wakeable,
         metrics: Metrics,
         *,
-        lifetime: float = LIFETIME,
+        max_age: float = MAX_CONNECTION_AGE,
     ) -> None:
         self._url = url
         self._key = ServiceKey(url, key)
         self._queues = list(queues)
-        self._wakes = wakes
+        self._wakeable = wakeable
         self._metrics = metrics.source("realtime")
         self._metrics.connected.set(0)
-        self._lifetime = lifetime
+        self._max_age = max_age
         self._changes: Mapping[str, Sequence[str]] = {}
         self._current: RealtimeConnection | None = None
         self._connected = False
@@ -64,7 +66,7 @@ class RealtimeSource:
         return self._connected
 
     def watch(self, changes: Mapping[str, Sequence[str]]) -> None:
-        """Hear of new rows by postgres_changes: queue -> schema and name of its table, as `register` answers."""
+        """Subscribe to postgres_changes of these tables, as `register` returns them; queue name -> schema and table."""
         if changes != self._changes:
             self._changes = dict(changes)
             if self._current:
@@ -76,12 +78,12 @@ class RealtimeSource:
             began = anyio.current_time()
             reason = await self._listen()
             self._metrics.reconnects[reason].inc()
-            if anyio.current_time() - began > STEADY:
+            if anyio.current_time() - began > STABLE_AFTER:
                 backoff = delays()
             await anyio.sleep(next(backoff))
 
     async def _listen(self) -> ReconnectReason:
-        """Until the connection is no longer good; answers why."""
+        """Receive events until the connection ends, and return why it ended."""
         self._current = connection = RealtimeConnection(self._url, self._key.current())
         try:
             await connection.open()
@@ -90,7 +92,7 @@ class RealtimeSource:
                     joins.start_soon(connection.join, self._channel(connection, queue))
             if not connection.over.is_set():
                 self._show(connected=True)
-                self._wakes.connected()
+                self._wakeable.connected()
                 await self._stay(connection)
         finally:
             self._current = None
@@ -101,21 +103,21 @@ class RealtimeSource:
     async def _stay(self, connection: RealtimeConnection) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(connection.probe)
-            group.start_soon(self._look_again)
-            with anyio.move_on_after(self._lifetime * random.uniform(0.8, 1)):  # noqa: S311
+            group.start_soon(self._look_twice)
+            with anyio.move_on_after(self._max_age * random.uniform(0.8, 1)):  # noqa: S311
                 await connection.over.wait()
             group.cancel_scope.cancel()
 
-    async def _look_again(self) -> None:
-        await anyio.sleep(LOOK_AGAIN)
-        self._wakes.connected()
+    async def _look_twice(self) -> None:
+        await anyio.sleep(SECOND_LOOK_AFTER)
+        self._wakeable.connected()
 
     def _channel(self, connection: RealtimeConnection, queue: str) -> AsyncRealtimeChannel:
-        wake = _safely(lambda: self._wakes.wake(queue, "realtime"))
+        wake = _safely(lambda: self._wakeable.wake(queue, "realtime"))
         channel = connection.channel(topic(queue))
-        channel.on_system(_safely(self._wakes.connected))
+        channel.on_system(_safely(self._wakeable.connected))
         channel.on_broadcast("wake", wake)
-        channel.on_broadcast("stop", _safely(lambda: self._wakes.stop(queue)))
+        channel.on_broadcast("stop", _safely(lambda: self._wakeable.stop(queue)))
         if queue in self._changes:
             schema, table = self._changes[queue]
             insert = RealtimePostgresChangesListenEvent.Insert
@@ -128,19 +130,19 @@ class RealtimeSource:
 
 
 def topic(queue: str) -> str:
-    """The private channel of a queue, as `listener.topic` in the database says."""
+    """Return the private channel of a queue, by the same rule as `listener.topic` in the database."""
     if not re.fullmatch(r"[A-Za-z0-9_./-]{1,100}", queue):
         queue = hashlib.md5(queue.encode(), usedforsecurity=False).hexdigest()
     return f"listener:{queue}"
 
 
-def _safely(tell: Callable[[], None]) -> Callable[[object], None]:
-    """A callback that never raises: the client would stop hearing, and go on as if it did not."""
+def _safely(call: Callable[[], None]) -> Callable[[object], None]:
+    """Return a callback that never raises, because the client would silently stop to receive events."""
 
     def callback(_: object) -> None:
         try:
-            tell()
+            call()
         except Exception as error:
-            log.error("an event could not be passed on", exc_info=error)
+            log.error("event not passed on", exc_info=error)
 
     return callback

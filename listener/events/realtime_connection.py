@@ -1,4 +1,4 @@
-"""One connection to Supabase Realtime, until anything at all happens to it."""
+"""One connection to Supabase Realtime, which ends at the first problem."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from listener.metrics import ReconnectReason
 
 log = structlog.get_logger(__name__)
 
-# Seconds between probes, and until the server must have answered: a silent drop is noticed within the sum.
-PROBE_EVERY = 10.0
+# Seconds. A connection that was dropped silently is noticed within the sum.
+PROBE_INTERVAL = 10.0
 ANSWER_TIMEOUT = 5
-PROBE = "listener::probe"
+PROBE_TOPIC = "listener::probe"
 
 
 class RealtimeConnection:
-    """A client of its own, which is trusted with this one connection and no more.
+    """A client that is used for one connection only.
 
-    By itself the client stops hearing, without a word, when the server is away for a quarter of a minute, or ends a
-    channel; so whatever happens to any channel ends the connection.
+    The client's own reconnection stops silently when the server is away for 15 seconds, or ends a channel. Therefore
+    any problem of any channel ends this connection, and the source makes a new one.
 
     Attributes:
-        over: set when the connection is no longer good.
-        reason: why; `recycled` until something happens.
+        over: set when the connection has ended.
+        reason: why it ended; `recycled` until there is a problem.
     """
 
     def __init__(self, url: str, key: str) -> None:
-        # The client logs the URL, which has the key, and messages that it can't read, which have rows.
+        # The client logs the URL, which contains the key, and messages that it can't parse, which contain rows.
         logging.getLogger("realtime").setLevel(logging.CRITICAL)
         logging.getLogger("websockets.client").setLevel(logging.WARNING)
         self._client = AsyncRealtimeClient(
@@ -47,16 +47,16 @@ class RealtimeConnection:
         self.reason: ReconnectReason = "recycled"
 
     async def open(self) -> None:
-        """Connect; sets `over` when that is refused."""
+        """Connect; sets `over` if that fails."""
         try:
             await self._client.connect()
         except Exception as error:
             self.end("refused")
-            log.warning("can't listen to Realtime; sweeps go on", error=_reason(error))
+            log.warning("Realtime not connected; sweeps continue", error=_reason(error))
 
     def channel(self, topic: str) -> AsyncRealtimeChannel:
-        """A private channel, not joined yet."""
-        # With `replication_ready` the server says when it begins to hear the database.
+        """Make a private channel, not joined yet."""
+        # With `replication_ready` the server reports when it begins to listen to the database.
         options: RealtimeChannelOptions = {
             "config": {
                 "broadcast": {"ack": False, "self": False, "replication_ready": True},
@@ -67,7 +67,7 @@ class RealtimeConnection:
         return self._client.channel(topic, options)
 
     async def join(self, channel: AsyncRealtimeChannel) -> None:
-        """Join a channel; from then on the connection ends with it."""
+        """Join a channel, whose end ends the connection from then on."""
         was_joined = False
 
         def changed(state: RealtimeSubscribeStates, error: Exception | None) -> None:
@@ -88,21 +88,22 @@ class RealtimeConnection:
             self._closed(error)
 
     async def probe(self) -> None:
-        """Join and leave a channel now and then, until the connection is over. The client waits for no answer to its
-        heartbeats, and the server may leave messages without one."""
+        """Join and leave a channel at intervals until the connection is over. Heartbeats do not show a dead connection,
+        because the client does not wait for their replies.
+        """
         while not self.over.is_set():
-            await anyio.sleep(PROBE_EVERY)
-            channel = self.channel(PROBE)
-            with anyio.move_on_after(ANSWER_TIMEOUT) as patience:
+            await anyio.sleep(PROBE_INTERVAL)
+            channel = self.channel(PROBE_TOPIC)
+            with anyio.move_on_after(ANSWER_TIMEOUT) as joining:
                 await self.join(channel)
-            if patience.cancelled_caught:
+            if joining.cancelled_caught:
                 self._silent()
             if not self.over.is_set():
                 channel.subscribe_callback = None
                 await channel.unsubscribe()
 
     def end(self, reason: ReconnectReason) -> bool:
-        """Give the connection up; False when that was done already."""
+        """End the connection; false if it has ended already."""
         if self.over.is_set():
             return False
         self.reason = reason
@@ -110,7 +111,7 @@ class RealtimeConnection:
         return True
 
     async def close(self) -> None:
-        """Leave nothing behind, without the closing words that a dead peer would have to answer."""
+        """Close the socket and stop the timers, without the closing handshake that a dead peer would not answer."""
         for channel in self._client.get_channels():
             channel.rejoin_timer.reset()
             channel.join_push.destroy()
@@ -122,17 +123,17 @@ class RealtimeConnection:
 
     def _silent(self) -> None:
         if self.end("silent"):
-            log.warning("Realtime is silent; the connection is made anew")
+            log.warning("Realtime silent; reconnecting")
 
     def _closed(self, error: Exception | None) -> None:
         if self.end("closed"):
             why = error and _reason(error)
-            log.warning("Realtime ended a channel; the connection is made anew", error=why)
+            log.warning("Realtime channel ended; reconnecting", error=why)
 
     def _refused(self, channel: AsyncRealtimeChannel, error: Exception) -> None:
         if self.end("refused"):
             name = channel.topic.removeprefix("realtime:")
-            log.warning("Realtime refuses a channel; it is tried again", channel=name, error=_reason(error))
+            log.warning("Realtime channel refused; retried later", channel=name, error=_reason(error))
 
 
 def _reason(error: Exception) -> str:

@@ -68,7 +68,7 @@ async def test_a_call_that_gets_no_answer_is_given_up_and_its_connection_is_not_
         transport = PostgresTransport(url, timeout=0.4)
         assert await transport.call("stats") is not None
         proxy.drops = True
-        with pytest.raises(DatabaseUnavailable, match="the database gave no answer"):
+        with pytest.raises(DatabaseUnavailable, match="the database did not answer"):
             await transport.call("stats")
         proxy.drops = False
         assert await transport.call("stats") is not None
@@ -112,7 +112,7 @@ async def test_the_idle_connections_that_died_with_one_are_not_tried(
     for server in servers:
         os.kill(server["pid"], signal.SIGSTOP)
     try:
-        with pytest.raises(DatabaseUnavailable, match="the database gave no answer"):
+        with pytest.raises(DatabaseUnavailable, match="the database did not answer"):
             await transport.call("stats")
         assert await transport.call("stats") is not None
     finally:
@@ -306,7 +306,7 @@ async def test_a_full_queue_of_notifications_is_healed(
 ) -> None:
     if own_postgres.version < 17:
         return
-    monkeypatch.setattr("listener.events.postgres.PROBE_EVERY", 0.3)
+    monkeypatch.setattr("listener.events.postgres.PROBE_INTERVAL", 0.3)
     jobs = await own_jobs(own_postgres)
     switch = Switch()
     switch.go.set()

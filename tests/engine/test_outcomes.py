@@ -293,7 +293,7 @@ class Mute(Exception):
         (Panic("in a compiled library"), "Panic: in a compiled library"),
         (asyncio.CancelledError(), "CancelledError"),
         (TimeoutError(), "TimeoutError"),
-        (Mute(), "Mute: its text can't be told"),
+        (Mute(), "Mute: (error text unavailable)"),
         (StopIteration(), "StopIteration"),
         (RuntimeError("x" * 10_000), "RuntimeError: xxx"),
     ],

@@ -13,7 +13,7 @@ from tests.support.proxy import between
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source probes soon, and gives up soon."""
-    monkeypatch.setattr(source, "PROBE_EVERY", 0.2)
+    monkeypatch.setattr(source, "PROBE_INTERVAL", 0.2)
     monkeypatch.setattr(source, "PROBE_TIMEOUT", 0.4)
     monkeypatch.setattr(source, "CONNECT_TIMEOUT", 0.6)
 

@@ -95,9 +95,9 @@ Listen = Callable[..., AbstractAsyncContextManager[Listening]]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The source probes soon, and gives up soon."""
-    monkeypatch.setattr(realtime_connection, "PROBE_EVERY", 0.2)
+    monkeypatch.setattr(realtime_connection, "PROBE_INTERVAL", 0.2)
     monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", 0.5)
-    monkeypatch.setattr(source, "LOOK_AGAIN", 60.0)
+    monkeypatch.setattr(source, "SECOND_LOOK_AFTER", 60.0)
     monkeypatch.setattr(source, "delays", lambda: delays(0.1, most=0.2))
 
 
@@ -119,11 +119,11 @@ def listen(project: Stack, connect: Connect) -> Listen:
 
     @asynccontextmanager
     async def listen(
-        *, url: str | None = None, key: str | None = None, queue: str = "jobs", lifetime: float = 3600.0
+        *, url: str | None = None, key: str | None = None, queue: str = "jobs", max_age: float = 3600.0
     ) -> AsyncIterator[Listening]:
         worker, metrics = Worker(await connect()), Metrics()
         running = RealtimeSource(
-            url or project.url, key or project.secret_key, [queue], worker, metrics, lifetime=lifetime
+            url or project.url, key or project.secret_key, [queue], worker, metrics, max_age=max_age
         )
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run)

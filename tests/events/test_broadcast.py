@@ -153,7 +153,7 @@ async def test_of_one_job_only_the_latest_is_told_and_not_too_much_at_once(
 async def test_while_realtime_is_away_little_is_kept(
     jobs: Table, project: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     monkeypatch.setattr(module, "delays", lambda most: iter([0.05] * 1000))
     refused = project.faults.add("POST /realtime/v1/api/broadcast", times=1000, status=503)
     async with open_at(project, ANN) as ann, telling(project) as broadcast:

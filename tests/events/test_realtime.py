@@ -140,7 +140,7 @@ async def test_a_join_that_is_refused_is_told_and_tried_again(
             await listening.hears()
             await jobs.add("a")
             await listening.finds("a")
-    assert logs[0]["event"] == "Realtime refuses a channel; it is tried again"
+    assert logs[0]["event"] == "Realtime channel refused; retried later"
     assert "Too many joins per second" in logs[0]["error"]
     assert "SUPABASE_SERVICE_KEY" not in logs[0]["error"]
 
@@ -191,7 +191,7 @@ async def test_rows_between_the_join_and_the_hearing_are_found_when_the_server_s
 async def test_rows_between_the_join_and_the_hearing_are_found_when_the_server_does_not_say_so(
     jobs: Table, realtime: Realtime, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "LOOK_AGAIN", 0.3)
+    monkeypatch.setattr(source, "SECOND_LOOK_AFTER", 0.3)
     realtime.lag = 3600.0
     async with listen() as listening:
         await until(lambda: listening.worker.times_connected == 1 and listening.worker.rests)
@@ -236,7 +236,7 @@ async def test_an_event_that_trips_the_service_is_not_the_last_one(jobs: Table, 
 
 
 async def test_a_connection_is_made_anew_before_its_token_expires(jobs: Table, listen: Listen) -> None:
-    async with listen(lifetime=0.3) as listening:
+    async with listen(max_age=0.3) as listening:
         await until(lambda: listening.reconnects("recycled") >= 2)
         await until(lambda: listening.source.is_connected)
     assert sum(listening.reconnects(reason) for reason in ("refused", "closed", "silent")) == 0

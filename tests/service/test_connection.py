@@ -45,7 +45,7 @@ async def test_where_notifications_arrive_it_listens(project: Stack, project_url
     async with opened(database_url=project_url, **keys(project)) as (connection, said):
         assert (connection.events, connection.pooled) == ("notify", False)
         assert said.startswith("Postgres at 127.0.0.1:")
-        assert said.endswith(": notifications arrive, so LISTEN tells of jobs")
+        assert said.endswith(": notifications arrive, so LISTEN announces jobs")
         assert "app" not in said
         assert await connection.call("schema_version")
 
@@ -53,7 +53,9 @@ async def test_where_notifications_arrive_it_listens(project: Stack, project_url
 async def test_behind_a_transaction_pooler_realtime_tells(project: Stack, project_url: str) -> None:
     async with pooling(project_url) as url, opened(database_url=url, **keys(project)) as (connection, said):
         assert (connection.events, connection.pooled) == ("realtime", True)
-        assert said.endswith(": a transaction-mode pooler passes no notifications, so Realtime tells of jobs")
+        assert said.endswith(
+            ": a transaction-mode pooler passes no notifications, so Realtime announces jobs"
+        )
         assert await connection.call("schema_version")
 
 
@@ -77,7 +79,7 @@ async def test_supabases_own_pooler_is_known_by_its_port(monkeypatch: pytest.Mon
 async def test_without_a_database_url_it_is_the_rest_api(project: Stack) -> None:
     async with opened(**keys(project)) as (connection, said):
         assert (connection.events, connection.pooled) == ("realtime", False)
-        assert said == f"the REST API of {project.url}: DATABASE_URL is not set, so Realtime tells of jobs"
+        assert said == f"the REST API of {project.url}: DATABASE_URL is not set, so Realtime announces jobs"
         assert await connection.call("schema_version")
 
 
@@ -144,7 +146,7 @@ async def test_a_table_that_realtime_does_not_tell_of_is_named(
     app = app_of(handle)
     async with serving_with(app, **keys(project)) as service:
         (problem,) = await until(lambda: service.engine.status.problems)
-        assert problem.startswith("public.jobs sends what realtime does not hear")
+        assert problem.startswith("public.jobs sends no events that realtime receives")
         assert "listener attach public.jobs jobs --wake both" in problem
         # Another way to mend it.
         await owner.execute(

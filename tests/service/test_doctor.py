@@ -88,7 +88,7 @@ async def test_keys_that_are_none(examine: Examine, project: Stack) -> None:
             {"role": "service_role", "exp": int(time.time()) - 9}, legacy=True
         ): "the key has expired",
         "my-database-password": "is not a key of Supabase",
-        "sb_secret_of-another-project": "refuses the key or token",
+        "sb_secret_of-another-project": "refused the key or token",
     }.items():
         code, report = await examine(SUPABASE_SERVICE_KEY=key)
         assert code == 1

@@ -124,7 +124,7 @@ async def test_a_row_that_a_user_inserts_becomes_a_film_in_their_folder(
 
     said = service.log
     assert (
-        f'"the REST API of {project.url}", "why": "DATABASE_URL is not set, so Realtime tells of jobs"'
+        f'"the REST API of {project.url}", "why": "DATABASE_URL is not set, so Realtime announces jobs"'
         in said
     )
     assert project.secret_key not in said

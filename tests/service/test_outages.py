@@ -196,11 +196,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("listener.engine.dispatcher.delays", lambda: delays(0.05, most=0.2))
     for source in ("listener.events.postgres", "listener.events.realtime"):
         monkeypatch.setattr(f"{source}.delays", lambda: delays(0.05, most=0.2))
-    for name, seconds in (("PROBE_EVERY", 0.2), ("PROBE_TIMEOUT", 0.4), ("CONNECT_TIMEOUT", 0.6)):
+    for name, seconds in (("PROBE_INTERVAL", 0.2), ("PROBE_TIMEOUT", 0.4), ("CONNECT_TIMEOUT", 0.6)):
         monkeypatch.setattr(f"listener.events.postgres.{name}", seconds)
-    monkeypatch.setattr(realtime_connection, "PROBE_EVERY", 0.2)
+    monkeypatch.setattr(realtime_connection, "PROBE_INTERVAL", 0.2)
     monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", 0.5)
-    monkeypatch.setattr(realtime, "LOOK_AGAIN", 0.5)
+    monkeypatch.setattr(realtime, "SECOND_LOOK_AFTER", 0.5)
     for transport in (PostgresTransport, RestTransport):
         monkeypatch.setattr(f"listener.engine.backend.{transport.__name__}", partial(transport, timeout=0.8))
 
