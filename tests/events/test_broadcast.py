@@ -169,7 +169,7 @@ async def test_while_realtime_is_away_little_is_kept(
 async def test_a_realtime_that_is_asked_too_much_is_asked_less(
     jobs: Table, project: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(module, "MIN_PAUSE", 0.01)
     monkeypatch.setattr(module, "delays", lambda most: iter([0.2, 3600.0]))
     project.faults.add("POST /realtime/v1/api/broadcast", times=1000, status=429)
     async with telling(project, rate=1000) as broadcast:

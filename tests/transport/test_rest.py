@@ -79,7 +79,7 @@ async def test_what_can_be_said_twice_is_said_again_soon(store: Store, project: 
         (503, {"code": "PGRST002", "message": "Could not query the database"}, "503 Could not query"),
         (540, None, r"could not answer now \(540"),
         (404, None, r"could not answer now \(404 Not Found\)"),
-        (200, None, "what SUPABASE_URL names is no REST API"),
+        (200, None, "SUPABASE_URL is not the address"),
     ],
 )
 async def test_what_may_pass_is_an_unavailable_database(
