@@ -1,4 +1,4 @@
-"""How settings are read from the environment and `.env` files; what is wrong there is told in a sentence."""
+"""Read settings from the environment and `.env` files, with a sentence for each mistake in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 from listener.errors import ConfigError
 from listener.log import hide
 
-FILES = (".env", ".env.local")  # of the working directory; the later one wins
+FILES = (".env", ".env.local")  # in the working directory; the later one wins
 
 
 def _url(value: str) -> str:
@@ -32,14 +32,14 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 def setting(default: object, about: str, form: str, *names: str, **rules: Any) -> Any:
-    """A field of an `Environment`.
+    """Declare a field of an `Environment`.
 
     Args:
-        default: where nothing is set.
+        default: the value if no variable is set.
         about: its meaning, for the documentation.
-        form: what may be written, for the error.
+        form: the allowed values, for documentation and errors.
         names: the variables that set it; the first one wins.
-        rules: as for pydantic's `Field`.
+        rules: further arguments of pydantic's `Field`.
     """
     return Field(
         default,
@@ -51,7 +51,7 @@ def setting(default: object, about: str, form: str, *names: str, **rules: Any) -
 
 
 class Environment(BaseSettings):
-    """A group of settings, read from the environment and `.env` files; an application may have its own beside ours.
+    """A group of settings, read from the environment and `.env` files. An application may declare its own.
 
     `.env.local` wins over `.env`, and the real environment wins over both; empty values count as unset.
     """
@@ -71,10 +71,10 @@ class Environment(BaseSettings):
         """Read the environment and the `.env` files of the working directory.
 
         Args:
-            overrides: fields by their Python name, which win over everything; durations in seconds.
+            overrides: values by field name, which override the environment; durations in seconds.
 
         Raises:
-            ConfigError: a value is malformed, or a variable looks like one of ours misspelled.
+            ConfigError: a value is malformed, or a variable looks like a misspelled setting.
         """
         if unknown := overrides.keys() - cls.model_fields.keys():
             raise TypeError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
@@ -93,7 +93,7 @@ class Environment(BaseSettings):
         return settings
 
     def secrets(self) -> Iterator[str]:
-        """What must never be shown; of a URL only its password, unless it is no more than the user's name."""
+        """Yield the texts that must never be shown. Of a URL that is its password, unless it equals the user's name."""
         for name in type(self).model_fields:
             if isinstance(secret := getattr(self, name), SecretStr):
                 value = secret.get_secret_value()
@@ -103,7 +103,7 @@ class Environment(BaseSettings):
 
     @classmethod
     def table(cls) -> str:
-        """All settings as a Markdown table, for the documentation."""
+        """Return all settings as a Markdown table, for the documentation."""
         rows = ["| Variable | Default | Allowed | Meaning |", "| --- | --- | --- | --- |"]
         for field in cls.model_fields.values():
             names = " or ".join(f"`{name}`" for name in _names(field))
@@ -112,7 +112,7 @@ class Environment(BaseSettings):
 
 
 def _refuse_malformed() -> None:
-    """Raise for a line of a `.env` file that would be left out."""
+    """Raise for a line of a `.env` file that dotenv would skip."""
     for path in filter(Path.is_file, map(Path, FILES)):
         with path.open(encoding="utf-8-sig") as file:
             for line in parse_stream(file):
@@ -149,7 +149,7 @@ def _default(field: FieldInfo) -> str:
 def _sentence(
     settings: type[Environment], where: object, overrides: Mapping[str, Any], environment: Mapping[str, Any]
 ) -> str:
-    """Name the variable as the person spelled it, what is there unless it is secret, and what may be."""
+    """Return a sentence with the variable as it was spelled, its value unless that is secret, and the allowed ones."""
     given = {**environment, **overrides}
     name, field = next((n, f) for n, f in settings.model_fields.items() if where in (n, *_names(f)))
     variable = next(spelling for spelling in (name, *_names(field)) if spelling in given)
@@ -158,7 +158,7 @@ def _sentence(
 
 
 def _refuse_lookalikes(settings: type[Environment], environment: Mapping[str, Any]) -> None:
-    """Raise for a variable that is one of ours but for a slip of the hand."""
+    """Raise for a variable whose name is almost that of a setting."""
     ours = [name for field in settings.model_fields.values() for name in _names(field)]
     for name in sorted(environment.keys() - set(ours)):
         for meant in ours:
@@ -167,8 +167,8 @@ def _refuse_lookalikes(settings: type[Environment], environment: Mapping[str, An
 
 
 def _looks_like(name: str, meant: str) -> bool:
-    # Word by word, since DATABASE_URI or SUPABASE_DB_URL may well be another program's; and never a single
-    # word, since HOSTS or RELEASE surely are.
+    # Compared word by word, because DATABASE_URI or SUPABASE_DB_URL may belong to another program. Names of one word
+    # are not compared, because HOSTS or RELEASE certainly do.
     if name.count("_") != meant.count("_") or "_" not in name:
         return False
     words = list(zip(name.split("_"), meant.split("_"), strict=True))

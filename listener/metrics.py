@@ -1,7 +1,7 @@
-"""Every metric of the service: its name, its labels and its help, in one place.
+"""Every metric of the service: its name, labels and help.
 
-Metrics are of two kinds. Each process counts what it does itself. What is true of the whole fleet (how many
-jobs wait, how old the oldest is) is published by one process at a time, so that sums stay right.
+There are two kinds. Each process counts its own work. Numbers of all workers together (how many jobs wait, how old the
+oldest is) are published by one process at a time, so that sums over processes are right.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _RUN_BUCKETS = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600
 
 
 class Metrics:
-    """The collectors of one engine, in a registry of their own; each attribute is named as its metric.
+    """The metrics of one engine, in a separate registry; each attribute has the name of its metric.
 
     Args:
-        ttl: seconds after which what was published vanishes rather than being repeated.
+        ttl: seconds after which published numbers are no longer shown.
         clock: monotonic seconds.
     """
 
@@ -61,31 +61,53 @@ class Metrics:
 
         self.event_to_claim_seconds = seconds(
             "event_to_claim_seconds",
-            "From the moment a job was due to its claim, by the database's clock.",
+            "Seconds from the time a job is due until it is claimed, by the database's clock.",
             _PICKUP_BUCKETS,
             "queue",
         )
         self.job_run_seconds = seconds(
-            "job_run_seconds", "How long attempts ran, whatever their outcome.", _RUN_BUCKETS, "queue"
+            "job_run_seconds",
+            "Seconds that the handlers of attempts ran, with any outcome.",
+            _RUN_BUCKETS,
+            "queue",
         )
         self.jobs_finished = counter(
-            "jobs_finished", "Jobs that this process brought to an end.", "queue", "outcome"
+            "jobs_finished", "Jobs that ended in this process, by outcome.", "queue", "outcome"
         )
-        self.job_retries = counter("job_retries", "Attempts that are to be tried again.", "queue", "reason")
+        self.job_retries = counter(
+            "job_retries", "Attempts after which the job is retried, by reason.", "queue", "reason"
+        )
         self.lease_expirations = counter(
-            "lease_expirations", "Leases that ran out and were rescued by this process.", "queue"
+            "lease_expirations",
+            "Leases that ended without a heartbeat and whose jobs this process rescued.",
+            "queue",
         )
         self.fenced_writes = counter(
-            "fenced_writes", "Writes refused because the lease had moved on.", "queue", "op"
+            "fenced_writes",
+            "Writes that the database rejected because the attempt had lost its lease.",
+            "queue",
+            "op",
         )
-        self.slots = gauge("slots", "Jobs that this process can run at once.", "queue", "state")
-        self.events_received = counter("events_received", "Wakes, by their origin.", "source", "queue")
+        self.slots = gauge("slots", "Slots of this process, used and free.", "queue", "state")
+        self.events_received = counter("events_received", "Wakes of a queue, by source.", "source", "queue")
         self.missed_found = counter(
-            "missed_found", "Jobs that no event announced although one should have.", "queue", "found_by"
+            "missed_found",
+            "Jobs that a sweep or reconcile found although an event should have announced them.",
+            "queue",
+            "found_by",
         )
-        self.source_connected = gauge("source_connected", "1 while a source of events is up.", "source")
-        self.reconnects = counter("reconnects", "Connections of a source made anew.", "source", "reason")
-        self.build = Info("build", "The versions that run.", namespace="listener", registry=self.registry)
+        self.source_connected = gauge(
+            "source_connected", "1 while the event source is connected, else 0.", "source"
+        )
+        self.reconnects = counter(
+            "reconnects", "Reconnections of an event source, by reason.", "source", "reason"
+        )
+        self.build = Info(
+            "build",
+            "The versions of the service and of Python.",
+            namespace="listener",
+            registry=self.registry,
+        )
         self.build.info({"version": version("supalistener"), "python": platform.python_version()})
 
         self._fleet = _Fleet(ttl, clock)
@@ -94,38 +116,38 @@ class Metrics:
         self._sources: dict[SourceName, SourceMetrics] = {}
 
     def for_queues(self, queues: Iterable[str]) -> None:
-        """Show every label combination of these queues at 0, so that `rate()` sees their first event."""
+        """Start all counters of these queues at 0, so that `rate()` includes the first increment."""
         for queue in queues:
             self.queue(queue)
 
     def queue(self, name: str) -> QueueMetrics:
-        """The children of one queue, made on first use. Only for queues that exist: labels are bounded."""
+        """Return the metrics of one queue. Call it for existing queues only, because each adds series."""
         if name not in self._queues:
             self._queues[name] = QueueMetrics(self, name)
         return self._queues[name]
 
     def source(self, name: SourceName) -> SourceMetrics:
-        """The children of one source that this process uses, made on first use."""
+        """Return the metrics of one event source that this process uses."""
         if name not in self._sources:
             self._sources[name] = SourceMetrics(self, name)
         return self._sources[name]
 
     def publish(self, stats: Mapping[str, Any] | None) -> None:
-        """Show what is true of the fleet.
+        """Show the numbers of all workers.
 
         Args:
-            stats: the answer of the verb `stats`; None takes the series back, for another process to publish.
+            stats: the result of the verb `stats`; None removes the series, because another process shows them.
         """
         self._fleet.publish(stats)
 
     def expose(self, accept: str) -> tuple[bytes, str]:
-        """All metrics as text, and its content type: OpenMetrics where the Accept header asks for it."""
+        """Return all metrics as text, and its content type: OpenMetrics if the Accept header asks for it."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
 
 class QueueMetrics:
-    """One queue's children, looked up once: a look-up costs more than counting does."""
+    """The metrics of one queue, looked up once because a look-up takes longer than counting."""
 
     def __init__(self, metrics: Metrics, queue: str) -> None:
         self.pickup = metrics.event_to_claim_seconds.labels(queue)
@@ -152,7 +174,7 @@ class QueueMetrics:
 
 
 class SourceMetrics:
-    """One source's children."""
+    """The metrics of one event source."""
 
     def __init__(self, metrics: Metrics, source: SourceName) -> None:
         self.connected = metrics.source_connected.labels(source)
@@ -175,12 +197,12 @@ class _Registry(CollectorRegistry):
 
 
 class _Fleet(Collector):
-    """Gauges of what was last published; none at all rather than old ones."""
+    """Gauges of the published numbers; no gauges if the numbers are old."""
 
     def __init__(self, ttl: float, clock: Callable[[], float]) -> None:
         self._ttl = ttl
         self._clock = clock
-        # One attribute that is replaced as a whole: /metrics reads it from another thread.
+        # One attribute that is replaced as a whole, because /metrics reads it from another thread.
         self._published: tuple[Mapping[str, Any], float] | None = None
 
     def publish(self, stats: Mapping[str, Any] | None) -> None:
@@ -199,10 +221,10 @@ def _families(stats: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
     def family(name: str, help_: str, *labels: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(f"listener_{name}", help_, labels=labels)
 
-    jobs = family("jobs", "Jobs that are not finished, by state.", "queue", "state")
-    oldest = family("oldest_waiting_seconds", "How long the oldest job that is due has waited.", "queue")
-    workers = family("workers", "Live processes that serve the queue.", "queue")
-    expired = family("expired_leases", "Running jobs whose lease has run out.", "queue")
+    jobs = family("jobs", "Unfinished jobs, by state.", "queue", "state")
+    oldest = family("oldest_waiting_seconds", "Seconds that the oldest due job has waited.", "queue")
+    workers = family("workers", "Live workers that serve the queue.", "queue")
+    expired = family("expired_leases", "Running jobs whose lease has ended.", "queue")
     for queue in stats["queues"]:
         name = queue["queue"]
         jobs.add_metric([name, "waiting"], queue["waiting"])
@@ -212,6 +234,6 @@ def _families(stats: Mapping[str, Any]) -> Iterator[GaugeMetricFamily]:
         oldest.add_metric([name], queue["oldest"])
         workers.add_metric([name], queue["workers"])
         expired.add_metric([name], queue["expired"])
-    usage = family("notify_queue_usage_ratio", "How full Postgres's queue of notifications is, 0 to 1.")
+    usage = family("notify_queue_usage_ratio", "Used part of Postgres's notification queue, from 0 to 1.")
     usage.add_metric([], stats["notify_usage"])
     yield from (jobs, oldest, workers, expired, usage)

@@ -171,7 +171,7 @@ def test_a_lease_must_outlast_two_beats(environment: Environment) -> None:
         ({}, "No database is configured; set DATABASE_URL"),
         ({"SUPABASE_URL": "https://a.co"}, "No database is configured"),
         ({"SUPABASE_SERVICE_KEY": "sb_secret_x"}, "SUPABASE_SERVICE_KEY is set, but SUPABASE_URL is not"),
-        ({"SUPABASE_URL": "https://a.co", "SUPABASE_ANON_KEY": "k"}, "The anon key alone can't serve jobs"),
+        ({"SUPABASE_URL": "https://a.co", "SUPABASE_ANON_KEY": "k"}, "The anon key alone is not enough"),
     ],
 )
 def test_without_a_way_to_the_database_the_sentence_says_what_to_set(
@@ -187,7 +187,7 @@ def test_without_a_way_to_the_database_the_sentence_says_what_to_set(
 def test_the_public_key_does_not_pass_for_the_secret_one(environment: Environment, key: str) -> None:
     environment.set(SUPABASE_URL="https://a.co", SUPABASE_SERVICE_KEY=key)
 
-    assert complaint().startswith("SUPABASE_SERVICE_KEY holds the public key")
+    assert complaint().startswith("SUPABASE_SERVICE_KEY is the public key")
 
 
 @pytest.mark.parametrize("key", ["sb_secret_x", a_key("service_role"), "not.base64.", "eyJ.W10=.x"])

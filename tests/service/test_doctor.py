@@ -81,8 +81,8 @@ async def test_behind_a_transaction_pooler(examine: Examine, project_url: str) -
 
 async def test_keys_that_are_none(examine: Examine, project: Stack) -> None:
     for key, says in {
-        project.publishable_key: "SUPABASE_SERVICE_KEY holds the public key",
-        project.legacy_key("anon"): "SUPABASE_SERVICE_KEY holds the public key",
+        project.publishable_key: "SUPABASE_SERVICE_KEY is the public key",
+        project.legacy_key("anon"): "SUPABASE_SERVICE_KEY is the public key",
         project.user_token("11111111-1111-4111-8111-111111111111"): "is a key or token of authenticated",
         project.sign(
             {"role": "service_role", "exp": int(time.time()) - 9}, legacy=True

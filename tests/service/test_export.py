@@ -136,5 +136,5 @@ async def test_a_public_key_is_refused_in_a_sentence(project: Stack, key: str) -
     async with Process(project, SUPABASE_SERVICE_KEY=public) as service:
         assert await service.ends() == 1
     assert service.log == (
-        "error: SUPABASE_SERVICE_KEY holds the public key; put the service_role or secret key there.\n"
+        "error: SUPABASE_SERVICE_KEY is the public key; set it to the service_role or secret key.\n"
     )
