@@ -1,4 +1,4 @@
-"""The transport over a Postgres connection of any kind, also behind a transaction-mode pooler."""
+"""The transport over Postgres connections, direct or through a pooler of any mode."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class PostgresTransport:
 
     Args:
         dsn: a `postgresql://` URL.
-        connections: the most connections to hold, opened when needed. Claim, settlement, progress, heartbeat and
-            maintenance use one each, the dashboard two, so that none waits behind another.
-        timeout: seconds after which a call without an answer is given up and its connection dropped.
-        pooled: whether a transaction-mode pooler stands between.
+        connections: the most connections, opened when needed. Claim, settlement, progress, heartbeat and maintenance
+            use one each and the dashboard two, so that none waits for another.
+        timeout: seconds after which a call without an answer fails and its connection is dropped.
+        pooled: whether a transaction-mode pooler is between.
     """
 
     def __init__(
@@ -27,11 +27,11 @@ class PostgresTransport:
         self.fetchval: Callable[..., Coroutine[Any, Any, Any]] = self._pool.fetchval
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """See `Transport.call`."""
+        """Call a function, as `Transport.call`."""
         return await self.fetchval(_statement(function, *arguments), *arguments.values())
 
     async def close(self) -> None:
-        """See `Transport.close`."""
+        """Close all connections."""
         await self._pool.close()
 
 
