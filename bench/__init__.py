@@ -1,4 +1,4 @@
-"""What this machine makes of the service: measurements, each with its target. `listener bench` runs them."""
+"""Benchmarks of the service, with their targets. `listener bench` runs them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ BENCHMARKS = ("pickup", "drain", "idle", "crash", "insert", "render")
 
 
 def run(names: Sequence[str], json: bool) -> int:
-    """Measure, and print what came of it.
+    """Run benchmarks and print the figures.
 
     Args:
-        names: of BENCHMARKS; all of them when empty.
+        names: some of BENCHMARKS; all if empty.
         json: print one JSON document instead of a table.
 
     Returns:
-        0, or 1 when a target was missed.
+        0, or 1 if a target was missed.
 
     Raises:
-        ConfigError: there is no benchmark of such a name.
+        ConfigError: there is no benchmark of that name.
     """
     for name in names:
         if name not in BENCHMARKS:

@@ -108,7 +108,7 @@ async def _timed(work: Callable[[], Awaitable[None]]) -> float:
 
 @asynccontextmanager
 async def _peak() -> AsyncIterator[list[int]]:
-    """The most memory, in bytes, that all child processes held together meanwhile: one number, at the end."""
+    """Measure the peak memory of all child processes together; the list has one number, in bytes, at the end."""
     peak = [0]
 
     async def watch() -> None:

@@ -1,4 +1,4 @@
-"""crash: from kill -9 of a service to the next start of the job that it ran, by another service at defaults."""
+"""crash: time from kill -9 of a service to the next start of its job by another service, with default settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ app = App()
 
 @app.handler("jobs")
 async def wait(job: Job) -> None:
-    """A job without end."""
+    """Never return."""
     report(job.key)
     await anyio.sleep_forever()
 
 
 async def measure(runs: int = 2, running: float = 7.0) -> list[Figure]:
-    """Two services side by side; the one that took the job is killed. All runs at once, each in its own database.
+    """Start two services and kill the one that has the job. All runs are concurrent, each in its own database.
 
     Args:
         running: seconds that the job runs before, so that heartbeats have been sent.
@@ -57,7 +57,7 @@ async def _kill_and_wait(here: Setting, database: str, running: float) -> float:
 
 
 async def _who_reports(one: Program, other: Program) -> tuple[Program, Program]:
-    """The program that reports first, and the one that does not."""
+    """Return the program that reports first, and the other one."""
     first: list[Program] = []
 
     async with anyio.create_task_group() as group:

@@ -1,7 +1,7 @@
-"""drain: how fast one service process finishes jobs that do nothing, and what lies around that could slow it.
+"""drain: how fast one process finishes jobs that do nothing, also beside a backlog or an open transaction.
 
-Variants run in pairs with a plain drain just before. Each has a database and a service of its own, which are warm,
-and everything that a drain leaves behind is cleared away after it.
+Each variant runs in a pair with a plain drain just before. Each has a separate database and a warm service, and is
+cleaned up afterwards.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ app = App()
 
 @app.handler("jobs", concurrency=100)
 async def nothing(_: Job) -> None:
-    """The shortest job."""
+    """Do nothing."""
 
 
 async def measure(jobs: int = 20_000, backlog: int = 200_000, pairs: int = 3) -> list[Figure]:
-    """Drains a plain database, and in turn each variant after another plain one.
+    """Drain a plain database and each variant, in turns.
 
     Args:
-        jobs: to drain each time.
-        backlog: deliveries that are in the way in two of the variants.
-        pairs: for each variant.
+        jobs: number of jobs of each drain.
+        backlog: number of further deliveries in two of the variants.
+        pairs: number of pairs for each variant.
     """
     async with setting() as here, AsyncExitStack() as services:
         plain = await here.database("plain")
@@ -64,7 +64,7 @@ async def measure(jobs: int = 20_000, backlog: int = 200_000, pairs: int = 3) ->
 
 
 async def _drain(database: str, jobs: int, *, held: bool = False) -> float:
-    """Jobs a second, from the first claim until every row shows its final word, by the database's clock."""
+    """Return jobs per second from the first claim to the last final word, by the database's clock."""
     async with connected(database) as db, AsyncExitStack() as stack:
         if held:
             await stack.enter_async_context(_held(database))
@@ -73,7 +73,7 @@ async def _drain(database: str, jobs: int, *, held: bool = False) -> float:
         await db.execute("checkpoint")
         claimed = jobs + await db.fetchval(f"select {_CLAIMS}")
         await db.execute("select listener.resume('jobs')")
-        # Cheap questions first, so that the asking doesn't slow what is measured.
+        # A cheap query first, because an expensive one would slow the drain.
         await wait_for(db, f"select where {_CLAIMS} >= {claimed}")
         took = await wait_for(
             db,
@@ -116,7 +116,7 @@ async def _unserved(here: Setting, backlog: int) -> str:
 
 @asynccontextmanager
 async def _held(database: str) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction with a snapshot and a number of its own, as a long report or pg_dump would hold."""
+    """Hold a transaction with a snapshot and a transaction id, as a long report or pg_dump would."""
     async with connected(database) as db, db.transaction(isolation="repeatable_read"):
         await db.execute("select pg_current_xact_id(), count(*) from listener.delivery")
         yield db

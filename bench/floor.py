@@ -1,4 +1,4 @@
-"""The floor of pickup, a program: one LISTEN, one UPDATE that claims a row, and nothing of what a service needs.
+"""The floor of pickup, a minimal program: one LISTEN, and one UPDATE that claims a row.
 
 It has no leases, retries or fences, and loses what it holds when it dies.
 """
@@ -27,7 +27,7 @@ returning *
 
 
 async def main() -> None:
-    """Claim rows, one by one, until killed."""
+    """Claim rows one by one until the process is killed."""
     url = os.environ["DATABASE_URL"]
     ears, hands = await asyncpg.connect(url), await asyncpg.connect(url)
     woken = asyncio.Event()

@@ -1,4 +1,4 @@
-"""idle: how many SQL statements a service with nothing to do asks in a minute, by the server's own log."""
+"""idle: SQL statements per minute of a service without jobs, counted in the log of the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ one, ten = App(), App()
 
 
 async def nothing(_: Job) -> None:
-    """A handler that is never called."""
+    """Never called."""
 
 
 one.handler(QUEUES[0])(nothing)
@@ -33,7 +33,7 @@ _LOGGED = {
 
 
 async def measure(settle: float = 5.0, seconds: float = 60.0) -> list[Figure]:
-    """Two services, with one queue and with ten, in the same minute.
+    """Measure two services, with one queue and with ten, in the same minute.
 
     Args:
         settle: seconds that they get to start.
@@ -58,7 +58,7 @@ async def measure(settle: float = 5.0, seconds: float = 60.0) -> list[Figure]:
             )
     counts = dict.fromkeys(databases, 0)
     for line in map(json.loads, log.splitlines()):
-        # Of the service are `listener` and `listener events`.
+        # The service uses the application names `listener` and `listener events`.
         if line.get("application_name", "").startswith("listener") and _is_statement(line["message"]):
             counts[line["dbname"]] += 1
     return [

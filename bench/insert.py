@@ -1,5 +1,5 @@
-"""insert: what attaching a table adds to its user's INSERTs, and how much of that is NOTIFY's own cost: commits
-with a notification queue up behind one lock of the server."""
+"""insert: the cost that attaching a table adds to INSERTs, and the share of NOTIFY in it. Postgres commits
+transactions with a notification one at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WARM_UP = 20
 async def measure(
     inserts: int = 300, *, clients: int = 16, rounds: int = 5, seconds: float = 1.5
 ) -> list[Figure]:
-    """Rows inserted one by one into a plain table, one with a bare trigger, and an attached one, in turn.
+    """Insert rows one by one into a plain table, one with a trigger that only notifies, and an attached one, in turns.
 
     Args:
         inserts: of a single client into each.
@@ -54,7 +54,7 @@ async def measure(
 
 
 async def _alone(databases: Sequence[str], inserts: int) -> list[list[float]]:
-    """Milliseconds of each insert by a single client, for each database."""
+    """Return the milliseconds of each insert by a single client, for each database."""
     taken: list[list[float]] = [[] for _ in databases]
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(database)) for database in databases]
@@ -67,7 +67,7 @@ async def _alone(databases: Sequence[str], inserts: int) -> list[list[float]]:
 
 
 async def _together(databases: Sequence[str], clients: int, rounds: int, seconds: float) -> list[list[float]]:
-    """Inserts a second of each round of many clients, for each database."""
+    """Return the inserts per second of each round of many clients, for each database."""
     rates: list[list[float]] = [[] for _ in databases]
     for _ in range(rounds):
         for database, found in zip(databases, rates, strict=True):
@@ -97,7 +97,7 @@ async def _round(database: str, clients: int, seconds: float) -> float:
 
 @asynccontextmanager
 async def _listening(database: str, channel: str) -> AsyncIterator[asyncpg.Connection]:
-    """A session that hears the table's events, as a service's would, and does nothing about them."""
+    """Listen to the events of the table, as a service does, and ignore them."""
     async with connected(database) as db:
         await db.add_listener(channel, lambda *_: None)
         yield db

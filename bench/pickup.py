@@ -1,4 +1,4 @@
-"""pickup: from just before an INSERT is sent to the first line of the job's handler, beside the floor.
+"""pickup: time from just before an INSERT is sent to the first line of the handler, compared with the floor.
 
 Both hold the insert's durable commit. The service and the floor are each alone in a database, since a NOTIFY
 wakes every listener of its database.
@@ -30,7 +30,7 @@ async def note(job: Job) -> None:
 
 
 async def measure(pairs: int = 200, rate: float = 20.0) -> list[Figure]:
-    """Inserts into the one and the other in turn.
+    """Insert into both databases in turns.
 
     Args:
         pairs: of inserts.
@@ -61,7 +61,7 @@ async def measure(pairs: int = 200, rate: float = 20.0) -> list[Figure]:
 
 
 async def _once(db: asyncpg.Connection, program: Program, pause: float) -> float:
-    """Milliseconds from an insert to its report."""
+    """Return the milliseconds from an insert to its report."""
     key = uuid.uuid4()
     before = time.monotonic_ns()
     with anyio.fail_after(_PATIENCE):

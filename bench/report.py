@@ -1,4 +1,4 @@
-"""Figures, and how they are shown."""
+"""Figures and their output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure should be: at least or at most a limit."""
+    """The target of a figure: at least or at most a limit."""
 
     limit: float
     at_least: bool = False
@@ -32,10 +32,10 @@ class Figure:
 
     Attributes:
         benchmark: which benchmark measured it.
-        name: of what.
-        value: in `unit`; for a ratio the unit is ×.
-        target: None where the number is only shown.
-        samples: how many measurements it is the middle, or whatever `name` says, of.
+        name: the measured quantity.
+        value: in `unit`; the unit of a ratio is ×.
+        target: None if there is no target.
+        samples: the number of measurements behind the value.
     """
 
     benchmark: str
@@ -59,18 +59,17 @@ def at_least(limit: float) -> Target:
 
 
 def p99(values: Sequence[float]) -> float:
-    """The 99th percentile, of two values or more."""
+    """Return the 99th percentile of two or more values."""
     return quantiles(values, n=100, method="inclusive")[98]
 
 
 def paired(values: Sequence[float], others: Sequence[float]) -> float:
-    """How much of `others` the values are: the median of the ratios, pair by pair, so that noise which lasts
-    longer than a pair cancels out."""
+    """Return the median of the ratios of pairs. Noise that lasts longer than a pair cancels out."""
     return median(value / other for value, other in zip(values, others, strict=True))
 
 
 def as_table(figures: Sequence[Figure]) -> Table:
-    """A table for a terminal."""
+    """Return a table for a terminal."""
     table = Table(title=f"{_machine()['cores']} cores, {_machine()['system']}", title_justify="left")
     table.add_column("benchmark")
     table.add_column("figure")
@@ -88,7 +87,7 @@ def as_table(figures: Sequence[Figure]) -> Table:
 
 
 def as_json(figures: Sequence[Figure]) -> str:
-    """One document: the machine, and the figures in full precision."""
+    """Return one JSON document: the machine, and the figures with full precision."""
     rows = [
         {
             "benchmark": figure.benchmark,

@@ -1,4 +1,4 @@
-"""Where it is measured: a durable Postgres of our own, and services in processes of their own."""
+"""Run a durable temporary Postgres, and services in separate processes, for benchmarks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from listener.embedded import Postgres
 from listener.errors import ListenerError
 from listener.kit.sandbox.process import sandboxed
 
-# As careful as a server in production: nothing here may be bought with durability.
+# As durable as a server in production.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
 
 JOBS = """
@@ -32,7 +32,7 @@ create table jobs (
   progress int, error text, run_at timestamptz, created_at timestamptz not null default now(), finished_at timestamptz
 )
 """
-"""A user's table as they come."""
+"""A typical table of a user."""
 
 _LONGEST_REPORT = 200
 _STOP_SECONDS = 10.0
@@ -40,11 +40,11 @@ _STOP_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a handler said.
+    """A report of a handler.
 
     Attributes:
         moment: nanoseconds of the monotonic clock, which all processes of a machine share.
-        pid: the process that said it.
+        pid: the process that sent it.
     """
 
     word: str
@@ -53,12 +53,12 @@ class Report:
 
 
 def report(word: str) -> None:
-    """Tell the measuring process, from a handler, that something happens now; one line without blanks."""
+    """Send one word without blanks from a handler to the measuring process, with the time."""
     os.write(sys.__stdout__.fileno(), f"{word} {time.monotonic_ns()} {os.getpid()}\n".encode())  # type: ignore[union-attr]
 
 
 class Program:
-    """A Python program that runs beside us and reports."""
+    """A child process, a Python program, that sends reports."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -67,20 +67,20 @@ class Program:
         self.pid = process.pid
 
     async def report(self) -> Report:
-        """The next report.
+        """Return the next report.
 
         Raises:
-            ListenerError: the program has ended, which only `kill` should make it do.
+            ListenerError: the program ended without being stopped.
         """
         try:
             line = await self._lines.receive_until(b"\n", _LONGEST_REPORT)
         except anyio.IncompleteRead:
-            raise ListenerError("the measured program has ended; its last words stand above") from None
+            raise ListenerError("the measured program has ended; its last output is above") from None
         word, moment, pid = line.decode().split()
         return Report(word, int(moment), int(pid))
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the process, as a crash would."""
         self._process.kill()
 
     async def stop(self) -> None:
@@ -98,8 +98,8 @@ class Setting:
     """A Postgres for one benchmark.
 
     Attributes:
-        server: it.
-        folder: for the files of this benchmark.
+        server: the Postgres.
+        folder: the folder for files of this benchmark.
     """
 
     def __init__(self, server: Postgres, folder: Path) -> None:
@@ -107,7 +107,7 @@ class Setting:
         self.folder = folder
 
     async def database(self, name: str, *, attached: bool = True) -> str:
-        """A new database with a table `jobs`, which is the queue `jobs` if it is attached; answers its URL."""
+        """Create a database with a table `jobs`, attached as queue `jobs` on request. Return its URL."""
         async with connected(self.server.url) as admin:
             await admin.execute(f"create database {name}")
         url = self.server.database_url(name)
@@ -122,7 +122,7 @@ class Setting:
     async def program(
         self, *arguments: str, database: str, environment: Mapping[str, str] = {}
     ) -> AsyncIterator[Program]:
-        """Run `python -m …` at default settings until the block ends, or this process dies."""
+        """Run `python -m …` with default settings until the block ends, or until this process dies."""
         checkout = Path(__file__).parent.parent
         process = await anyio.open_process(
             sandboxed([sys.executable, "-m", *arguments]),
@@ -148,7 +148,7 @@ class Setting:
     async def service(
         self, spec: str, database: str, environment: Mapping[str, str] = {}
     ) -> AsyncIterator[Program]:
-        """Run `listener run SPEC` at default settings until the block ends."""
+        """Run `listener run SPEC` with default settings until the block ends."""
         async with self.program(
             "listener", "run", spec, database=database, environment=environment
         ) as program:
@@ -157,7 +157,7 @@ class Setting:
 
 @asynccontextmanager
 async def setting(**settings: str) -> AsyncIterator[Setting]:
-    """A throw-away Postgres with durable settings; others by name, as in postgresql.conf."""
+    """Run a temporary Postgres with durable settings. Further settings have the names of postgresql.conf."""
     with (
         tempfile.TemporaryDirectory(prefix="listener-bench-") as folder,
         Postgres(settings=DURABLE | settings) as server,
@@ -167,7 +167,7 @@ async def setting(**settings: str) -> AsyncIterator[Setting]:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A plain session that is named apart from the service's."""
+    """Open a plain session whose application name differs from that of the service."""
     connection = await asyncpg.connect(url, server_settings={"application_name": "bench"})
     try:
         yield connection
@@ -178,12 +178,12 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
 async def wait_for(
     db: asyncpg.Connection, query: str, *, every: float = 0.05, within: float = 120.0
 ) -> asyncpg.Record:
-    """Ask until the query answers a row, and return that row.
+    """Repeat the query until it returns a row, and return that row.
 
     Raises:
-        TimeoutError: it answered none in so many seconds.
+        TimeoutError: there was no row within that time.
     """
     with anyio.fail_after(within):
-        while (row := await db.fetchrow(query)) is None:  # noqa: ASYNC110 - no event comes from there
+        while (row := await db.fetchrow(query)) is None:  # noqa: ASYNC110 - the database sends no event for it
             await anyio.sleep(every)
     return row

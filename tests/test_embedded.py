@@ -56,7 +56,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def temporary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where throw-away servers live during the test, theirs alone."""
+    """The folder of temporary servers during the test; nothing else is in it."""
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 

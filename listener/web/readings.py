@@ -78,11 +78,6 @@ class Shared:
         """Seconds until the next reading may start."""
         return max(0.0, self._again_at - time.monotonic())
 
-    @property
-    def lags(self) -> bool:
-        """Whether the next reading is later than usual."""
-        return self.rest > self._pause
-
     async def _take(self) -> Any | Unanswered:
         started = time.monotonic()
         try:

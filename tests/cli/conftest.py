@@ -1,4 +1,4 @@
-"""The command, on a database of the test's own and in an empty folder, and a table that becomes a queue."""
+"""The command, with an empty folder and a new database, and a table that becomes a queue."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def listener() -> Listener:
 
 @pytest.fixture
 def sql(configured: str) -> Iterator[Sql]:
-    """Runs a statement as the user would; answers the first value, JSON as Python."""
+    """Runs a statement as the user would, and returns the first value, with JSON as Python."""
     with asyncio.Runner() as runner:
         connection = runner.run(asyncpg.connect(configured))
         runner.run(
@@ -108,7 +108,7 @@ def words(text: str) -> str:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """For a process of its own: this environment, plain output, and the checkout to import from."""
+    """Return the environment of a child process: plain output, and the checkout on the import path."""
     checkout = str(Path(__file__).parents[2])
     return {**os.environ, "PYTHONPATH": checkout, "NO_COLOR": "1", **extra}
 

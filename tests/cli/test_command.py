@@ -117,7 +117,7 @@ def test_debug_shows_where_a_bug_is(elsewhere: Path) -> None:
 
 
 def test_a_terminal_without_utf_8_gets_question_marks(configured: str, thumbs: str) -> None:
-    # Python is told not to use UTF-8 in spite of the locale, as it does of its own accord.
+    # Disable UTF-8 mode, which Python would enable for this locale.
     plain = environment(LC_ALL="POSIX", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
 
     def listener(*command: str) -> bytes:

@@ -16,7 +16,7 @@ from tests.cli.conftest import Listener, Sql, Worker
 
 @pytest.fixture
 def examine(listener: Listener) -> Any:
-    """Runs the doctor; answers its exit code and what is not well, as {check: (level, text, fix)}."""
+    """Runs the doctor. Returns its exit code and all problems as {check: (level, text, fix)}."""
 
     def run(*arguments: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
         result = listener("doctor", "--json", *arguments)

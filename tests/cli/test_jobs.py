@@ -1,4 +1,4 @@
-"""queues, jobs, submit, and what people tell jobs to do."""
+"""queues, jobs, submit, requeue, cancel, pause, resume."""
 
 from __future__ import annotations
 

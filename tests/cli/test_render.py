@@ -18,7 +18,7 @@ from tests.support.media import Colour, pixel
 
 @pytest.fixture
 def project(elsewhere: Path) -> Path:
-    """A project in a folder of its own, with a picture beside it and a secret outside of it."""
+    """A project in its own folder, with a picture beside it and a secret outside of it."""
     folder = elsewhere / "project"
     folder.mkdir()
     Image.new("RGB", (64, 36), "white").save(folder / "white.png")

@@ -1,4 +1,4 @@
-"""What people may type."""
+"""Values of options are parsed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""watch: what it says of a job, and when it ends."""
+"""watch: the state of a job, and the end of the command."""
 
 from __future__ import annotations
 

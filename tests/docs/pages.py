@@ -17,7 +17,7 @@ _FENCE = re.compile(r"^( *)```(.*)\n((?:(?!\1```).*\n)*)\1```$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between two fences.
+    """A block of code between two fences.
 
     Attributes:
         line: the line of the page that it begins in, from 1.
@@ -32,7 +32,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """All blocks of a page, in their order."""
+    """Return all blocks of a page, in their order."""
     source = page.read_text(encoding="utf-8")
     found = []
     for match in _FENCE.finditer(source):
@@ -42,5 +42,5 @@ def blocks(page: Path) -> list[Block]:
 
 
 def name(page: Path) -> str:
-    """The page's path below the root."""
+    """Return the path of a page below the root."""
     return page.relative_to(ROOT).as_posix()

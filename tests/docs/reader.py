@@ -1,4 +1,4 @@
-"""Somebody who follows a page of the documentation, in a folder and with a database of their own.
+"""Follow a page of the documentation in an empty folder, with an empty database.
 
 A block is done by its language: `bash`, `python`, `sql`, `js`, `json` (a timeline), `dotenv`. `text` shows what the
 block before it printed, with … for what differs; `mermaid` draws. A block with a file name is saved under it, or, where
@@ -25,18 +25,18 @@ SHOWN = {"text", "mermaid"}
 
 
 class Misled(Exception):
-    """The page says what is not so."""
+    """A page is wrong."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line} {why}")
 
 
 class Reader:
-    """Follows blocks, all in one shell, so that later ones find what earlier ones made.
+    """Executes blocks in one shell, so that later ones find the results of earlier ones.
 
     Args:
         folder: an empty one, as the reader's home and clone of this repository.
-        url: the database, whatever database a page speaks of.
+        url: the database, which replaces the database that a page names.
         project: what stands for the Supabase project that a page speaks of.
     """
 
@@ -50,7 +50,7 @@ class Reader:
         self._write(".env", f"DATABASE_URL={url}\n")
 
     def follow(self, blocks: list[Block]) -> None:
-        """Do what a page says.
+        """Execute the blocks of a page.
 
         Raises:
             Misled: a block does not work, shows what was not printed, or is of an unknown kind.
@@ -114,7 +114,7 @@ def _compare(block: Block) -> None:
 
 
 def _check_shown(blocks: list[Block], outputs: dict[int, str]) -> None:
-    """What a page shows was printed, line after line, by the block before it."""
+    """Check that the block before it printed the lines that a page shows."""
     printed = ""
     for block in blocks:
         if block.language == "text":

@@ -1,6 +1,6 @@
-# What a reader of the documentation can do: a few tools, and the functions below. Every command of a page is run for
-# real, but for those that need another machine: of these, what they name must be in the checkout.
-# From outside: CHECKOUT, PYTHON.
+# The commands that pages may use: a few tools, and the functions below. Every command is really run, except those that
+# need another machine. For these, the files that they name must exist in the checkout.
+# The environment sets CHECKOUT and PYTHON.
 set -euo pipefail
 
 machine=$PATH
@@ -8,7 +8,7 @@ mkdir tools
 for tool in cat cp grep ls mkdir sleep; do ln -s "$(type -P $tool)" tools/; done
 PATH=$PWD/tools
 
-# Services go on in the background until the page has been read to its end.
+# Services run in the background until the end of the page.
 trap 'status=$?; kill $(jobs -p) 2>/dev/null || true; wait; exit $status' EXIT
 
 python() { PATH=$machine "$PYTHON" "$@"; }
@@ -24,7 +24,7 @@ listener() {
         sleep 0.05
       done
       ;;
-    # These take minutes, and have tests of their own.
+    # These take minutes, and other tests run them.
     bench | demo) python -m listener "$1" --help ;;
     *) python -m listener "$@" ;;
   esac
@@ -50,7 +50,7 @@ docker() { sudo "$@"; }
 
 railway() { sudo "$@"; }
 
-# The example's page is tried by a browser, in a test of its own.
+# Another test opens the example's page in a browser.
 cd() { [ -d "$CHECKOUT/$1" ]; }
 
 npm() { [ "$1" = install ] || grep -q "\"$1\":" "$CHECKOUT/examples/frontend/package.json"; }

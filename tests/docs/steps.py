@@ -1,4 +1,4 @@
-"""What a reader does with a block that is no shell command: `python steps.py KIND FILE`, where KIND is its language."""
+"""Execute a block that is not a shell command: `python steps.py KIND FILE`, where KIND is its language."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ where attrelid = $1::text::regclass and attnum > 0 and not attisdropped
 
 
 def sql(file: Path) -> None:
-    """Run it as the owner of the tables."""
+    """Run SQL as the owner of the tables."""
     asyncio.run(_call("execute", file.read_text(encoding="utf-8")))
 
 
 def timeline(file: Path) -> None:
-    """Read it as the queue `export` does."""
+    """Read a timeline as the queue `export` does."""
     opencut.read(json.loads(file.read_text(encoding="utf-8")), width=320, height=180, fps=30)
 
 
 def javascript(file: Path) -> None:
-    """Check that its inserts suit their tables, and, where there is Node.js, its syntax."""
+    """Check that the inserts fit their tables, and check the syntax if Node.js is installed."""
     source = file.read_text(encoding="utf-8")
     if node := shutil.which("node"):
         subprocess.run([node, "--check", file.rename(file.with_suffix(".mjs"))], check=True)

@@ -1,4 +1,4 @@
-"""The handler of one's own, with a real video and a real database."""
+"""The handler of the README, with a real video and a real database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say of the code is still so."""
+"""Pages agree with the code."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ OTHER_METHODS = {
     "check_schema",  # compares what the verb schema_version returns with this program
     "settle",  # calls the verb that it is given
 }
-# Verbs without a method of their own.
+# Verbs without their own method.
 OTHER_CALLS = {
     "schema_version",  # by check_schema
     "take",  # by claim, which it is the quick way of

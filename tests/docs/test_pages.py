@@ -21,7 +21,7 @@ from .reader import Misled, Reader
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of the reader's."""
+    """A video of the reader."""
     path = tmp_path_factory.mktemp("home") / "clip.mp4"
     anyio.run(lambda: ffmpeg.run(["-f", "lavfi", "-i", "testsrc=s=320x180:d=1", path]))
     return path
@@ -31,7 +31,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_a_page_says_works(
     page: Path, clip: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    # Whoever is told to migrate has not migrated yet.
+    # A page that migrates starts with a database without the schema.
     text = page.read_text(encoding="utf-8")
     bare = re.search(r"^listener migrate$", text, re.MULTILINE)
     url = request.getfixturevalue("bare_database" if bare else "database")

@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def status(clock: Clock) -> Status:
-    """Of a process that runs two jobs and lacks nothing."""
+    """The status of a healthy process that runs two jobs."""
     status = Status("worker-12345-1234567890", lambda: 2, clock=clock)
     status.connected = True
     status.schema_ok = True

@@ -1,4 +1,4 @@
-"""The dashboard: what it answers, to whom, how often it asks the database, and what it says when there is no answer."""
+"""The dashboard: its data, its callers, how often it queries the database, and its errors."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ async def test_however_many_look_the_database_is_read_once(
         assert set(heard[0]) & set(heard[1]), "both saw the same reading"
         assert len({*heard[0], *heard[1]}) <= 6
 
-        # Whoever has left is noticed at the next event; then there is silence.
+        # The service notices at the next event that a viewer has left.
         before = -1
         with anyio.fail_after(10):
             while before != (before := await db.fetchval("select last_value from looked")):  # noqa: ASYNC110

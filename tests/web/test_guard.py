@@ -1,4 +1,4 @@
-"""Who may ask what, from where."""
+"""Callers may use only the routes that their address and key allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is who: keys, tokens of users, and everything that only looks like one."""
+"""Callers are identified by keys and tokens, and forged ones are refused."""
 
 from __future__ import annotations
 

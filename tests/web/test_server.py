@@ -1,4 +1,4 @@
-"""The server: a thread of its own that comes, answers whatever happens, and goes."""
+"""The server: a separate thread that starts, always responds, and stops."""
 
 from __future__ import annotations
 

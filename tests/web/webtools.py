@@ -11,7 +11,7 @@ from listener.metrics import Metrics
 
 
 class Clock:
-    """Monotonic seconds that pass when told to."""
+    """A monotonic clock that tests move."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,6 +1,6 @@
 // Requests to the service: the stream of overviews while the page is visible, and single JSON requests.
 
-const STALLED = 8000 // milliseconds without data after which a stream counts as dead
+const STALLED = 20000 // milliseconds without data after which a stream counts as dead; the service sends a ping every 15 s
 const STORED = 'listener API_TOKEN'
 
 export class Refused extends Error {}
