@@ -50,6 +50,15 @@ def test_the_usual_names_of_columns_are_listed() -> None:
         assert f"| `{role}` | {', '.join(f'`{name}`' for name in names)} |" in page
 
 
+def test_the_log_lines_on_the_page_of_railway_exist() -> None:
+    page = (ROOT / "docs/railway.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| `([^`]+?)(?: …)?` \|", page.partition("| The log says")[2], re.MULTILINE)
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "listener/engine").glob("*.py"))
+
+    assert quoted
+    assert [line for line in quoted if line not in code] == []
+
+
 def test_the_map_names_what_exists() -> None:
     places = re.findall(r"`([\w./]+(?:\.(?:py|sql)|/))`", ARCHITECTURE)
 
