@@ -9,7 +9,7 @@ from handlers.export.intake import sources
 from handlers.export.model import Film, MediaItem, Output, Rendered
 from handlers.export.render.renderer import render
 from handlers.export.settings import check_film
-from listener.kit.media.probe_process import reader
+from listener.kit.media.probe_process import probing
 
 FETCHED_PERCENT = 4.0  # of the progress, when all media are fetched
 
@@ -66,7 +66,7 @@ async def render_film(
     check_film(film)
     report = on_progress or (lambda percent, message: None)
     report(0, "fetching media")
-    async with reader() as by:
+    async with probing() as by:
         found = await sources.collect(media, workdir, owner=owner, inline=inline, by=by)
         return await render(
             film,

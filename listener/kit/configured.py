@@ -21,7 +21,7 @@ from listener.kit.tables.rest import RestTables
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What `configure` made.
+    """The objects that `configure` made.
 
     Attributes:
         storage: the storage in use, or None.

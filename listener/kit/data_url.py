@@ -1,4 +1,4 @@
-"""Media that were written into a text: the content of `data:` URLs, brought to a file piece by piece."""
+"""Decode `data:` URLs to files, piece by piece."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from listener.kit.errors import TooLarge
 from listener.kit.fetch import FetchError
 
-CHUNK = 1024 * 1024
+CHUNK = 1024 * 1024  # characters that are decoded at once
 
 
 def decode_data_url(url: str, target: Path, *, max_bytes: int) -> Path:
     """Write the content of a `data:...;base64,...` address to `target`.
 
     Args:
-        url: the whole address; drop it afterwards, it is a third larger than the file.
-        target: where to; an older file there is replaced.
+        url: the whole address; release it afterwards, because it is a third larger than the file.
+        target: path of the new file; an existing file is replaced.
         max_bytes: largest content accepted.
 
     Returns:
@@ -37,7 +37,7 @@ def decode_data_url(url: str, target: Path, *, max_bytes: int) -> Path:
 
 
 def decode_base64(parts: Iterable[bytes], target: Path, *, max_bytes: int) -> int:
-    """Write what `parts` together say in base64, padded or not, to `target`, whole or not at all.
+    """Decode the concatenated base64 `parts`, padded or not, to `target`, whole or not at all.
 
     Returns:
         The size of the file in bytes.

@@ -1,7 +1,7 @@
-"""Download what a row names by address, without being led into the network this service stands in.
+"""Download from an address that a user gave, without being led into the service's network.
 
-Every address is resolved once, everything it resolves to is checked, and the connection goes to a checked
-address: a name that answers differently the second time gains nothing.
+Each host name is resolved once, all its IP addresses are checked, and the connection goes to a checked one: a name
+that resolves differently the second time gains nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from listener.kit.errors import KitError, TooLarge
 from listener.kit.http_status import is_transient
 from listener.log import reason_of
 
-REDIRECTS = 3
+MAX_REDIRECTS = 3
 CHUNK = 1024 * 1024
 PORTS = {"http": 80, "https": 443}
 
-# Global unicast (RFC 4291); what lies outside is local, reserved, or IPv4 through a translator.
+# Global unicast (RFC 4291); all other addresses are local, reserved, or IPv4 through a translator.
 UNICAST = ip_network("2000::/3")
-# ipaddress calls these global, but they are tunnels to IPv4 (6to4, Teredo) or the machines of a cloud's own.
+# ipaddress calls these global, but they are tunnels to IPv4 (6to4, Teredo) or internal to a cloud.
 INNER = [
     ip_network(network)
     for network in ("2002::/16", "2001::/32", "192.88.99.0/24", "192.0.0.0/24", "168.63.129.16/32")
@@ -49,11 +49,11 @@ _only_trusted = False
 
 
 def trust(hosts: Collection[str], *, only: bool = False) -> None:
-    """Let `fetch` reach these hosts also where they are private or speak plain http, unless a call says otherwise.
+    """Let `fetch` reach these hosts even if they are private or speak plain http; a call may name others.
 
     Args:
         hosts: each as `host` (usual ports) or `host:port`.
-        only: reach no other hosts.
+        only: refuse all other hosts.
     """
     global _trusted_hosts, _only_trusted
     _trusted_hosts, _only_trusted = tuple(hosts), only
@@ -64,23 +64,23 @@ async def fetch(
     target: Path,
     *,
     max_bytes: int,
-    timeout: float = 300,  # noqa: ASYNC109 - slow and hopeless are told apart in the error
+    timeout: float = 300,  # noqa: ASYNC109 - the error distinguishes it from `idle`
     idle: float = 20,
     allow: Collection[str] | None = None,
 ) -> Path:
     """Download `url` to `target`, whole or not at all.
 
-    Only https on its usual port, and only public addresses; up to three redirects, each held to the same
-    rules. No proxy, no cookies, no credentials.
+    Only https on its usual port and public IP addresses are allowed, and up to three redirects under the same
+    rules. There is no proxy, no cookie and no credential.
 
     Args:
         url: address of one file.
-        target: where to; an older file there is replaced.
-        max_bytes: size above which the download is given up.
-        timeout: seconds for everything.
+        target: path of the new file; an existing file is replaced.
+        max_bytes: largest file accepted, checked before and during the transfer.
+        timeout: seconds for the whole download.
         idle: seconds without a byte after which the server counts as dead.
-        allow: hosts, as `host` (usual ports) or `host:port`, that may also be private and plain http; None
-            takes those given to `trust`.
+        allow: hosts, as `host` (usual ports) or `host:port`, that may be private and plain http; None
+            takes those of `trust`.
 
     Returns:
         `target`.
@@ -106,20 +106,20 @@ async def fetch(
 
 async def _follow(url: str, draft: Path, max_bytes: int, idle: float, allow: Collection[str]) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=idle) as client:
-        # The client knows hosts by their number, which many may share: none must get the cookies of another.
+        # The client knows hosts by IP address, which several may share: none must get cookies of another.
         client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         address = _checked(url, allow)
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             async with _answer(client, address, idle, allow) as response:
                 if not response.has_redirect_location:
                     await _save(response, address, draft, max_bytes)
                     return
                 address = _checked(response.headers["Location"], allow, base=address)
-    raise FetchError(f"{_shown(url)} redirects more than {REDIRECTS} times.", permanent=True)
+    raise FetchError(f"{_shown(url)} redirects more than {MAX_REDIRECTS} times.", permanent=True)
 
 
 def _checked(url: str, allow: Collection[str], base: httpx.URL | None = None) -> httpx.URL:
-    """The parsed address, if its form is allowed; what it resolves to is `_resolve`'s business."""
+    """Return the parsed address if its form is allowed; `_resolve` checks its IP addresses."""
     try:
         address = httpx.URL(url) if base is None else base.join(url)
     except httpx.InvalidURL:
@@ -130,7 +130,7 @@ def _checked(url: str, allow: Collection[str], base: httpx.URL | None = None) ->
     elif address.userinfo:
         problem = "holds a user name or password; use a signed address instead"
     elif _only_trusted and not trusted:
-        problem = "lies on a host that is not among those allowed here (MEDIA_HOSTS)"
+        problem = "is on a host that is not allowed here (MEDIA_HOSTS)"
     elif address.scheme != "https" and not (address.scheme == "http" and trusted):
         problem = "is not an https address"
     elif address.port and not trusted:
@@ -148,7 +148,7 @@ def _trusted(address: httpx.URL, allow: Collection[str]) -> bool:
 
 
 async def _resolve(address: httpx.URL, allow: Collection[str]) -> list[str]:
-    """The IP addresses to connect to, all of them public unless the host is trusted."""
+    """Return the IP addresses of the host, all of them public unless the host is trusted."""
     host = address.raw_host.decode()
     port = address.port or PORTS[address.scheme]
     try:
@@ -174,7 +174,7 @@ def _public(number: IPv4Address | IPv6Address) -> bool:
 async def _answer(
     client: httpx.AsyncClient, address: httpx.URL, idle: float, allow: Collection[str]
 ) -> AsyncIterator[httpx.Response]:
-    """Ask the first of the checked IP addresses that can be reached."""
+    """Send the request to the first checked IP address that can be reached."""
     headers = {"Host": address.netloc.decode(), "Accept": "*/*", "Accept-Encoding": "identity"}
     extensions = {"sni_hostname": address.raw_host.decode()}
     shown = _shown(str(address))
@@ -201,9 +201,9 @@ async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_b
     shown, status = _shown(str(address)), response.status_code
     if status != httpx.codes.OK:
         permanent = httpx.codes.is_client_error(status) and not is_transient(status)
-        raise FetchError(f"{shown} answered with status {status}.", permanent=permanent)
+        raise FetchError(f"{shown} responded with status {status}.", permanent=permanent)
     if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise FetchError(f"{shown} is sent compressed, though that was not asked for.", permanent=True)
+        raise FetchError(f"{shown} is sent compressed, although that was not requested.", permanent=True)
     too_large = TooLarge(f"{shown} is larger than {max_bytes} bytes.")
     if int(response.headers.get("Content-Length", 0)) > max_bytes:
         raise too_large
@@ -217,6 +217,6 @@ async def _save(response: httpx.Response, address: httpx.URL, draft: Path, max_b
 
 
 def _shown(url: str) -> str:
-    """The part of an address that an error may show."""
+    """Return the part of an address that an error may show."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]{0,150})", url)
     return ascii(match[1] + match[2])[1:-1] if match else "The address"

@@ -1,5 +1,5 @@
-"""One of a thing for each event loop: connections belong to the loop that opened them, and routes run in another one
-than handlers."""
+"""One instance per event loop: connections belong to the loop that opened them, and routes and handlers run in
+different loops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Closes(Protocol):
-    """What a loop must not be left with."""
+    """Something that must be closed in the loop that uses it."""
 
     def close(self) -> Awaitable[None]:
         """Close what belongs to the loop."""
@@ -20,10 +20,10 @@ T = TypeVar("T", bound=Closes)
 
 
 class PerLoop(Generic[T]):
-    """Makes one for each loop that asks.
+    """Make one instance for each event loop that asks for it.
 
     Args:
-        make: how; it opens nothing yet.
+        make: makes an instance; it must not open connections yet.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -32,7 +32,7 @@ class PerLoop(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self) -> T:
-        """The one of the running loop."""
+        """Return the instance of the running loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._made:
@@ -41,7 +41,7 @@ class PerLoop(Generic[T]):
             return self._made[loop]
 
     async def close(self) -> None:
-        """Close them all, each in its loop if that still runs."""
+        """Close all instances, each in its loop if that still runs."""
         with self._lock:
             made, self._made = self._made, {}
         for loop, one in made.items():

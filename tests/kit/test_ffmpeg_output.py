@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from listener.kit.ffmpeg.output import Progress, ProgressReader, scrub, telling
+from listener.kit.ffmpeg.output import Progress, ProgressReader, cause, scrub
 
 FIRST_OF_9 = (
     b"frame=0\nfps=0.00\nout_time_us=N/A\nout_time_ms=N/A\nout_time=N/A\nspeed=N/A\nprogress=continue\n"
@@ -79,24 +79,23 @@ def test_the_cause_is_told_and_its_echoes_are_not() -> None:
 [fatal] Error opening input files: Invalid data found when processing input
 """
     assert (
-        telling(stderr)
-        == "moov atom not found; Error opening input: Invalid data found when processing input"
+        cause(stderr) == "moov atom not found; Error opening input: Invalid data found when processing input"
     )
 
 
 def test_noise_of_a_decoder_does_not_hide_the_end() -> None:
     stderr = "[h264 @ 0x1] [error] mmco: unref short failure\n" * 50
     stderr += "[out#0/mp4 @ 0x2] [error] Error writing trailer: No space left on device\nConversion failed!\n"
-    assert telling(stderr).endswith("Error writing trailer: No space left on device")
+    assert cause(stderr).endswith("Error writing trailer: No space left on device")
 
 
 def test_without_a_marked_error_the_last_line_is_told() -> None:
-    assert telling("first\nbad CPU type in executable\n\n") == "bad CPU type in executable"
-    assert telling("") == ""
+    assert cause("first\nbad CPU type in executable\n\n") == "bad CPU type in executable"
+    assert cause("") == ""
 
 
 def test_a_long_complaint_is_cut() -> None:
-    assert len(telling(f"[error] {'x' * 5000}\n")) == 300
+    assert len(cause(f"[error] {'x' * 5000}\n")) == 300
 
 
 def test_folders_never_leave_the_machine() -> None:

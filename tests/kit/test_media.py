@@ -16,8 +16,7 @@ import pytest
 from PIL import Image
 
 from listener.kit import media
-from listener.kit.media import Audio, Media, MediaError, Video
-from listener.kit.media import probe_process as reader
+from listener.kit.media import Audio, Media, MediaError, Video, probe_process
 from tests.support.harness import until
 
 from .conftest import copy, make
@@ -77,7 +76,7 @@ async def test_sound_that_no_decoder_knows_is_a_sentence(media_folder: Path, tmp
     wave = bytearray(odd.read_bytes())
     wave[20:22] = b"\xff\x7f"  # the tag of its format
     odd.write_bytes(wave)
-    with pytest.raises(MediaError, match=r"^odd\.wav holds sound of a kind that is not known here"):
+    with pytest.raises(MediaError, match=r"^odd\.wav holds sound in an unknown codec"):
         await media.probe(odd)
 
 
@@ -215,7 +214,7 @@ async def test_a_picture_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> No
 
 
 async def test_a_reader_that_needs_too_long_is_given_up(film: Path) -> None:
-    async with reader.reader() as by:
+    async with probe_process.probing() as by:
         os.kill(by.pid, signal.SIGSTOP)
         with pytest.raises(MediaError, match=r"^film\.mp4 could not be read within 0\.01 s"):
             await media.probe(film, timeout=0.01, by=by)
@@ -223,21 +222,24 @@ async def test_a_reader_that_needs_too_long_is_given_up(film: Path) -> None:
 
 
 async def test_a_reader_that_crashes_takes_nobody_along(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(reader.LIMITS, "RLIMIT_AS", 20 * 1024**2)  # not even Python starts in that
-    with closing(reader.Reader()) as by, pytest.raises(MediaError, match="the reader crashed on it"):
+    monkeypatch.setitem(probe_process.LIMITS, "RLIMIT_AS", 20 * 1024**2)  # not even Python starts in that
+    with (
+        closing(probe_process.ProbeProcess()) as by,
+        pytest.raises(MediaError, match="the reader crashed on it"),
+    ):
         await media.probe(film, by=by)
 
 
 async def test_a_reader_is_ready_before_it_is_asked_and_serves_one_block_only() -> None:
-    async with reader.reader() as first:
+    async with probe_process.probing() as first:
         assert first.is_alive
     (second,) = await the_readers()
-    async with reader.reader() as by:
+    async with probe_process.probing() as by:
         assert by.pid == second.pid != first.pid
 
 
 async def test_a_reader_that_died_while_it_waited_is_not_used(film: Path) -> None:
-    async with reader.reader():
+    async with probe_process.probing():
         pass
     (spare,) = await the_readers()
     spare.kill()
@@ -253,7 +255,7 @@ async def test_several_files_are_read_by_one_process_each_for_itself(
     names = ["film.mp4", "picture.png", "sound.mp3"]
     good = [media_folder / name for name in names]
     paths = [tmp_path / "empty.mp4", good[0], tmp_path / "text.mp4", good[1], tmp_path / "gone.mp4", good[2]]
-    async with reader.reader() as by:
+    async with probe_process.probing() as by:
         found = await media.probe_all(paths, by=by)
         assert by.is_alive
     assert [found[1], found[3], found[5]] == [await media.probe(path) for path in good]
@@ -277,7 +279,7 @@ async def test_what_a_file_does_to_the_reader_is_charged_to_that_file(
     async def probe() -> None:
         found.extend(await media.probe_all([film] * 5, timeout=1, by=by))
 
-    async with reader.reader() as by, anyio.create_task_group() as tasks:
+    async with probe_process.probing() as by, anyio.create_task_group() as tasks:
         os.kill(by.pid, signal.SIGSTOP)
         tasks.start_soon(probe)
         await anyio.wait_all_tasks_blocked()
@@ -297,7 +299,7 @@ def readers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            if str(reader.PROGRAM) in child.cmdline():
+            if str(probe_process.PROGRAM) in child.cmdline():
                 found.append(child)
     return found
 

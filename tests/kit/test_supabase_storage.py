@@ -320,7 +320,7 @@ async def test_a_file_that_is_too_large_names_both_limits(
         shelf.limit = 2_000_000
     with pytest.raises(Refused) as caught:
         await supabase.upload("exports", folder / "film.mp4", "film.mp4")
-    own = "takes at most 1.0 MB" if limit == "bucket" else "has no limit of its own"
+    own = "takes at most 1.0 MB" if limit == "bucket" else "has no separate limit"
     assert f"film.mp4 ({size / 1e6:.1f} MB) is too large: the bucket 'exports' {own}" in str(caught.value)
     assert "the project has an upload file size limit" in str(caught.value)
 
@@ -361,7 +361,7 @@ async def test_a_key_that_was_changed_is_followed_also_in_the_middle_of_an_uploa
 async def test_long_folders_are_read_page_by_page(
     supabase: SupabaseStorage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supabase_storage, "LISTED", 2)
+    monkeypatch.setattr(supabase_storage, "PAGE_KEYS", 2)
     (folder / "x").touch()
     for key in ("u/a", "u/b/deep", "u/c", "u/d", "u/e/deep", "u/f"):
         await supabase.upload("exports", folder / "x", key)

@@ -216,7 +216,7 @@ async def test_a_user_meets_the_policies(as_anne: Tables, db: asyncpg.Connection
 
 @pytest.mark.parametrize("role", ["service_role", "postgres", None])
 def test_no_token_can_name_a_mightier_role(role: str | None) -> None:
-    with pytest.raises(TablesError, match="is no role of a user"):
+    with pytest.raises(TablesError, match="is not a role of a user"):
         PostgresTables("postgresql://localhost/x", role_claims={"role": role, "sub": ANNE})
 
 
@@ -253,7 +253,9 @@ async def test_rows_that_the_api_holds_back_are_never_left_out_in_silence(
     async with running(database) as project:
         rest = RestTables(project.url, project.secret_key)
         for limit in (None, 1001):
-            with pytest.raises(TablesError, match="clips has 1001 such rows, but the REST API gives 1000 at"):
+            with pytest.raises(
+                TablesError, match="clips has 1001 such rows, but the REST API returns 1000 at"
+            ):
                 await rest.select("clips", limit=limit)
         assert len(await rest.select("clips", limit=1000)) == 1000
         assert len(await rest.select("clips", where={"title": ["1", "2", "no"]})) == 2

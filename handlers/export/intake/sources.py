@@ -13,7 +13,7 @@ from handlers.export.model import FilmError, MediaItem, Source
 from handlers.export.settings import limits, over
 from listener.kit import intake, media, storage
 from listener.kit.errors import TooLarge
-from listener.kit.media.probe_process import Reader
+from listener.kit.media.probe_process import ProbeProcess
 
 BUCKET = "export_data"
 _AT_ONCE = 4
@@ -27,7 +27,7 @@ async def collect(
     owner: str,
     inline: Mapping[str, Path] | None = None,
     allow: Collection[str] | None = None,
-    by: Reader | None = None,
+    by: ProbeProcess | None = None,
 ) -> dict[str, Source]:
     """Fetch the media, a few at once, and then probe them.
 

@@ -16,7 +16,7 @@ from handlers.export.graph.plan import Plan
 from handlers.export.render.segments import Mixture, Names, Segment, compile_mixtures, compile_segments
 from handlers.export.settings import limits
 from listener.kit import ffmpeg, media
-from listener.kit.media.probe_process import Reader
+from listener.kit.media.probe_process import ProbeProcess
 
 _JOINING_PERCENT = 3.0  # of the progress: what is left when all segments are finished
 
@@ -30,7 +30,7 @@ async def assemble(
     *,
     workdir: Path,
     resume_in: Path,
-    by: Reader | None,
+    by: ProbeProcess | None,
     on_progress: Report | None,
 ) -> None:
     """Make the film at `target`.
@@ -74,7 +74,7 @@ async def _render(
     paths: Sequence[Path],
     unfinished: Path,
     workdir: Path,
-    by: Reader | None,
+    by: ProbeProcess | None,
     on_progress: Report | None,
 ) -> None:
     """Make the segments that are missing at `paths`."""
@@ -104,7 +104,7 @@ def _report(
     on_progress((100 - _JOINING_PERCENT) * (done + share * percent / 100), message)
 
 
-async def _check(path: Path, frames: int, by: Reader | None) -> None:
+async def _check(path: Path, frames: int, by: ProbeProcess | None) -> None:
     video = (await media.probe(path, count_frames=True, timeout=120, by=by)).video
     if video is None or video.frames != frames:
         found = video.frames if video else 0

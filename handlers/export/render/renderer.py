@@ -17,7 +17,7 @@ from handlers.export.render.assembly import assemble
 from handlers.export.render.poster import poster
 from handlers.export.settings import limits
 from listener.kit import ffmpeg, media
-from listener.kit.media.probe_process import Reader
+from listener.kit.media.probe_process import ProbeProcess
 
 # Pixels of the frames before the still, up to which it is made in the same run: FFmpeg reports no progress until then,
 # and would count as stalled.
@@ -34,7 +34,7 @@ async def render(
     output: Output = Output(),  # noqa: B008 - immutable
     still: Path | None = None,
     resume_in: Path | None = None,
-    by: Reader | None = None,
+    by: ProbeProcess | None = None,
     on_progress: Callable[[float, str | None], None] | None = None,
 ) -> Rendered:
     """Render `film` to `target`, exactly `film.frames` frames.

@@ -1,4 +1,4 @@
-"""Run FFmpeg as a good child: watched, bounded, told apart in how it failed, and dead when its job is."""
+"""Run FFmpeg with progress, limits and typed errors; it never outlives its job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 
 from listener.kit.errors import KitError
-from listener.kit.ffmpeg.output import Progress, ProgressReader, scrub, telling
+from listener.kit.ffmpeg.output import Progress, ProgressReader, cause, scrub
 from listener.kit.sandbox import process
 from listener.kit.sandbox.policy import Confinement
 
@@ -26,19 +26,19 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,aac,flac,aiff,gif,apng,image2,"
     "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
-"""Demuxers that untrusted media may use. None of them opens a second file or a network address, as playlists
-(hls, concat, dash) and documents (svg) would."""
+"""Demuxers that untrusted media may use. None of them opens a second file or a network address; playlists (hls, concat,
+dash) and documents (svg) would."""
 
 MAX_PIXELS = 40_000_000
-"""Width times height of the largest picture to decode; a 1 MB file can unfold to gigabytes."""
+"""Width times height of the largest picture to decode; a file of 1 MB can need gigabytes when decoded."""
 
 MEMORY = 4 * 1024**3  # bytes that a run may use, unless `limit_memory` says otherwise
 MAX_BYTES = 64 * 1024**3  # of one output file, unless `run` says otherwise
 CPU_SECONDS = 24 * 3600  # of all threads together
-PROCESSES = 8192  # and threads, of all that this user runs, for the kernel counts no other way
-STACK = 4 * 1024**2  # bytes for each thread; the usual 8 MiB would use up the memory of a many-core machine
+PROCESSES = 8192  # and threads; the kernel counts all of this user's
+STACK = 4 * 1024**2  # bytes for each thread; with the usual 8 MiB, many cores would reach the memory limit
 
-INTERRUPTED = 255  # exit code after SIGTERM or SIGINT; also that of some failures, which say so on stderr
+INTERRUPTED = 255  # exit code after SIGTERM or SIGINT, and of some failures, which are on stderr
 
 PERMANENT: frozenset[Reason] = frozenset({"exit", "size", "cpu"})
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
@@ -72,19 +72,19 @@ _memory = MEMORY
 
 
 def limit_memory(size: int) -> None:
-    """Let each run use so many bytes of memory."""
+    """Set the bytes of memory that each run may use."""
     global _memory  # noqa: PLW0603 - one service has one limit, chosen once at start
     _memory = size
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A run that counts.
+    """A successful run.
 
     Attributes:
         frames: video frames written.
         duration: seconds of output written.
-        elapsed: seconds that it took.
+        elapsed: seconds that the run took.
         stderr: warnings, at most 16 KiB, without folders.
     """
 
@@ -95,10 +95,10 @@ class Finished:
 
 
 def binary() -> Path:
-    """The FFmpeg to use: `LISTENER_FFMPEG`, else `ffmpeg` on the PATH, else the one of imageio-ffmpeg.
+    """Return the FFmpeg to use: `LISTENER_FFMPEG`, else `ffmpeg` on the PATH, else that of imageio-ffmpeg.
 
     Raises:
-        FfmpegError: there is none; the text says how to get one.
+        FfmpegError: there is none; the text says how to install one.
     """
     if chosen := os.environ.get("LISTENER_FFMPEG"):
         if path := shutil.which(chosen):
@@ -119,9 +119,9 @@ def binary() -> Path:
 
 
 def input_options(max_pixels: int = MAX_PIXELS) -> list[str]:
-    """Arguments to put before each `-i` of a file that somebody else made.
+    """Return the arguments to put before each `-i` of an untrusted file.
 
-    They keep FFmpeg to local files, to known formats, and to pictures of at most `max_pixels`.
+    They restrict FFmpeg to local files, to known formats, and to pictures of at most `max_pixels`.
     """
     return ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-max_pixels", str(max_pixels)]
 
@@ -138,12 +138,12 @@ async def run(
 ) -> Finished:
     """Run FFmpeg with `args` until its output is complete.
 
-    It has no network, and sees only what `args` name: the inputs, to read, and the folders of all other paths
-    and `cwd`, to write. Paths are absolute, or lie below `cwd`. See `confinement` for what the kernel must do.
+    It has no network, and opens only the files that `args` name: it may read the inputs, and write in the folders
+    of all other paths and `cwd`. Paths are absolute, or relative to `cwd`. `sandbox` describes the confinement.
 
-    Cancellation ends FFmpeg and everything it started before it returns; see `process.spawn`, also for why
-    the event loop must not run in a short-lived thread. An existing output file is overwritten, so write to a
-    temporary name: a run that fails may leave a playable, short film.
+    Cancellation ends FFmpeg and everything it started before it returns. As for `sandbox.spawn`, the event loop
+    must not run in a short-lived thread. An existing output file is overwritten, so write to a temporary name: a
+    failed run may leave a playable, short film.
 
     Args:
         args: arguments after the program's name; write nothing to `pipe:1`, which carries the progress.
@@ -152,11 +152,11 @@ async def run(
         on_progress: called with percent (0 to 100) and a message such as `2.1x, 0:45 left`; with neither
             `frames` nor `duration` only once, at the end.
         stall: seconds without a new frame or a later output time after which the run is killed.
-        max_bytes: size of a file above which the run is killed.
+        max_bytes: size of an output file above which the run is killed.
         cwd: working directory.
 
     Raises:
-        FfmpegError: any end but exit code 0 after `progress=end`.
+        FfmpegError: the run ended without exit code 0 and `progress=end`.
     """
     arguments = [os.fspath(arg) for arg in args]
     program = await to_thread.run_sync(binary)
@@ -194,12 +194,14 @@ async def run(
 
 
 def _verify(code: int, latest: Progress, stderr: str, elapsed: float) -> None:
-    complaint = telling(stderr)
+    complaint = cause(stderr)
     if code == -SIGXFSZ:
-        raise FfmpegError("ffmpeg was stopped, for its output grew larger than allowed.", "size", stderr)
-    # On SIGXCPU it ends as on SIGTERM; but only the first can have come where the limit could be reached.
+        raise FfmpegError("ffmpeg was stopped because its output grew larger than allowed.", "size", stderr)
+    # FFmpeg ends on SIGXCPU as on SIGTERM; the elapsed time shows whether the limit can have been reached.
     if code in {-SIGXCPU, INTERRUPTED} and elapsed * (os.cpu_count() or 1) >= CPU_SECONDS:
-        raise FfmpegError("ffmpeg was stopped, for it used more processor time than allowed.", "cpu", stderr)
+        raise FfmpegError(
+            "ffmpeg was stopped because it used more processor time than allowed.", "cpu", stderr
+        )
     if code != 0 and _SHORT_OF_MEMORY.search(stderr):
         raise FfmpegError(
             f"ffmpeg needs more memory than the {_memory // 1024**2} MB that it may use (FFMPEG_MEMORY_MB).",
@@ -209,7 +211,7 @@ def _verify(code: int, latest: Progress, stderr: str, elapsed: float) -> None:
     if code != 0 and _DISK_FULL.search(stderr):
         raise FfmpegError("ffmpeg could not write its output because the disk is full.", "disk", stderr)
     if code < 0:
-        hint = "; perhaps the machine is short of memory" if code == -SIGKILL else ""
+        hint = "; the machine may be short of memory" if code == -SIGKILL else ""
         raise FfmpegError(f"ffmpeg was killed by {Signals(-code).name}{hint}.", "killed", stderr)
     if code == INTERRUPTED and not complaint:
         raise FfmpegError("ffmpeg was asked to stop before it was done.", "killed", stderr)
@@ -225,13 +227,13 @@ def _confinement(program: Path, arguments: Sequence[str], cwd: Path | None) -> C
         path = Path(argument.removeprefix("file:"))
         if not path.is_absolute():
             continue
-        # What is not there yet is an output, or a pattern such as %03d.png.
+        # A path that does not exist yet is an output, or a pattern such as %03d.png.
         place = path if path.exists() and (before == "-i" or not path.is_file()) else path.parent
         (reads if before == "-i" else writes).append(place)
     return Confinement(tuple(reads), tuple(writes))
 
 
 def _folders(arguments: Sequence[str], cwd: Path | None) -> list[str]:
-    """Folders that FFmpeg may name when it complains."""
+    """Return the folders that FFmpeg may name in its messages."""
     paths = [Path(argument.removeprefix("file:")) for argument in arguments]
     return [str(path.parent) for path in paths if path.is_absolute()] + [str(cwd or "")]

@@ -1,4 +1,4 @@
-"""Read what FFmpeg says: its `-progress` blocks and its complaints. Pure; nothing here runs anything."""
+"""Parse FFmpeg's output: its `-progress` blocks and its error messages. Nothing here starts a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ECHO = re.compile(
     r"Error opening (input|output) files?\b|Task finished|Terminating thread|Conversion failed|Error binding"
 )
 _FOLDERS = re.compile(r"(?<![\w/.])(?:file:)?/(?:[^/\s'\":,;]+/)+")
-_SENTENCE = 300  # characters of complaint that a person will read
+_MAX_CAUSE = 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Progress:
         return self.frames > other.frames or self.seconds > other.seconds
 
     def percent(self, frames: int | None, duration: float | None) -> float | None:
-        """Share of the work done, 0 to 100, or None when neither total is known before the end.
+        """Return the share of the work done, 0 to 100, or None if neither total is known before the end.
 
-        Frames are preferred: with video and sound, the output time is that of whichever runs ahead.
+        Frames are preferred: with video and sound, the output time is that of the stream that is ahead.
         """
         if self.ended:
             return 100.0
@@ -48,7 +48,7 @@ class Progress:
         return None
 
     def message(self, percent: float, elapsed: float) -> str | None:
-        """Speed and expected remaining time, such as `2.1x, 0:45 left`, as far as they are known.
+        """Return speed and remaining time, such as `2.1x, 0:45 left`, as far as they are known.
 
         Args:
             percent: share of the work done, 0 to 100.
@@ -64,7 +64,7 @@ class Progress:
 
 
 class ProgressReader:
-    """Turns the bytes of `-progress` into `Progress` values, wherever the chunks are cut."""
+    """Parse the bytes of `-progress` into `Progress` values, in chunks of any size."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -72,7 +72,7 @@ class ProgressReader:
         self._latest = Progress()
 
     def feed(self, chunk: bytes) -> Iterator[Progress]:
-        """Yield the blocks that `chunk` completes. A value that is missing or `N/A` keeps its last one."""
+        """Yield the blocks that `chunk` completes. A missing value, or `N/A`, leaves the previous value."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             key, _, value = line.decode(errors="replace").strip().partition("=")
@@ -83,7 +83,7 @@ class ProgressReader:
                 yield self._latest
 
     def _block(self) -> Progress:
-        # out_time_ms holds microseconds too, in every release so far; it stands in for out_time_us.
+        # Despite its name, out_time_ms holds microseconds in every release so far; older ones lack out_time_us.
         micros = self._number("out_time_us", "out_time_ms")
         frames = self._number("frame")
         return Progress(
@@ -103,7 +103,7 @@ class ProgressReader:
 
 
 def scrub(text: str, folders: Iterable[str] = ()) -> str:
-    """`text` without the folders of absolute paths, which are nobody's business outside this machine.
+    """Return `text` without the folders of absolute paths, which must not leave this machine.
 
     Args:
         text: anything FFmpeg printed.
@@ -114,15 +114,15 @@ def scrub(text: str, folders: Iterable[str] = ()) -> str:
     return _FOLDERS.sub("", text)
 
 
-def telling(stderr: str) -> str:
-    """The lines of `-loglevel level+warning` output that say best what went wrong, as one line.
+def cause(stderr: str) -> str:
+    """Return the most informative errors of `-loglevel level+warning` output, as one line.
 
-    The first error names the cause of those that follow, but decoders may have complained long before the
-    fatal one, so the last is given too. Errors that only repeat that there was an error are left out.
+    The first error usually causes the following ones, but decoders may report errors long before the fatal one, so
+    the last is returned, too. Errors that only repeat that there was an error are left out.
     """
     complaints = [match["text"].strip().rstrip(".") for match in _COMPLAINT.finditer(stderr)]
     causes = [text for text in complaints if not _ECHO.match(text)] or complaints
     if not causes:
         causes = [line.strip().rstrip(".") for line in stderr.splitlines() if line.strip()][-1:]
     shown = "; ".join(dict.fromkeys([*causes[:1], *causes[-1:]]))
-    return shown if len(shown) <= _SENTENCE else shown[: _SENTENCE - 1] + "…"
+    return shown if len(shown) <= _MAX_CAUSE else shown[: _MAX_CAUSE - 1] + "…"

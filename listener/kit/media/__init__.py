@@ -1,4 +1,4 @@
-"""What a media file holds, read in a confined process."""
+"""Read what a media file holds, in a sandboxed process."""
 
 from listener.kit.media.api import Audio, Media, MediaError, Video, probe, probe_all
 

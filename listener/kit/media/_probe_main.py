@@ -1,7 +1,7 @@
-"""What the process of `reader` runs: for each file that it is given one answer, a line of JSON.
+"""Read media files for `probe_process`, and respond with a line of JSON for each.
 
-Run by path, and therefore free of imports from this package. Its standard input is a socket. A request is one message
-there: the descriptor of a file, and as JSON the other arguments of `read`.
+Run by path, so it imports nothing of this package. Its standard input is a socket. A request is one message: the
+descriptor of a file, and as JSON the other arguments of `read`.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ MATRICES = {0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 9: "bt
 TRANSFERS = {1: "bt709", 13: "iec61966-2-1", 16: "smpte2084", 18: "arib-std-b67"}
 FULL_RANGE = {1: False, 2: True}
 STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
-PAUSE = Fraction(1, 10)  # seconds
-MOST_PAUSES = 10_000
-REQUEST = 65536  # bytes; it comes in one piece, for the next one is not sent before the answer
+MIN_PAUSE_SECONDS = Fraction(1, 10)
+MAX_PAUSES = 10_000
+REQUEST_BYTES = 65536  # one message; the next request is sent after the response
 
 
 class Unreadable(Exception):
-    """The end of the sentence `FILE ...`."""
+    """A file can't be read; the text is the end of the sentence `FILE ...`."""
 
 
 def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[str, Any]:
-    """Everything that `media.Media` holds, with fractions as text."""
+    """Return the fields of `media.Media`, with fractions as text."""
     options = {"protocol_whitelist": "fd", "format_whitelist": formats, "max_pixels": str(max_pixels)}
     with ExitStack() as opened:
 
@@ -47,7 +47,7 @@ def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[s
         def rewound() -> InputContainer:
             try:
                 container.seek(0)
-            except av.FFmpegError:  # a Matroska file whose clock begins below 0
+            except av.FFmpegError:  # a Matroska file whose timestamps begin below 0
                 return begun()
             return container
 
@@ -68,7 +68,7 @@ def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[s
                 video["frames"] = frames
         elif video and not video["is_image"]:
             video |= _rhythm(container, pictures[0], rewound)
-        if duration is None and not (video and video["is_image"]):  # a live recording claims none
+        if duration is None and not (video and video["is_image"]):  # the header of a live recording has none
             spans = [span for _, span in _measure(rewound(), [*pictures[:1], *sounds[:1]]) if span]
             duration = max(spans, default=None)
         return {
@@ -82,7 +82,7 @@ def read(file: int, formats: str, max_pixels: int, count_frames: bool) -> dict[s
 def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> dict[str, Any]:
     _decodable(stream, "pictures")
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
-    # Rotation, transparency and colour are only certain once a picture is decoded.
+    # Rotation, transparency and colour are certain only once a picture is decoded.
     frame = next(container.decode(stream), None)
     if frame is None:
         raise Unreadable("holds no picture that can be decoded")
@@ -120,10 +120,10 @@ def _video(container: InputContainer, stream: VideoStream, max_pixels: int) -> d
 def _rhythm(
     container: InputContainer, stream: VideoStream, rewound: Callable[[], InputContainer]
 ) -> dict[str, Any]:
-    """`last` and `pauses` of `media.Video`, without decoding; of an indexed file only its end is read."""
+    """Return `last` and `pauses` of `media.Video` without decoding; only the end of an indexed file is read."""
     times = {entry.timestamp for entry in stream.index_entries}
     if times and len(times) == stream.frames:
-        # An index is in decoding order: its times are late at the very end.
+        # An index is in decoding order: its last times may be missing, so the end is read.
         container.seek(max(times), stream=stream)
     else:
         container = rewound()
@@ -134,14 +134,14 @@ def _rhythm(
         return {}
     unit, origin = stream.time_base, _origin(container)
     ordered = sorted(times)
-    pauses = [pair for pair in pairwise(ordered) if (pair[1] - pair[0]) * unit > PAUSE]
-    longest = sorted(pauses, key=lambda pause: pause[0] - pause[1])[:MOST_PAUSES]
+    pauses = [pair for pair in pairwise(ordered) if (pair[1] - pair[0]) * unit > MIN_PAUSE_SECONDS]
+    longest = sorted(pauses, key=lambda pause: pause[0] - pause[1])[:MAX_PAUSES]
     spans = [[str(time * unit - origin) for time in pause] for pause in sorted(longest)]
     return {"last": str(max(Fraction(0), ordered[-1] * unit - origin)), "pauses": spans}
 
 
 def _origin(container: InputContainer) -> Fraction:
-    """Where its clock stands at its beginning, in seconds."""
+    """Return the timestamp of the file's beginning, in seconds."""
     return Fraction(container.start_time or 0, av.time_base)
 
 
@@ -158,11 +158,11 @@ def _audio(stream: AudioStream) -> dict[str, Any]:
 
 def _decodable(stream: Stream, what: str) -> None:
     if stream.codec_context is None:
-        raise Unreadable(f"holds {what} of a kind that is not known here")
+        raise Unreadable(f"holds {what} in an unknown codec")
 
 
 def _measure(container: InputContainer, streams: list[Stream]) -> list[tuple[int, Fraction | None]]:
-    """Of each stream the packets that a player would show, and the seconds from the first to the end of the last."""
+    """Return for each stream the number of shown packets, and the seconds from the first to the end of the last."""
     packets: dict[int, list[tuple[int, int]]] = {stream.index: [] for stream in streams}
     for packet in container.demux([container.streams[stream.index] for stream in streams]):
         if packet.pts is not None and not packet.is_discard:
@@ -178,15 +178,15 @@ def _span(packets: list[tuple[int, int]], stream: Stream) -> Fraction | None:
 
 
 def answer(file: int, request: dict[str, Any]) -> dict[str, Any]:
-    """What `read` found, or what was wrong as `error`, the end of the sentence `FILE ...`."""
+    """Return the result of `read`, or as `error` the end of the sentence `FILE ...`."""
     try:
         return read(file, **request)
     except Unreadable as error:
         return {"error": str(error)}
     except av.FFmpegError as error:
-        *_, source, told = map(str, error.log or ("", error.strerror))
-        reason = told.partition(", see the documentation")[0].strip()
-        if told.startswith("Format not on whitelist"):  # and it names all those that are
+        *_, source, message = map(str, error.log or ("", error.strerror))
+        reason = message.partition(", see the documentation")[0].strip()
+        if message.startswith("Format not on whitelist"):  # the message lists the whole whitelist
             reason = f"its format, {source.removesuffix('_pipe')}, is not supported"
         return {"error": f"is not a media file that can be read ({reason})"}
     except MemoryError:
@@ -196,10 +196,10 @@ def answer(file: int, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    av.logging.set_level(av.logging.ERROR)  # the last line of the log says more than the error's code
+    av.logging.set_level(av.logging.ERROR)  # the last line of the log is more precise than the error's code
     service = socket.socket(fileno=0)
     while True:
-        request, files, *_ = socket.recv_fds(service, REQUEST, 1)
+        request, files, *_ = socket.recv_fds(service, REQUEST_BYTES, 1)
         if not request:
             break
         service.sendall(json.dumps(answer(files[0], json.loads(request))).encode() + b"\n")

@@ -1,7 +1,7 @@
-"""What a media file holds, found by its content and never by its name.
+"""Read what a media file holds, by its content and never by its name.
 
-The file is read by PyAV in a process of its own (`reader`) with limits on time and memory, without a network, and
-with no other file in its sight: a hostile file may hang or crash that process, but never the service.
+PyAV reads the file in a sandbox (`probe_process`), with limits on time and memory: a hostile file may hang or crash
+that process, but never the service.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from listener.kit.errors import KitError
 from listener.kit.ffmpeg import FORMATS, MAX_PIXELS
-from listener.kit.media.probe_process import Reader, reader
+from listener.kit.media.probe_process import ProbeProcess, probing
 
 
 class MediaError(KitError):
@@ -108,9 +108,9 @@ async def probe(
     path: Path,
     *,
     count_frames: bool = False,
-    timeout: float = 15.0,  # noqa: ASYNC109 - a verdict on the file, not only on the wait
+    timeout: float = 15.0,  # noqa: ASYNC109 - after it, the file counts as unreadable
     max_pixels: int = MAX_PIXELS,
-    by: Reader | None = None,
+    by: ProbeProcess | None = None,
 ) -> Media:
     """Read what `path` holds.
 
@@ -120,11 +120,11 @@ async def probe(
             Verifies a finished film: a truncated file has fewer frames than its header claims.
         timeout: seconds after which the file counts as unreadable.
         max_pixels: width times height of the largest picture to accept.
-        by: a reader that the caller has; None takes one for this call.
+        by: a probe process of the caller; None uses one for this call.
 
     Raises:
-        MediaError: missing, empty or not a file; no media, or of a format that is not on the list
-            (playlists and documents are refused); too large a picture; crashed or hung the reader.
+        MediaError: the file is missing, empty or not a regular file; it is no media, or its format is not on the
+            list (playlists and documents are refused); a picture is too large; it crashed or hung the process.
     """
     (found,) = await probe_all(
         [path], count_frames=count_frames, timeout=timeout, max_pixels=max_pixels, by=by
@@ -140,21 +140,21 @@ async def probe_all(
     count_frames: bool = False,
     timeout: float = 15.0,  # noqa: ASYNC109 - as for `probe`
     max_pixels: int = MAX_PIXELS,
-    by: Reader | None = None,
+    by: ProbeProcess | None = None,
 ) -> list[Media | MediaError]:
-    """Read several files with one reading process; what one file does to it is charged to that file alone.
+    """Read several files with one probe process; if a file crashes it, the next one gets a fresh process.
 
     Args:
         paths, count_frames, max_pixels, by: as for `probe`.
         timeout: seconds for each file.
 
     Returns:
-        For each path what `probe` would return or raise.
+        For each path the result or the error of `probe`.
     """
     request = {"formats": FORMATS, "max_pixels": max_pixels, "count_frames": count_frames}
     results: list[Media | MediaError] = []
 
-    async def read(by: Reader) -> None:
+    async def read(by: ProbeProcess) -> None:
         while by.is_alive and len(results) < len(paths):
             path = paths[len(results)]
             try:
@@ -167,16 +167,16 @@ async def probe_all(
     if by:
         await read(by)
     while len(results) < len(paths):
-        async with reader() as fresh:
+        async with probing() as fresh:
             await read(fresh)
     return results
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """The descriptor of a file that is worth reading."""
+    """Open a regular file that is not empty, and yield its descriptor."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # or a named pipe would keep us waiting
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a named pipe would wait for its writer
     except OSError as error:
         raise MediaError(f"{path.name} can't be opened: {error.strerror}.") from None
     try:

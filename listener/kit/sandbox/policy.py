@@ -1,4 +1,4 @@
-"""What a child process may open: system libraries and the files it is given."""
+"""The files that a child process may open: system libraries, and those that it is given."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where files live: buckets of objects, named by keys like `user/job/film.mp4`.
+"""Store files in buckets of objects, named by keys such as `user/job/film.mp4`.
 
-One `Storage` is chosen at start with `use`; handlers call the functions of this module. There is a `LocalStorage`,
-and beside it those of `storage.supabase` and `storage.s3`.
+`use` sets the process's `Storage` at the start; handlers call the functions of this module. There are `LocalStorage`,
+`storage.supabase.SupabaseStorage` and `storage.s3.S3Storage`.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ def current() -> Storage:
 
 
 async def download(bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
-    """Copy an object into `folder`; see `Storage.download`."""
+    """Copy an object into `folder`, as `Storage.download` says."""
     return await current().download(bucket, key, folder, max_bytes=max_bytes)
 
 
 async def upload(bucket: str, path: Path, key: str | None = None) -> str:
-    """Store a file and return an address to read it, valid for seven days; see `Storage.upload`.
+    """Store a file, and return an address at which it can be read for seven days.
 
     Args:
-        bucket: where to.
+        bucket: of the new object.
         path: a local file.
-        key: name in the bucket; None takes the names of the file's folder and the file, `folder/file.jpg`,
-            which for a file in a job's scratch folder is different for each job.
+        key: name in the bucket; None takes the names of the file's folder and the file, `folder/file.jpg`, which
+            is unique to a job for a file in its scratch folder.
     """
     key = f"{path.parent.name}/{path.name}" if key is None else key
     await current().upload(bucket, path, key)
@@ -71,26 +71,27 @@ async def publish(
     saved: Any = None,
     remember: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
 ) -> str:
-    """Store what an attempt made, as an object of its own, and return an address to read it, valid for seven days.
+    """Store the result of an attempt as a separate object, and return an address that is valid for seven days.
 
     With the fence 17, `user/job/film.mp4` is stored as `user/job/film-17.mp4`. No storage can check a fence, and a
-    worker that was thought dead may still be uploading; so attempts share no name, and which of them counts is
-    decided where fences are checked, in the transaction that completes the row with this address. Nothing is moved
-    to a plain name afterwards: a move has no fence either, and caches would go on serving what was there before.
+    worker that seemed dead may still be uploading. Therefore attempts share no name; the transaction that completes
+    the row with this address checks the fence and decides which attempt counts. Nothing is moved to a plain name
+    afterwards, because a move has no fence either, and caches would keep serving the older file.
 
-    Afterwards what attempts with lower fences left beside it is removed, so that no attempt removes what a later one
-    made. A job that is done once more thereby loses its former file a moment before its row shows the new one.
+    Afterwards the objects of attempts with lower fences are removed; an attempt never removes the result of a later
+    one. A job that runs again therefore loses its former file a moment before its row shows the new one.
 
     Args:
-        bucket: where to.
+        bucket: of the new object.
         path: a local file.
-        key: its name without the fence, in a folder of the job's own.
-        fence: the attempt's, higher than that of any earlier attempt.
-        saved: what an earlier attempt gave to `remember`. If the file is the same, to the byte, its upload goes on.
-        remember: keeps a JSON object for the next attempt, and raises where this one has lost its lease.
+        key: name without the fence, in a folder that belongs to the job.
+        fence: of this attempt, higher than that of any earlier attempt.
+        saved: the object that an earlier attempt gave to `remember`. If the file is the same, to the byte, its upload
+            is resumed.
+        remember: saves a JSON object for the next attempt, and raises if this attempt has lost its lease.
 
     Raises:
-        BadKey, Refused, StorageError: as `Storage.upload`.
+        BadKey, Refused, StorageError: as for `Storage.upload`.
     """
     own = fenced(key, fence)
     memo: dict[str, Any] = {"bucket": bucket, "key": own, "upload": None}
@@ -98,7 +99,7 @@ async def publish(
         memo["digest"] = await to_thread.run_sync(_digest, path)
         if _is_same(saved, memo, key):
             memo = dict(saved)
-        # Also where nothing can be resumed: an attempt that has lost its lease gets no further than this.
+        # Called even if nothing can be resumed: an attempt that has lost its lease stops here.
         await remember(memo)
 
     async def begun(word: str) -> None:
@@ -113,13 +114,13 @@ async def publish(
 
 
 def fenced(key: str, fence: int | str) -> str:
-    """The name under which `publish` stores what an attempt made, unless the upload of an earlier one went on."""
+    """Return the key under which `publish` stores a result, unless it resumes the upload of an earlier attempt."""
     stem, dot, suffix = key.rpartition(".")
     return f"{stem}-{fence}.{suffix}" if dot and "/" not in suffix else f"{key}-{fence}"
 
 
 def _fence_of(stored: str, key: str) -> int | None:
-    """The fence in a name that `fenced` made of `key`."""
+    """Return the fence in a key that `fenced` made from `key`."""
     found = re.search(r"-(\d{1,19})(?:\.[^./]*)?$", stored)
     return int(found[1]) if found and fenced(key, found[1]) == stored else None
 
@@ -139,14 +140,12 @@ async def _remove_older(bucket: str, key: str, stored: str, fence: int) -> None:
             older = _fence_of(other, key)
             if older is not None and older < fence and other != stored:
                 await current().remove(bucket, other)
-    except StorageError as error:  # what is left over takes room, and no more
-        structlog.get_logger("listener.kit.storage").warning(
-            "leftovers stay in the storage", error=str(error)
-        )
+    except StorageError as error:  # leftovers only use space
+        structlog.get_logger("listener.kit.storage").warning("leftovers kept", error=str(error))
 
 
 def _digest(path: Path) -> str:
-    """A fingerprint of a file's content; runs in a worker thread."""
+    """Return a fingerprint of a file's content; runs in a worker thread."""
     digest = hashlib.blake2b(digest_size=32)
     try:
         with path.open("rb") as file:

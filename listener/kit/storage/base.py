@@ -1,4 +1,4 @@
-"""What a storage is: buckets of objects, named by keys like `user/job/film.mp4`."""
+"""The interface of a storage: buckets of objects, named by keys such as `user/job/film.mp4`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from listener.kit.errors import KitError, TooLarge
 
 WEEK = timedelta(days=7)
 CHUNK = 1024 * 1024
-KEY_BYTES = 1024
+MAX_KEY_BYTES = 1024
 
 Remember = Callable[[str], Awaitable[None]]
-"""Keeps a word by which a later process can go on with an upload."""
+"""Saves a word with which a later process can resume an upload."""
 
 
 class StorageError(KitError):
-    """The storage could not do it; trying again may help."""
+    """The storage failed; trying again may help."""
 
 
 class ObjectNotFound(StorageError):
-    """There is no such object (yet)."""
+    """There is no such object; it may still be uploaded."""
 
 
 class Refused(StorageError):
-    """The storage doesn't allow it, or doesn't take such a file."""
+    """The storage does not allow the operation, or does not accept the file."""
 
     permanent = True
 
@@ -49,25 +49,24 @@ class BadSignature(StorageError):
 
 
 class Storage(Protocol):
-    """What every storage does. No method ever holds a whole object in memory."""
+    """Interface of every storage. No method holds a whole object in memory."""
 
     async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
         """Copy an object into `folder` and return the new file.
 
-        The file's name is made by us, always the same for one object; of the key it keeps only a plain suffix
-        such as `.mp4`.
+        The name of the file is a hash of bucket and key, with the key's suffix if that is a plain one such as `.mp4`.
 
         Args:
-            bucket: where from.
-            key: the object's.
+            bucket: of the object.
+            key: of the object.
             folder: on the local disk.
-            max_bytes: a larger object is given up, before or while it is read; None takes any.
+            max_bytes: largest object accepted, checked before and during the transfer; None accepts any size.
 
         Raises:
             ObjectNotFound: there is no such object.
             BadKey: the bucket or key is invalid.
             TooLarge: it is larger than `max_bytes`.
-            Refused: the storage doesn't let us read it.
+            Refused: the storage does not allow us to read it.
             StorageError: anything else, e.g. a full disk.
         """
         ...
@@ -82,37 +81,37 @@ class Storage(Protocol):
         resume: str | None = None,
         remember: Remember | None = None,
     ) -> None:
-        """Store the file at `path` as `key`; whole or not at all, in place of an older object.
+        """Store the file at `path` as `key`, whole or not at all; an older object is replaced.
 
         Args:
-            bucket: made when it is missing by a local storage; others refuse.
+            bucket: a local storage creates a missing one; others refuse.
             path: a local file.
             key: name in the bucket.
-            content_type: media type, or None to go by the key's suffix.
-            resume: what an earlier upload of the very same content to the same key gave to `remember`; a storage
-                that can goes on where that one was cut off.
-            remember: called, by a storage that can resume, before the first byte is sent. What it is given is no
-                secret, and of use for a day.
+            content_type: media type; None derives it from the key's suffix.
+            resume: the word that an earlier upload of the same content to the same key gave to `remember`; a storage
+                that supports it resumes that upload.
+            remember: called before the first byte is sent, by a storage that can resume. The word is not secret, and
+                is valid for a day.
 
         Raises:
             BadKey: the bucket or key is invalid.
-            Refused: the storage doesn't take the file.
+            Refused: the storage does not accept the file.
             StorageError: anything else.
         """
         ...
 
     async def url(self, bucket: str, key: str, *, expires: timedelta = WEEK) -> str:
-        """An address that lets anybody read the object until it expires.
+        """Return an address at which anybody can read the object until it expires.
 
         Raises:
-            ObjectNotFound: there is no such object, where the storage looks.
+            ObjectNotFound: there is no such object; not every storage checks that.
             BadKey: the bucket or key is invalid.
             StorageError: anything else.
         """
         ...
 
     async def remove(self, bucket: str, key: str) -> None:
-        """Remove an object, if it is there.
+        """Remove an object if it exists.
 
         Raises:
             BadKey: the bucket or key is invalid.
@@ -121,10 +120,10 @@ class Storage(Protocol):
         ...
 
     async def keys(self, bucket: str, folder: str) -> list[str]:
-        """The keys of the objects that lie in `folder` itself, sorted; none where there is no such folder.
+        """Return the sorted keys of the objects directly in `folder`; an empty list if there is no such folder.
 
         Args:
-            bucket: where to look.
+            bucket: of the objects.
             folder: the part of the keys before their last `/`.
 
         Raises:
@@ -135,10 +134,10 @@ class Storage(Protocol):
 
 
 def check(bucket: str, key: str) -> None:
-    """Refuse every bucket and key that could mean another object than it seems to.
+    """Refuse a bucket or key that could name another object than it seems to.
 
     Raises:
-        BadKey: the text says which rule was broken.
+        BadKey: the text names the broken rule.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", bucket):
         raise BadKey(f"{bucket!r} is not a bucket name; use letters, digits, '_', '-' and '.'.")
@@ -147,10 +146,10 @@ def check(bucket: str, key: str) -> None:
 
 
 def check_size(size: int, max_bytes: int | None) -> None:
-    """Give up what is too large to be read.
+    """Compare the size of an object with the limit.
 
     Raises:
-        TooLarge: it is.
+        TooLarge: it is larger.
     """
     if max_bytes is not None and size > max_bytes:
         raise TooLarge(f"The object is larger than the {max_bytes} bytes that are accepted.")
@@ -158,7 +157,7 @@ def check_size(size: int, max_bytes: int | None) -> None:
 
 @contextmanager
 def storing(name: str) -> Iterator[None]:
-    """Turn what the local disk refuses while `name` is read or written into a `StorageError`."""
+    """Turn an error of the local disk, while `name` is read or written, into a `StorageError`."""
     try:
         yield
     except OSError as error:
@@ -167,14 +166,14 @@ def storing(name: str) -> Iterator[None]:
 
 
 def local_name(bucket: str, key: str) -> str:
-    """The name of the local copy of an object."""
+    """Return the file name of the local copy of an object."""
     suffix = re.search(r"\.[a-z0-9]{1,8}$", key.lower())
     name = hashlib.blake2s(f"{bucket}/{key}".encode(), digest_size=8).hexdigest()
     return name + (suffix[0] if suffix else "")
 
 
 def media_type(key: str) -> str:
-    """What an object is, by the suffix of its key."""
+    """Return the media type of an object by the suffix of its key."""
     return mimetypes.guess_type(key, strict=False)[0] or "application/octet-stream"
 
 
@@ -185,6 +184,6 @@ def _problem(key: str) -> str | None:
         "contains a backslash": "\\" in key,
         "contains a percent escape": unquote(key) != key,
         "is not in Unicode normal form NFKC": not unicodedata.is_normalized("NFKC", key),
-        f"is longer than {KEY_BYTES} bytes": len(key.encode(errors="surrogatepass")) > KEY_BYTES,
+        f"is longer than {MAX_KEY_BYTES} bytes": len(key.encode(errors="surrogatepass")) > MAX_KEY_BYTES,
     }
     return next((problem for problem, broken in rules.items() if broken), None)

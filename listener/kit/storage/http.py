@@ -11,13 +11,13 @@ from listener.kit.storage.local import LocalStorage
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox",  # a stored page must not act in the name of the dashboard
+    "Content-Security-Policy": "sandbox",  # a stored page must not act as the dashboard
     "Cache-Control": "private",
 }
 
 
 def routes(storage: LocalStorage) -> APIRouter:
-    """A router with `GET /storage/{bucket}/{key}?expires=&signature=`, ranges included.
+    """Return a router with `GET /storage/{bucket}/{key}?expires=&signature=`, ranges included.
 
     Errors are JSON, `{"error": sentence}`: 403 for an altered or expired address, 404 for no such object.
     """

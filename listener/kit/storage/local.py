@@ -1,4 +1,4 @@
-"""Objects in a folder, handed out by signed, expiring addresses that `storage_http.routes` serves."""
+"""Objects in a folder; `storage.http.routes` serves them at signed addresses that expire."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from listener.kit.storage.base import (
     storing,
 )
 
-SEGMENT_BYTES = 255  # what file systems take
+MAX_SEGMENT_BYTES = 255  # of common file systems
 
 
 class LocalStorage:
     """Objects as files `root/bucket/key`.
 
     Args:
-        root: made when missing.
-        base_url: where `storage_http.routes` is served, such as `http://127.0.0.1:3001`; may be set later.
-        secret: signs addresses; None keeps one in `root/.secret`, so that they survive a restart.
+        root: folder of the objects; created if it is missing.
+        base_url: address of the server of `storage.http.routes`, such as `http://127.0.0.1:3001`; may be set later.
+        secret: key of the signatures; None keeps one in `root/.secret`, so that addresses survive a restart.
 
     Attributes:
         base_url: as above.
@@ -49,7 +49,7 @@ class LocalStorage:
         self._secret = secret if secret is not None else _kept_secret(root / ".secret")
 
     async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
-        """See `Storage.download`."""
+        """Copy an object into a folder, as `Storage.download` says."""
         source = self._find(bucket, key)
         target = folder / local_name(bucket, key)
         await to_thread.run_sync(_copy, source, target, folder / f".{secrets.token_hex(8)}", max_bytes)
@@ -65,23 +65,23 @@ class LocalStorage:
         resume: str | None = None,
         remember: Remember | None = None,
     ) -> None:
-        """See `Storage.upload`. The content type isn't kept: the served one goes by the key's suffix."""
+        """Store a file, as `Storage.upload` says. The server derives its content type from the key's suffix."""
         target = self._place(bucket, key)
         await to_thread.run_sync(_copy, path, target, self._incoming / secrets.token_hex(8))
 
     async def url(self, bucket: str, key: str, *, expires: timedelta = WEEK) -> str:
-        """See `Storage.url`."""
+        """Return a signed address, as `Storage.url` says."""
         check(bucket, key)
         until = int(time.time() + expires.total_seconds())
         address = f"{self.base_url.rstrip('/')}/storage/{bucket}/{quote(key)}"
         return f"{address}?expires={until}&signature={self._sign(bucket, key, until)}"
 
     async def remove(self, bucket: str, key: str) -> None:
-        """See `Storage.remove`. Emptied folders stay."""
+        """Remove an object, as `Storage.remove` says. Empty folders remain."""
         self._place(bucket, key).unlink(missing_ok=True)
 
     async def keys(self, bucket: str, folder: str) -> list[str]:
-        """See `Storage.keys`."""
+        """Return the keys of a folder, as `Storage.keys` says."""
         place = self._place(bucket, folder)
         return (
             sorted(f"{folder}/{entry.name}" for entry in place.iterdir() if entry.is_file())
@@ -90,7 +90,7 @@ class LocalStorage:
         )
 
     def open_signed(self, bucket: str, key: str, expires: int, signature: str) -> Path:
-        """The file behind an address made by `url`.
+        """Return the file of an address made by `url`.
 
         Raises:
             BadSignature: the address was altered, or has expired.
@@ -107,10 +107,12 @@ class LocalStorage:
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
 
     def _place(self, bucket: str, key: str) -> Path:
-        """Where an object is or would be; a symbolic link must not lead out of its bucket."""
+        """Return the path of an object, whether it exists or not; a symbolic link must not lead out of the bucket."""
         check(bucket, key)
-        if any(len(segment.encode()) > SEGMENT_BYTES for segment in key.split("/")):
-            raise BadKey(f"{key[:100]!r} can't be a file: a segment is longer than {SEGMENT_BYTES} bytes.")
+        if any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in key.split("/")):
+            raise BadKey(
+                f"{key[:100]!r} can't be a file: a segment is longer than {MAX_SEGMENT_BYTES} bytes."
+            )
         place = self._root / bucket / key
         if not place.resolve().is_relative_to(self._root / bucket):
             raise BadKey(f"{key[:100]!r} is not a valid object key: it leads out of its bucket.")
@@ -124,10 +126,11 @@ class LocalStorage:
 
 
 def _copy(source: Path, target: Path, temporary: Path, max_bytes: int | None = None) -> None:
-    """Copy by way of `temporary`, so that `target` is never half written; runs in a worker thread."""
+    """Copy through `temporary`, so that `target` is never half written; runs in a worker thread."""
     try:
         with storing(source.name):
             with source.open("rb") as reader, temporary.open("xb") as writer:
+                check_size(source.stat().st_size, max_bytes)  # and below, because the file may grow
                 while chunk := reader.read(CHUNK):
                     from_thread.check_cancelled()
                     check_size(writer.tell() + len(chunk), max_bytes)
@@ -139,7 +142,7 @@ def _copy(source: Path, target: Path, temporary: Path, max_bytes: int | None = N
 
 
 def _kept_secret(path: Path) -> bytes:
-    """The secret in `path`, made by the first process that asks; `os.link` lets only one of two win."""
+    """Return the secret in `path`, which the first process creates; `os.link` lets only one of two win."""
     if not path.exists():
         draft = path.with_name(f".secret-{secrets.token_hex(8)}")
         draft.touch(0o600)

@@ -25,31 +25,31 @@ from listener.kit.storage.base import (
 from listener.kit.storage.supabase_api import Api, PayloadTooLarge, place
 from listener.kit.storage.supabase_download import download
 
-CACHE_SECONDS = 3600  # how long browsers may keep an object, as in Supabase's own clients
-LISTED = 1000  # keys in one answer
+CACHE_SECONDS = 3600  # that browsers may cache an object, as with Supabase's clients
+PAGE_KEYS = 1000  # in one response
 
 
 class SupabaseStorage:
     """The storage of a Supabase project.
 
-    Buckets are made by people, who decide who may read them. The key passes all policies, so whoever takes a key of
-    an object from a row has to check himself that it belongs to that row's user.
+    You create the buckets and decide who may read them. The service key bypasses all policies, so a handler that takes
+    an object's key from a row must check that the key belongs to the row's user.
 
     Args:
         url: the project's, such as `https://abc.supabase.co`.
         key: its secret or service_role key.
-        timeout: seconds in which the next part of a request or an answer must have moved.
-        patience: seconds without any progress after which an operation fails; until then it is tried again.
+        timeout: seconds in which the next part of a request or a response must arrive.
+        patience: seconds without any progress after which an operation fails; until then it is repeated.
 
     Raises:
-        ConfigError: the key can't be one.
+        ConfigError: the key is malformed.
     """
 
     def __init__(self, url: str, key: str, *, timeout: float = 60.0, patience: float = 300.0) -> None:
         self._api = Api(url, key, timeout=timeout, patience=patience)
 
     async def download(self, bucket: str, key: str, folder: Path, *, max_bytes: int | None = None) -> Path:
-        """See `Storage.download`. After a broken connection it goes on from the last byte."""
+        """Copy an object into a folder, as `Storage.download` says. A broken download resumes at the last byte."""
         check(bucket, key)
         target, draft = folder / local_name(bucket, key), folder / f".{secrets.token_hex(8)}"
         try:
@@ -74,7 +74,7 @@ class SupabaseStorage:
         resume: str | None = None,
         remember: Remember | None = None,
     ) -> None:
-        """See `Storage.upload`. What is larger than 6 MiB goes by resumable uploads."""
+        """Store a file, as `Storage.upload` says. A file above 6 MiB is sent as a resumable upload."""
         check(bucket, key)
         kind = content_type or media_type(key)
         try:
@@ -93,7 +93,7 @@ class SupabaseStorage:
             raise Refused(f"There is no bucket {bucket!r}; make it in the project's dashboard.") from error
 
     async def url(self, bucket: str, key: str, *, expires: timedelta = WEEK) -> str:
-        """See `Storage.url`."""
+        """Return a signed address, as `Storage.url` says."""
         check(bucket, key)
         wanted = {"expiresIn": int(expires.total_seconds())}
         async with self._api.session() as http:
@@ -101,36 +101,36 @@ class SupabaseStorage:
         return f"{self._api.base}{answer.json()['signedURL']}"
 
     async def remove(self, bucket: str, key: str) -> None:
-        """See `Storage.remove`."""
+        """Remove an object, as `Storage.remove` says."""
         check(bucket, key)
         with suppress(ObjectNotFound):  # the bucket is missing
             async with self._api.session() as http:
                 await self._api.call(http, "DELETE", f"/object/{bucket}", json={"prefixes": [key]})
 
     async def keys(self, bucket: str, folder: str) -> list[str]:
-        """See `Storage.keys`."""
+        """Return the keys of a folder, as `Storage.keys` says."""
         check(bucket, folder)
         names: list[str] = []
         async with self._api.session() as http:
             for page in itertools.count():
-                wanted = {"prefix": f"{folder}/", "limit": LISTED, "offset": LISTED * page}
+                wanted = {"prefix": f"{folder}/", "limit": PAGE_KEYS, "offset": PAGE_KEYS * page}
                 listed = (await self._api.call(http, "POST", f"/object/list/{bucket}", json=wanted)).json()
-                names += [entry["name"] for entry in listed if entry["id"]]  # folders have none
-                if len(listed) < LISTED:
+                names += [entry["name"] for entry in listed if entry["id"]]  # folders have no id
+                if len(listed) < PAGE_KEYS:
                     break
         return sorted(f"{folder}/{name}" for name in names)
 
     async def _send(self, http: httpx.AsyncClient, bucket: str, path: Path, key: str, kind: str) -> None:
-        """Store a small file by one request."""
+        """Store a small file with one request."""
         headers = {"Content-Type": kind, "Cache-Control": f"max-age={CACHE_SECONDS}", "x-upsert": "true"}
         content = await anyio.Path(path).read_bytes()
         await self._api.call(http, "POST", f"/object/{place(bucket, key)}", headers=headers, content=content)
 
     async def _too_large(self, bucket: str, name: str, size: int) -> Refused:
-        """Says which limits there are: the answer doesn't tell which of them was met."""
+        """Return an error that names both limits, because the response does not say which was exceeded."""
         async with self._api.session() as http:
             limit = (await self._api.call(http, "GET", f"/bucket/{bucket}")).json().get("file_size_limit")
-        own = f"takes at most {_mega(limit)}" if limit else "has no limit of its own"
+        own = f"takes at most {_mega(limit)}" if limit else "has no separate limit"
         return Refused(
             f"{name} ({_mega(size)}) is too large: the bucket {bucket!r} {own}, and the project has an upload file "
             "size limit (50 MB unless raised); raise the lower one in the project's storage settings."

@@ -1,7 +1,7 @@
-"""Supabase Storage's HTTP interface: the project's address and key, what its answers mean, and when to ask again.
+"""Supabase Storage's HTTP interface: the project's address and key, the meaning of its errors, and when to try again.
 
-The status of an answer says little: a missing object and a refusal by a policy both come as 400, and the real status
-is `statusCode` in the JSON body. Resumable uploads answer with the real status and a plain text.
+The HTTP status is often wrong: a missing object and a refusal by a policy are both sent as 400, and the real status is
+`statusCode` in the JSON body. Resumable uploads respond with the real status and plain text.
 https://supabase.com/docs/guides/storage/debugging/error-codes
 """
 
@@ -25,10 +25,10 @@ MAX_REST_SECONDS = 60.0  # the longest pause that a Retry-After may ask for
 
 
 class Busy(StorageError):
-    """The storage is away, or has too much to do: the same request may succeed a little later.
+    """The storage is unreachable or overloaded: the same request may succeed a little later.
 
     Attributes:
-        rest: seconds that it asked us to wait, or 0.
+        rest: seconds that the storage asked to wait, or 0.
     """
 
     def __init__(self, message: str, rest: float = 0.0) -> None:
@@ -41,10 +41,10 @@ class PayloadTooLarge(Refused):
 
 
 class Patience:
-    """Decides how long to go on while the storage is busy.
+    """Decide how long to repeat a request while the storage is busy.
 
     Args:
-        seconds: how long nothing may be achieved before it is given up.
+        seconds: time without progress after which to give up.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -55,11 +55,11 @@ class Patience:
         """Wait before the next try.
 
         Args:
-            busy: what the last try met.
-            achieved: how far it got, in any unit; only a larger number than ever before counts.
+            busy: error of the last try.
+            achieved: progress so far, in any unit; only a new maximum counts.
 
         Raises:
-            Busy: that of the last try, when it has gone on for too long.
+            Busy: the last error, if there was no progress for too long.
         """
         if achieved > self._achieved:
             self._renew(achieved)
@@ -74,16 +74,16 @@ class Patience:
 
 
 class Api:
-    """The way to one project's storage.
+    """HTTP access to the storage of one project.
 
     Args:
         url: the project's, such as `https://abc.supabase.co`.
-        key: its secret or service_role key; sent in headers, and shown nowhere.
-        timeout: seconds in which the next part of a request or an answer must have moved.
-        patience: seconds for which a storage that is busy or away is asked again.
+        key: its secret or service_role key; sent in headers, never shown.
+        timeout: seconds in which the next part of a request or a response must arrive.
+        patience: seconds during which a request is repeated while the storage is busy or unreachable.
 
     Raises:
-        ConfigError: the key can't be one.
+        ConfigError: the key is malformed.
     """
 
     def __init__(self, url: str, key: str, *, timeout: float, patience: float) -> None:
@@ -91,10 +91,10 @@ class Api:
         self.timeout = timeout
         self._key = ServiceKey(url, key)
         self._patience = patience
-        self._tls = httpx.create_ssl_context()  # takes a while, so not for each session
+        self._tls = httpx.create_ssl_context()  # slow to create, so shared by all sessions
 
     def session(self) -> httpx.AsyncClient:
-        """Connections for one task; handlers and routes run in different event loops, which can't share any."""
+        """Return connections for one task; handlers and routes run in different event loops, which can't share them."""
         return httpx.AsyncClient(auth=self._key.authorize, timeout=self.timeout, verify=self._tls)
 
     def patience(self) -> Patience:
@@ -102,10 +102,10 @@ class Api:
         return Patience(self._patience)
 
     async def call(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send a request that may be sent twice, until it is answered.
+        """Send a request that may be repeated, until the storage responds.
 
         Raises:
-            ObjectNotFound, BadKey, Refused: the storage's answer.
+            ObjectNotFound, BadKey, Refused: the storage refuses it.
             StorageError: anything else.
         """
         patience = self.patience()
@@ -116,7 +116,7 @@ class Api:
                 await patience.rest(busy)
 
     async def once(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send a request, once. Errors are those of `call`, and `Busy`."""
+        """Send a request once. Raises the errors of `call`, and `Busy`."""
         with reaching():
             answer = await http.request(method, self.base + path, **request)
         if answer.is_error:
@@ -126,7 +126,7 @@ class Api:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turn the ways in which a connection fails into `Busy`."""
+    """Turn failures of the connection into `Busy`."""
     try:
         yield
     except httpx.TransportError as error:
@@ -134,14 +134,18 @@ def reaching() -> Iterator[None]:
 
 
 def place(bucket: str, key: str) -> str:
-    """An object as a part of a path."""
+    """Return an object as part of a URL's path."""
     return f"{quote(bucket)}/{quote(key)}"
 
 
 def refusal(answer: httpx.Response) -> StorageError:
-    """The error that an answer, whose body has been read, stands for."""
+    """Return the error for a response whose body has been read."""
     status, code, message = _read(answer)
-    said = f"Supabase Storage says: {message}" if message else f"Supabase Storage answered {status}."
+    said = (
+        f"Supabase Storage reports: {message}"
+        if message
+        else f"Supabase Storage responded with status {status}."
+    )
     if is_transient(status):  # 409 and 423 occur where two uploads meet
         return Busy(said, retry_after(answer.headers, longest=MAX_REST_SECONDS) or 0.0)
     if (
@@ -158,7 +162,7 @@ def refusal(answer: httpx.Response) -> StorageError:
 
 
 def _read(answer: httpx.Response) -> tuple[int, str, str]:
-    """Real status, code and message."""
+    """Return the real status, the code and the message."""
     try:
         body = answer.json()
         message = str(body.get("message") or body.get("error") or "")

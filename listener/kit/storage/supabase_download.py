@@ -1,4 +1,4 @@
-"""Downloads that go on where a connection broke, by ranges (RFC 9110, section 14)."""
+"""Resume downloads after a broken connection, with range requests (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from listener.kit.storage.supabase_api import Api, Busy, reaching, refusal
 async def download(
     api: Api, http: httpx.AsyncClient, path: str, draft: Path, max_bytes: int | None = None
 ) -> None:
-    """Write an object to `draft`, whole, over as many connections as it takes.
+    """Write a whole object to `draft`, over as many connections as necessary.
 
     Args:
-        api: where from.
-        http: a session there.
-        path: the object's.
-        draft: a new file; after an error it holds a part.
+        api: the storage.
+        http: a session of it.
+        path: of the object.
+        draft: a new file; after an error it holds a part of the object.
         max_bytes: as for `Storage.download`.
 
     Raises:
         ObjectNotFound, TooLarge, Refused, StorageError: as `Storage.download`.
     """
     patience = api.patience()
-    size, tag, whole = 0, "", False  # how much of which version lies in the draft
+    size, tag, whole = 0, "", False  # bytes in the draft, and the version they belong to
     async with await anyio.open_file(draft, "xb") as file:
         while not whole:
             try:
@@ -39,7 +39,7 @@ async def download(
                         await file.seek(0)
                         await file.truncate()
                     elif answer.headers.get("ETag") != tag:
-                        tag = ""  # it was replaced meanwhile, so the next try begins anew
+                        tag = ""  # it was replaced meanwhile, so the next try starts from the beginning
                         continue
                     check_size(_length(answer, size), max_bytes)
                     with anyio.fail_after(api.timeout) as clock:
@@ -60,10 +60,10 @@ async def download(
 async def _answer(
     api: Api, http: httpx.AsyncClient, path: str, size: int, tag: str
 ) -> AsyncIterator[httpx.Response]:
-    headers = {"Accept-Encoding": "identity"}  # of a compressed answer neither length nor range would fit
+    headers = {"Accept-Encoding": "identity"}  # lengths and ranges of a compressed response would not fit
     if size and tag:
         headers |= {"Range": f"bytes={size}-", "If-Range": tag}
-    with reaching():  # an answer that ends early is a broken connection, too
+    with reaching():  # a response that ends early is a broken connection, too
         async with http.stream("GET", api.base + path, headers=headers) as answer:
             if answer.is_error:
                 await answer.aread()
@@ -72,6 +72,6 @@ async def _answer(
 
 
 def _length(answer: httpx.Response, size: int) -> int:
-    """The length of the whole object, as far as the answer tells; else `size`, for the answer has ended well."""
+    """Return the length of the whole object; `size` if the response does not say it, because it ended cleanly."""
     whole = answer.headers.get("Content-Range", "").rpartition("/")[2] or answer.headers.get("Content-Length")
     return int(whole) if whole and whole.isdigit() else size

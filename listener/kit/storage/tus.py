@@ -17,9 +17,9 @@ from listener.kit.storage.base import ObjectNotFound, Remember
 from listener.kit.storage.supabase_api import Api, Busy
 
 CHUNK = 6 * 1024 * 1024
-"""Bytes in every request but the last: what Supabase asks for, not more and not less."""
+"""Bytes in every request except the last: Supabase requires exactly this size."""
 
-PIECE = 64 * 1024  # bytes that must have moved before the time-out
+PIECE_BYTES = 64 * 1024  # sent at once; each must be sent before the time-out
 UPLOADS = "/upload/resumable"
 VERSION = {"Tus-Resumable": "1.0.0"}
 
@@ -33,15 +33,15 @@ async def upload(
     resume: str | None,
     remember: Remember | None,
 ) -> None:
-    """Send a file in chunks, each as often as it takes.
+    """Send a file in chunks, and repeat each until it has arrived.
 
     Args:
-        api: where to.
-        http: a session there.
-        path: the file; it must not change meanwhile.
+        api: the storage.
+        http: a session of it.
+        path: the file; it must not change during the upload.
         about: bucketName, objectName, contentType and cacheControl.
-        resume: what `remember` was given when this very upload began, or None.
-        remember: called when an upload begins, with a word for `resume`.
+        resume: the word that `remember` was called with when this upload began, or None.
+        remember: called when an upload begins, with the word for `resume`.
 
     Raises:
         ObjectNotFound: there is no such bucket.
@@ -51,7 +51,7 @@ async def upload(
     metadata = [f"{name} {b64encode(value.encode()).decode()}" for name, value in about.items()]
     async with await anyio.open_file(path, "rb") as file:
         size = await file.seek(0, 2)
-        word, offset = resume or "", -1  # a negative offset has to be asked for
+        word, offset = resume or "", -1  # a negative offset is unknown: ask the storage
         while offset < size:
             try:
                 if not word:
@@ -65,7 +65,7 @@ async def upload(
             except ObjectNotFound as missing:
                 if not word:  # it is the bucket that is missing
                     raise
-                word = ""  # the upload has expired, or was never ours
+                word = ""  # the upload has expired, or belongs to another object
                 await patience.rest(Busy(str(missing)), offset)
             except Busy as busy:
                 await patience.rest(busy, offset)
@@ -75,7 +75,7 @@ async def upload(
 async def _begin(api: Api, http: httpx.AsyncClient, size: int, metadata: list[str]) -> str:
     """Begin an upload, and return the word that names it: the last part of its address.
 
-    The rest of the address is left out, since behind a proxy it may name a host that only the proxy knows.
+    The rest of the address is dropped, because behind a proxy it may name a host that only the proxy knows.
     """
     headers = {"Upload-Length": str(size), "Upload-Metadata": ",".join(metadata), "x-upsert": "true"}
     answer = await api.once(http, "POST", UPLOADS, headers=VERSION | headers)
@@ -84,7 +84,7 @@ async def _begin(api: Api, http: httpx.AsyncClient, size: int, metadata: list[st
 
 
 async def _offset(api: Api, http: httpx.AsyncClient, word: str, size: int, metadata: list[str]) -> int:
-    """How many bytes have arrived."""
+    """Return the number of bytes that have arrived."""
     answer = await api.once(http, "HEAD", f"{UPLOADS}/{word}", headers=VERSION)
     named = answer.headers.get("Upload-Metadata", "").split(",")
     if answer.headers.get("Upload-Length") != str(size) or not set(metadata[:2]) <= set(named):
@@ -104,5 +104,5 @@ async def _send(api: Api, http: httpx.AsyncClient, word: str, offset: int, chunk
 
 
 async def _pieces(chunk: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(chunk), PIECE):
-        yield chunk[start : start + PIECE]
+    for start in range(0, len(chunk), PIECE_BYTES):
+        yield chunk[start : start + PIECE_BYTES]

@@ -1,7 +1,8 @@
-"""Rows of the application's own tables, for handlers, routes and clients: one meaning over a Postgres connection
-(`tables_postgres.PostgresTables`) and over Supabase's REST API (`tables_rest.RestTables`).
+"""Read and write the application's tables, for handlers, routes and clients.
 
-One `Tables` is chosen at start with `use`. Values are JSON types in both directions: times, dates and uuids are texts.
+The methods mean the same over a Postgres connection (`tables.postgres.PostgresTables`) and over Supabase's REST API
+(`tables.rest.RestTables`). `use` sets the process's `Tables` at the start. Values are JSON types in both directions:
+times, dates and uuids are texts.
 
     rows = await tables.current().select("clips", where={"job_id": job.key}, order="-score", limit=3)
     await tables.current().update("clips", {"status": "rendered"}, where={"id": [row["id"] for row in rows]})
@@ -19,10 +20,10 @@ Where = Mapping[str, Any]
 
 
 class TablesError(KitError):
-    """The database refused it, and nothing was changed.
+    """The database refused a call, and nothing was changed.
 
     Attributes:
-        sqlstate: the five-character code of the refusal, where there is one.
+        sqlstate: the five-character code of the refusal, or an empty text.
     """
 
     permanent = True
@@ -39,10 +40,10 @@ class TablesUnavailable(TablesError):
 
 
 class Tables(Protocol):
-    """What each way offers. A table is named `clips`, in the schema public, or `schema.clips`.
+    """Interface of both implementations. A table is named `clips`, in the schema public, or `schema.clips`.
 
-    `where` says what columns must be: a value; None for null; a list for any of its values. All must hold; {} holds
-    for every row.
+    `where` maps columns to conditions: a value, None for null, or a list of accepted values. All of them must hold; {}
+    matches every row.
 
     Each method raises TablesError or TablesUnavailable.
     """
@@ -56,14 +57,14 @@ class Tables(Protocol):
         limit: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> list[Row]:
-        """Read rows.
+        """Return rows.
 
         Args:
             table: the table or view.
-            where: which rows; None is all.
-            order: column to sort by; with a minus in front, the greatest first.
-            limit: the most rows.
-            columns: those wanted; None is all.
+            where: conditions; None matches all rows.
+            order: column to sort by; `-column` sorts in descending order.
+            limit: maximal number of rows.
+            columns: columns to return; None returns all.
         """
         ...
 
@@ -75,36 +76,36 @@ class Tables(Protocol):
         on_conflict: Sequence[str] | None = None,
         ignore: bool = False,
     ) -> list[Row]:
-        """Insert one row or several, all or none; columns that a row doesn't name take their defaults.
+        """Insert one row or several, all or none; a missing column takes its default.
 
         Args:
             table: the table.
             rows: the row, or rows.
-            on_conflict: the columns of a unique key; a row that is there already gets the new values.
-            ignore: leave rows alone that are there already, by `on_conflict` or by any unique key.
+            on_conflict: columns of a unique key; an existing row gets the new values.
+            ignore: leave existing rows unchanged, by `on_conflict` or by any unique key.
 
         Returns:
-            The rows as they stand now, without those that were ignored.
+            The rows after the change, without those that were ignored.
         """
         ...
 
     async def update(self, table: str, values: Mapping[str, Any], *, where: Where) -> list[Row]:
-        """Set columns of rows; answers the rows as they stand now. `where` must not be empty."""
+        """Set columns, and return the changed rows. `where` must not be empty."""
         ...
 
     async def delete(self, table: str, *, where: Where) -> list[Row]:
-        """Delete rows; answers them as they were. `where` must not be empty."""
+        """Delete rows, and return them as they were. `where` must not be empty."""
         ...
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """Call an SQL function, named `f` in the schema public or `schema.f`; answers its value, or a list of rows.
+        """Call an SQL function, `f` in the schema public or `schema.f`, and return its value or a list of rows.
 
-        Over the REST API the schema must be exposed; `listener.requeue` and the like work both ways.
+        Over the REST API the schema must be exposed; verbs such as `listener.requeue` work in both ways.
         """
         ...
 
     async def close(self) -> None:
-        """Give back what is held."""
+        """Close the connections."""
         ...
 
 
@@ -132,7 +133,7 @@ def current() -> Tables:
 
 
 def split(name: str) -> tuple[str, str]:
-    """The schema and the name of a table or function."""
+    """Return the schema and the name of a table or function."""
     schema, dot, rest = name.partition(".")
     return (schema, rest) if dot else ("public", schema)
 
@@ -140,10 +141,10 @@ def split(name: str) -> tuple[str, str]:
 def listed(
     rows: Mapping[str, Any] | Sequence[Mapping[str, Any]], merges: bool = False
 ) -> list[Mapping[str, Any]]:
-    """One row or several, as a list.
+    """Return one row or several as a list.
 
     Raises:
-        TablesError: one is empty; or they are to be merged into older ones, but don't name the same columns.
+        TablesError: a row is empty; or `merges` is set and the rows do not name the same columns.
     """
     many = [rows] if isinstance(rows, Mapping) else list(rows)
     if not all(many):
@@ -154,17 +155,17 @@ def listed(
 
 
 def check_where(where: Where, *, changes: bool = False) -> None:
-    """Refuse what would mean something else than it says.
+    """Refuse conditions that the database would understand differently.
 
     Args:
         where: the conditions.
-        changes: whether rows are to be changed, which must not be all of a table.
+        changes: whether rows will be changed; then `where` must not be empty.
 
     Raises:
-        TablesError: the text says which rule was broken.
+        TablesError: the text names the broken rule.
     """
     if changes and not where:
-        raise TablesError("where is empty, which would change every row; say which rows are meant.")
+        raise TablesError("where is empty, which would change every row; name the rows to change.")
     for column, value in where.items():
         if isinstance(value, list | tuple) and None in value:
             raise TablesError(f"A list can't hold null, as that of {column} does; ask for null by itself.")

@@ -1,4 +1,4 @@
-"""For routes that read and write tables: what goes wrong there becomes an answer."""
+"""Turn errors of tables into HTTP responses, for routes that read and write tables."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def answered(cannot: str) -> Iterator[None]:
     """Turn the errors of tables within the block into status 503.
 
     Args:
-        cannot: what can't be done where the database refuses, such as "Operations can't be read".
+        cannot: beginning of the error sentence, such as "Operations can't be read".
     """
     try:
         yield
     except TablesUnavailable:
-        # Not 404: the row may well be there, and a frontend would give it up.
+        # Not 404: the row may exist, and a frontend would stop asking for it.
         raise HTTPException(
             503, "The database did not answer; ask again.", headers={"Retry-After": "2"}
         ) from None

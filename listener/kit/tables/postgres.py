@@ -1,5 +1,7 @@
-"""Tables over a Postgres connection. Postgres itself turns JSON into the columns' types, so that values mean what they
-mean over the REST API."""
+"""Tables over a Postgres connection.
+
+Postgres itself converts JSON to the columns' types, so that values mean the same as over the REST API.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,8 @@ from listener.kit.per_loop import PerLoop
 from listener.kit.tables.api import Row, TablesError, TablesUnavailable, Where, check_where, listed, split
 
 BROWSERS = ("authenticated", "anon")
-TIMEOUT = 10.0
-# Of a project's session pooler a service should leave the greater part to others.
-CONNECTIONS = 2
+TIMEOUT_SECONDS = 10.0
+CONNECTIONS = 2  # most of a project's session pooler stays free for other services
 
 _FUNCTIONS = """
 select p.proretset, p.pronargs - p.pronargdefaults as needed, p.proargnames[1:p.pronargs] as names, array(
@@ -30,16 +31,16 @@ where s.nspname = $1 and p.proname = $2 and p.prokind = 'f'
 
 
 class PostgresTables:
-    """See `tables.Tables`.
+    """`Tables` over a pool of connections.
 
     Args:
         dsn: a `postgresql://` URL.
-        role_claims: of a signed-in user, checked before: each call is then made in the role that they name, under the
+        role_claims: verified claims of a signed-in user: each call is made in the role that they name, under the
             policies of the tables. None acts as the user of the URL.
-        pooled: whether a transaction-mode pooler stands between.
+        pooled: whether there is a transaction-mode pooler in between.
 
     Raises:
-        TablesError: the claims name another role than a browser's.
+        TablesError: the claims name a role that is not one of `BROWSERS`.
     """
 
     def __init__(
@@ -47,12 +48,12 @@ class PostgresTables:
     ) -> None:
         if role_claims is not None and role_claims.get("role") not in BROWSERS:
             raise TablesError(
-                f"{role_claims.get('role')} is no role of a user; it must be {' or '.join(BROWSERS)}."
+                f"{role_claims.get('role')} is not a role of a user; it must be {' or '.join(BROWSERS)}."
             )
         self._claims = role_claims
         self._transactions = pooled or role_claims is not None
         self._connections = PerLoop(
-            lambda: ConnectionPool(dsn, most=CONNECTIONS, timeout=TIMEOUT, pooled=pooled)
+            lambda: ConnectionPool(dsn, most=CONNECTIONS, timeout=TIMEOUT_SECONDS, pooled=pooled)
         )
 
     async def select(
@@ -64,7 +65,7 @@ class PostgresTables:
         limit: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> list[Row]:
-        """See `Tables.select`."""
+        """Read rows, as `Tables.select` says."""
         name, values = _quoted(table), list[Any]()
         chosen = ", ".join(f"listener_row.{_id(column)}" for column in columns) if columns else "*"
         sql = f"select {chosen} from {name} as listener_row{_where(name, where or {}, values)}"  # noqa: S608
@@ -87,7 +88,7 @@ class PostgresTables:
         on_conflict: Sequence[str] | None = None,
         ignore: bool = False,
     ) -> list[Row]:
-        """See `Tables.insert`."""
+        """Insert rows, as `Tables.insert` says."""
         name, inserted = _quoted(table), list[Row]()
         alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
         for row in listed(rows, merges=on_conflict is not None and not ignore):
@@ -99,7 +100,7 @@ class PostgresTables:
         return inserted
 
     async def update(self, table: str, values: Mapping[str, Any], *, where: Where) -> list[Row]:
-        """See `Tables.update`."""
+        """Change rows, as `Tables.update` says."""
         if not values:
             raise TablesError("No values are given to set.")
         name, arguments = _quoted(table), list[Any]([dict(values)])
@@ -113,7 +114,7 @@ class PostgresTables:
             return await _rows(connection, sql, *arguments)
 
     async def delete(self, table: str, *, where: Where) -> list[Row]:
-        """See `Tables.delete`."""
+        """Delete rows, as `Tables.delete` says."""
         name, values = _quoted(table), list[Any]()
         condition = _where(name, where, values, changes=True)
         async with self._session() as connection:
@@ -121,7 +122,7 @@ class PostgresTables:
             return await _rows(connection, sql, *values)
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """See `Tables.call`."""
+        """Call an SQL function, as `Tables.call` says."""
         schema, name = split(function)
         async with self._session() as connection:
             for found in await connection.fetch(_FUNCTIONS, schema, name):
@@ -134,7 +135,7 @@ class PostgresTables:
         raise TablesError(f"There is no function {schema}.{name}({given}).", sqlstate="42883")
 
     async def close(self) -> None:
-        """See `Tables.close`."""
+        """Close the connections."""
         await self._connections.close()
 
     @asynccontextmanager
@@ -142,7 +143,7 @@ class PostgresTables:
         try:
             async with (
                 self._connections.get().connection() as connection,
-                asyncio.timeout(TIMEOUT),
+                asyncio.timeout(TIMEOUT_SECONDS),
                 transaction(connection) if atomic or self._transactions else nullcontext(),
             ):
                 if self._claims is not None:
@@ -188,7 +189,7 @@ def _call(function: str, arguments: Mapping[str, Any], types: Mapping[str, str])
 
 
 def _where(name: str, where: Where, values: list[Any], *, changes: bool = False) -> str:
-    """The conditions; their values are added to `values`."""
+    """Return the SQL of the conditions, and append their values to `values`."""
     check_where(where, changes=changes)
     parts = []
     for column, value in where.items():

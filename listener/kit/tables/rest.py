@@ -16,17 +16,16 @@ if TYPE_CHECKING:
     from supabase import AsyncClient
 
 
-# Rows of one answer, unless the settings of the API say otherwise.
-MAX_ROWS = 1000
+MAX_ROWS = 1000  # of one response, unless the API's settings say otherwise
 
 
 class RestTables:
-    """See `tables.Tables`. Rows that the API holds back, as its settings say, are an error, and never left out.
+    """`Tables` over the REST API. It is an error if the API's settings cut off rows; none are left out silently.
 
     Args:
         url: of the project.
-        key: its secret key, which is followed when it is changed in `.env`; or with a token its publishable one.
-        token: of a signed-in user, who then makes the requests, under the policies of the tables.
+        key: its secret key, which is read again when it changes in `.env`; with a token the publishable key.
+        token: of a signed-in user; requests are then made as that user, under the policies of the tables.
     """
 
     def __init__(self, url: str, key: str, token: str | None = None) -> None:
@@ -41,12 +40,12 @@ class RestTables:
         limit: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> list[Row]:
-        """See `Tables.select`. A project whose API settings allow less than 1000 rows cuts lower limits off unseen."""
+        """Read rows, as `Tables.select` says. If the API allows less than 1000 rows, a lower limit may be cut."""
 
         def query(api: AsyncClient) -> Query:
             from postgrest import CountMethod
 
-            # What may be cut off is counted by the API; without a limit that costs no more than reading it all.
+            # The API counts the rows if some may be cut off; without a limit that costs no more than reading them.
             count = CountMethod.exact if limit is None or limit > MAX_ROWS else None
             wanted = _from(api, table).select(*(_name(column) for column in columns or ("*",)), count=count)
             if order is not None:
@@ -56,8 +55,8 @@ class RestTables:
         rows, count = await self._counted(query)
         if count is not None and len(rows) < min(count, limit or count):
             raise TablesError(
-                f"{table} has {count} such rows, but the REST API gives {len(rows)} at once; narrow the conditions, set"
-                " a lower limit, or raise “Max rows” in the project's API settings."
+                f"{table} has {count} such rows, but the REST API returns {len(rows)} at once; narrow the"
+                " conditions, set a lower limit, or raise “Max rows” in the project's API settings."
             )
         return list(rows)
 
@@ -69,7 +68,7 @@ class RestTables:
         on_conflict: Sequence[str] | None = None,
         ignore: bool = False,
     ) -> list[Row]:
-        """See `Tables.insert`."""
+        """Insert rows, as `Tables.insert` says."""
         many: Any = [dict(row) for row in listed(rows, merges=on_conflict is not None and not ignore)]
         if not many:
             return []
@@ -83,7 +82,7 @@ class RestTables:
         )
 
     async def update(self, table: str, values: Mapping[str, Any], *, where: Where) -> list[Row]:
-        """See `Tables.update`."""
+        """Change rows, as `Tables.update` says."""
         if not values:
             raise TablesError("No values are given to set.")
         return await self._rows(
@@ -91,18 +90,18 @@ class RestTables:
         )
 
     async def delete(self, table: str, *, where: Where) -> list[Row]:
-        """See `Tables.delete`."""
+        """Delete rows, as `Tables.delete` says."""
         return await self._rows(lambda api: _only(_from(api, table).delete(), where, changes=True))
 
     async def call(self, function: str, /, **arguments: Any) -> Any:
-        """See `Tables.call`."""
+        """Call an SQL function, as `Tables.call` says."""
         schema, name = split(function)
         if schema == "listener":
             schema, name = "public", f"listener_{name}"
         return await self._execute(lambda api: _in(api, schema).rpc(name, arguments))
 
     async def close(self) -> None:
-        """See `Tables.close`."""
+        """Close the connections."""
         await self._rest.close()
 
     async def _rows(self, query: Callable[[AsyncClient], Query]) -> list[Row]:
@@ -144,5 +143,5 @@ def _in(api: AsyncClient, schema: str) -> AsyncPostgrestClient:
 
 
 def _name(column: str) -> str:
-    """A column as it stands in a list of columns."""
+    """Return a column's name as PostgREST quotes it in a list."""
     return column if column == "*" or re.fullmatch(r"\w+", column) else '"' + column.replace('"', '\\"') + '"'
