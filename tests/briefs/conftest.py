@@ -18,7 +18,7 @@ USER = "6f1c0000-0000-4000-8000-000000000001"
 
 
 class Briefs:
-    """What tests do with briefs, as the owner of the tables.
+    """Create, claim and end briefs as the owner of the tables.
 
     Args:
         db: a connection; yours to use.
@@ -30,7 +30,7 @@ class Briefs:
     async def create(
         self, media_type: str = "text", *, steps: list[str] | None = None, user: str = USER
     ) -> str:
-        """A brief with all its steps; answers its id."""
+        """Create a brief with all its steps. Returns its id."""
         await self.db.execute("insert into auth.users (id) values ($1) on conflict do nothing", user)
         made = await self.db.fetchval(
             "select create_brief_with_job($1, 'A brief', query => 'on bees', media_type => $2,"
@@ -76,7 +76,7 @@ def stranger() -> str:
 
 @pytest.fixture
 def serve(database: str, tmp_path: Path) -> Iterator[Serve]:
-    """Starts a service in a process of its own; all of them end with the test."""
+    """A function that starts a service as a separate process; all of them end with the test."""
     environment = {
         "DATABASE_URL": database,
         "ENABLE_HEALTH_CHECK": "false",

@@ -51,7 +51,7 @@ def configured(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def listener() -> Listener:
-    """Runs the command in this process."""
+    """A function that runs the command in this process."""
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(main, list(arguments), prog_name="listener")

@@ -1,4 +1,4 @@
-"""The room in this process, with its tables, and a provider that does as it is told."""
+"""The room in this process, with its tables, and a provider that a test controls."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Studio:
         return self.harness.connection
 
     async def ask(self, prompt: str, **columns: Any) -> str:
-        """Insert a job; answers its id."""
+        """Insert a job. Returns its id."""
         columns = {"project_id": self.project, "prompt": prompt, "duration": 1, **columns}
         values = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
         return str(

@@ -1,4 +1,4 @@
-"""Services in processes of their own."""
+"""Services as separate processes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ QUICK = {"LEASE": "1.2", "HEARTBEAT": "0.3", "SHUTDOWN_GRACE": "0.2", "LOG_LEVEL
 
 
 class Marks:
-    """What the handlers' processes have left: `key phase attempt pid`."""
+    """The marks of the processes of handlers: files with the names `key phase attempt pid`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def of(self, key: str, phase: str) -> list[tuple[int, int]]:
-        """(attempt, pid) of all who came so far with a job."""
+        """Return (attempt, pid) of all processes that reached a phase of a job."""
         names = [path.name.rsplit(" ", 3) for path in self.folder.iterdir() if path.name.count(" ") >= 3]
         found = [(int(attempt), int(pid)) for k, p, attempt, pid in names if (k, p) == (key, phase)]
         return sorted(found)
 
     async def reached(self, key: str, phase: str, times: int = 1) -> list[tuple[int, int]]:
-        """Wait until so many have come so far."""
+        """Wait until so many processes have reached a phase. Returns their (attempt, pid)."""
 
         def came() -> list[tuple[int, int]] | None:
             found = self.of(key, phase)
@@ -47,7 +47,7 @@ def marks(tmp_path: Path) -> Marks:
 
 @pytest.fixture
 def serve(database: str, marks: Marks, tmp_path: Path) -> Iterator[Serve]:
-    """Starts a service; all of them end with the test."""
+    """A function that starts a service; all of them end with the test."""
     environment = {"DATABASE_URL": database, "HEALTH_CHECK_PORT": "0", "MARKS": str(marks.folder), **QUICK}
     with serving(tmp_path, "tests.crash.service", **environment) as start:
         yield start

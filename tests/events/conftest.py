@@ -18,12 +18,12 @@ from tests.support.standin.stack import Stack, running
 
 
 class Worker:
-    """Whom a source tells: claims jobs when it is told to, and never otherwise.
+    """A worker that claims jobs when a source wakes it, and never otherwise.
 
     Attributes:
         found: the jobs claimed so far.
-        woken, stopped: the queues of which it was told so.
-        times_connected: how often the source began to hear.
+        woken, stopped: the queues of the calls of `wake` and `stop`.
+        times_connected: how often the source connected.
         trips: so many wakes raise.
     """
 
@@ -55,19 +55,19 @@ class Worker:
         while True:
             await self._news.wait()
             self._news = anyio.Event()
-            told = len(self.woken) + self.times_connected
+            calls = len(self.woken) + self.times_connected
             claim = json.loads(await self._db.fetchval("select listener.claim('me', '{jobs}', '{100}')"))
             self.found |= {job["key"] for job in claim["jobs"]}
-            self._looked_into = told
+            self._looked_into = calls
 
     @property
     def rests(self) -> bool:
-        """Whether it has looked into all that it was told."""
+        """Whether it has claimed after every call."""
         return self._looked_into == len(self.woken) + self.times_connected
 
 
 class Listening:
-    """A source that runs, and whom it tells."""
+    """A source that runs, and the worker that it wakes."""
 
     def __init__(self, source: RealtimeSource, worker: Worker, metrics: Metrics) -> None:
         self.source = source
@@ -82,7 +82,7 @@ class Listening:
         return self._metrics.registry.get_sample_value(f"listener_{name}", labels) or 0.0
 
     async def hears(self, times: int = 1) -> None:
-        """Wait until it is joined and the server hears the database, so often from the beginning."""
+        """Wait until it has joined so many times and the server has subscribed it to the database each time."""
         await until(lambda: self.worker.times_connected >= 2 * times and self.worker.rests)
 
     async def finds(self, *keys: str) -> None:
@@ -115,7 +115,7 @@ async def jobs(db: asyncpg.Connection, has_realtime: None) -> Table:
 
 @pytest.fixture
 def listen(project: Stack, connect: Connect) -> Listen:
-    """Runs a source for the queue `jobs` until the block ends."""
+    """A function that runs a source for the queue `jobs` until the block ends."""
 
     @asynccontextmanager
     async def listen(

@@ -34,7 +34,7 @@ def many() -> Json:
 
 @pytest.fixture
 def serve(database: str, tmp_path: Path) -> Iterator[Serve]:
-    """Start a service; all of them end with the test."""
+    """A function that starts a service; all of them end with the test."""
     (tmp_path / "scratch").mkdir()
     settings = {
         "DATABASE_URL": database,

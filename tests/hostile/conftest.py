@@ -1,4 +1,4 @@
-"""The real export, run on what somebody made to break it."""
+"""Run the real export on files and timelines that were made to break it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROW = {"id": JOB, "user_id": USER, "width": 320, "height": 180, "fps": 30, "dura
 
 
 class Silence:
-    """Where the progress of a job goes here."""
+    """A listener that ignores the progress of a job."""
 
     def progress(self, delivery: Delivery, percent: float | None, message: str | None) -> None:
         pass
@@ -35,7 +35,7 @@ class Silence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an export ended.
+    """The end of an export.
 
     Attributes:
         error: the sentence for the user; empty where a film was made.
@@ -142,7 +142,7 @@ def a_job(**row: object) -> Job:
 
 
 def check_opened(files: list[str], *folders: Path) -> None:
-    """The service opens nothing but its scratch, its storage, programs and fonts."""
+    """Check that the service opened nothing but its scratch, its storage, programs and fonts."""
     root = Path(__file__).parents[2]
     allowed = [*folders, *map(Path, ("/usr", "/proc", "/dev", "/System", "/Library", "/etc/fonts"))]
     allowed += [root / "handlers", root / "listener", root / "sql", root / ".venv", Path.home() / ".fonts"]

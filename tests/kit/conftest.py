@@ -123,7 +123,7 @@ def files(request: pytest.FixtureRequest) -> Storage:
 
 @asynccontextmanager
 async def serving(local: LocalStorage) -> AsyncIterator[httpx.AsyncClient]:
-    """Make the addresses of a storage really answer, on a free port."""
+    """Serve the addresses of a storage on a free port."""
     app = fastapi.FastAPI()
     app.include_router(routes(local))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
@@ -150,5 +150,5 @@ def copy(source: Path, target: Path, *, share: float = 1.0) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """What a folder holds."""
+    """Return the names in a folder."""
     return sorted(entry.name for entry in folder.iterdir())

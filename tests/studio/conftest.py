@@ -17,7 +17,7 @@ Configure = Callable[..., StudioSettings]
 
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Configure]:
-    """Sets variables `STUDIO_…` by the rest of their names, in lower case, and answers the settings that they make."""
+    """A function that sets variables `STUDIO_…`, named by the rest in lower case, and returns the settings."""
     monkeypatch.chdir(tmp_path)
 
     def set_them(**chosen: str) -> StudioSettings:

@@ -36,7 +36,7 @@ select pid from pg_locks where locktype = 'advisory' and not granted
 
 @pytest.fixture
 def serve(database: str, tmp_path: Path) -> Iterator[Serve]:
-    """Start a service; all of them end with the test."""
+    """A function that starts a service; all of them end with the test."""
     settings = {
         "DATABASE_URL": database,
         "STORAGE_DIR": str(tmp_path / "storage"),

@@ -1,4 +1,4 @@
-"""A real browser, for tests marked `system`."""
+"""Run Chromium, for tests marked `system`."""
 
 from __future__ import annotations
 

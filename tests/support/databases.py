@@ -34,7 +34,7 @@ _numbers = itertools.count(1)
 
 
 async def execute(url: str, *scripts: str) -> None:
-    """Run SQL scripts in one session of their own."""
+    """Run SQL scripts in one new session."""
     connection = await asyncpg.connect(url)
     try:
         for script in scripts:

@@ -1,4 +1,4 @@
-"""A user's table, and the service in this process that works on it."""
+"""Run a service in this process on a user's table, and wait for what it does."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Service:
     scope: anyio.CancelScope
 
     def die(self) -> None:
-        """End as a crash would: nothing is handed on."""
+        """End like a crash: no job is released."""
         self.scope.cancel()
 
     def metric(self, name: str, **labels: str) -> float:
@@ -161,14 +161,14 @@ async def serving(app: App, database: str, *, http: bool = False, **settings: An
 
 
 def app_of(function: Callable[[Job], Any], queue: str = "jobs", **options: Any) -> App:
-    """An app with one handler."""
+    """Return an app with one handler."""
     app = App()
     app.handler(queue, **options)(function)
     return app
 
 
 class Switch:
-    """A handler that notes which jobs it has started, and waits until it is released."""
+    """A handler that records which jobs it has started, and waits until `go` is set."""
 
     def __init__(self) -> None:
         self.started: list[str] = []

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Passes bytes on, until it is told otherwise.
+    """Pass bytes on. Methods and attributes make it fail.
 
     Attributes:
-        drops: pass nothing on and say nothing, as a broken network does.
+        drops: pass nothing on, and keep the connections open, like a broken network.
         refuses: close new connections at once.
         delay: seconds by which each piece is late.
         opened: how many connections there have been.
@@ -37,12 +37,12 @@ class Proxy:
             writer.transport.abort()
 
     def cut_answer_to(self, *arguments: bytes) -> None:
-        """Break the next connection that sends all these, when the database has answered but nobody has heard it."""
+        """Break the next connection that sends all these, between the database's answer and the client."""
         self._cut = arguments
         self.spoiled.clear()
 
     def swallow(self, statement: bytes) -> None:
-        """Let the next connection that sends this wait for ever."""
+        """Leave the next connection that sends this without an answer for ever."""
         self._swallowed = statement
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +111,7 @@ class Proxy:
 
 @asynccontextmanager
 async def between(url: str) -> AsyncIterator[tuple[Proxy, str]]:
-    """A proxy before a database, and the database's URL through it."""
+    """Run a proxy in front of a database. Yields it and the database's URL through it."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None

@@ -1,4 +1,4 @@
-"""Short words for long OpenCut timelines."""
+"""Build OpenCut timelines in few words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Json = dict[str, Any]
 
 
 def media(media_id: str, start: float, duration: float, **more: object) -> Json:
-    """An element that shows or plays a media item; `duration` is untrimmed, as in the editor."""
+    """Return an element that shows or plays a media item; `duration` is untrimmed, as in the editor."""
     base = {"type": "media", "mediaId": media_id, "name": media_id, "startTime": start, "duration": duration}
     return {**base, "trimStart": 0, "trimEnd": 0, **more}
 
@@ -24,7 +24,7 @@ def track(kind: str, *elements: object, **more: object) -> Json:
 
 
 def timeline(*tracks: Json, items: Mapping[str, str] | None = None, **project: object) -> Json:
-    """A timeline; `items` maps media ids to their types."""
+    """Return a timeline; `items` maps media ids to their types."""
     listed = {key: {"id": key, "name": key, "type": kind, "url": key} for key, kind in (items or {}).items()}
     return {
         "project": {"backgroundColor": "#000000", **project},
@@ -34,7 +34,7 @@ def timeline(*tracks: Json, items: Mapping[str, str] | None = None, **project: o
 
 
 def shot(media_id: str, start: float, duration: float, **more: object) -> Json:
-    """A video of the format *scenes*; `duration` is what is seen of it."""
+    """Return a video of the format *scenes*; `duration` is the part that is shown."""
     base = {"id": media_id, "type": "video", "mediaId": media_id, "name": media_id}
     return {**base, "startTime": start, "duration": duration, "trimStart": 0, "trimEnd": 0, **more}
 
@@ -42,7 +42,7 @@ def shot(media_id: str, start: float, duration: float, **more: object) -> Json:
 def scenes(
     *tracks: object, version: int | None = 10, items: Mapping[str, str] | None = None, **settings: object
 ) -> Json:
-    """A project of the format *scenes* beside its media: `items` maps ids to types."""
+    """Return a project of the format *scenes*, and its media: `items` maps ids to types."""
     return {
         "project": {
             "metadata": {"id": "p", "name": "project"},
@@ -56,7 +56,7 @@ def scenes(
 
 
 def ticks(main: Json, *overlay: Json, audio: tuple[Json, ...] = (), version: int = 33, **more: Any) -> Json:
-    """A project of the format *ticks*, written in seconds like *scenes*."""
+    """Return a project of the format *ticks*, written in seconds like *scenes*."""
     tracks = {"main": main, "overlay": list(overlay), "audio": list(audio)}
     document = scenes(version=version, **more)
     document["project"]["scenes"][0]["tracks"] = tracks

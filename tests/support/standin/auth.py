@@ -1,8 +1,7 @@
-"""GoTrue, as far as a service and a page see it: the keys that users' tokens are checked by, who a token belongs to,
-and the sign-in of a user whose password stands in `auth.users` as it is.
+"""Play GoTrue: publish the keys that verify tokens, name the user of a token, and sign users in.
 
-A test rotates the key by giving the stack another `signing_key` and `kid`; a project that signs with its shared
-secret only publishes no key: `signing_key = None`.
+Passwords are in `auth.users` as plain text. A test rotates the key by giving the stack another `signing_key` and `kid`.
+With `signing_key = None` the project publishes no key, because it signs with its shared secret.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ JWKS = "/auth/v1/.well-known/jwks.json"
 
 
 def routes(stack: Stack) -> list[BaseRoute]:
-    """The part's routes; see `stack`."""
+    """Return the routes of Auth."""
 
     async def jwks(_: Request) -> JSONResponse:
         published = [jwk(stack.signing_key, stack.kid)] if stack.signing_key else []
@@ -61,7 +60,7 @@ def routes(stack: Stack) -> list[BaseRoute]:
 
 
 def jwk(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, kid: str) -> dict[str, Any]:
-    """The public half of a key, as a project publishes it."""
+    """Return the public half of a key, as a project publishes it."""
     fields: dict[str, Any]
     if isinstance(key, rsa.RSAPrivateKey):
         fields, algorithm = json.loads(RSAAlgorithm.to_jwk(key.public_key())), "RS256"

@@ -1,4 +1,4 @@
-"""What a test wants to go wrong between a client and the stack."""
+"""Plan faults between a client and the stack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cut = Literal["before", "after", "half"]
 
 @dataclass
 class Fault:
-    """One planned fault; see `Faults.add`. `happened` is set when it has happened for the first time."""
+    """One planned fault. `happened` is set when it has happened for the first time."""
 
     request: str
     times: int
@@ -46,9 +46,9 @@ class Faults:
 
         Args:
             request: which requests, as "METHOD /path" with `*` as a wildcard; a websocket's method is WEBSOCKET.
-            times: how often; then requests are answered again.
-            status: answer this in place of the route, which isn't run.
-            body: the body of that answer.
+            times: how often; later requests are answered normally.
+            status: respond with this status; the route does not run.
+            body: the body of that response.
             headers: its headers.
             cut: break the connection before the route has run, after it has run but before it answers, or in the
                 middle of the answer's body.
@@ -58,11 +58,11 @@ class Faults:
         return self._plan[-1]
 
     def clear(self) -> None:
-        """Let nothing more go wrong."""
+        """Remove all faults that have not happened."""
         self._plan.clear()
 
     async def around(self, what: str, app: Any, scope: Any, receive: Any, send: Any) -> None:
-        """Run an ASGI application, or what is planned in its place."""
+        """Run an ASGI application, or the fault that is planned for the request."""
         fault = next((fault for fault in self._plan if fnmatchcase(what, fault.request)), None)
         if fault is None:
             await app(scope, receive, send)
@@ -81,7 +81,7 @@ class Faults:
 
 
 async def _say(fault: Fault, kind: str, send: Any) -> None:
-    # An answer to a websocket's handshake has messages of its own.
+    # An answer to a websocket's handshake has other messages.
     prefix = "websocket.http.response" if kind == "websocket" else "http.response"
     headers = {"content-type": "application/json", "content-length": str(len(fault.body)), **fault.headers}
     encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]

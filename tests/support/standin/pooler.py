@@ -1,5 +1,8 @@
-"""A pooler in transaction mode, as strict as can be: each transaction of a client gets the next of two connections to
-the database, so that whatever a client believes to have kept in a session is missing half of the time."""
+"""Play a pooler in transaction mode.
+
+Each transaction of a client gets the next of two connections to the database. A client that relies on the state of a
+session fails in half of its transactions.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ READY, IDLE = b"Z", b"I"
 
 
 class _Backend(asyncio.Protocol):
-    """A connection that asyncpg has opened, and that speaks for whichever client has the transaction."""
+    """A connection that asyncpg has opened, used by the client whose transaction it is."""
 
     def __init__(self, connection: Any) -> None:
         self.client: asyncio.StreamWriter | None = None
@@ -48,7 +51,7 @@ class _Backend(asyncio.Protocol):
 
 
 class Pooler:
-    """Two connections, in turn."""
+    """Two connections, used in turn."""
 
     def __init__(self, url: str, backends: list[Any]) -> None:
         self._url = url
@@ -95,14 +98,14 @@ class Pooler:
                 self.mending.append(asyncio.create_task(self._mend(backend)))
 
     async def _mend(self, backend: _Backend) -> None:
-        """A client has gone in the middle of a transaction."""
+        """Replace the connection of a client that left in the middle of a transaction."""
         backend.connection.terminate()
         backend.use(await asyncpg.connect(self._url))
 
 
 @asynccontextmanager
 async def pooling(url: str) -> AsyncIterator[str]:
-    """The URL of a database through a pooler."""
+    """Run a pooler. Yields the URL of a database through it."""
     backends: list[Any] = [await asyncpg.connect(url) for _ in range(2)]
     pooler = Pooler(url, backends)
     server = await asyncio.start_server(pooler.accept, "127.0.0.1", 0)

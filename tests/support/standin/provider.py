@@ -1,9 +1,9 @@
-"""A provider that speaks OpenAI's protocol over a socket: it transcribes and chats, or does what a test has planned.
+"""Play a provider with OpenAI's protocol, which transcribes and chats, or does what a test has planned.
 
     async with providing() as provider:
         provider.plan("/audio/transcriptions", Refuse(429, {"Retry-After": "7"}), "ok")
 
-What is planned for a path happens once each, in order; after that all goes well.
+Each plan for a path happens once, in order. Later requests succeed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Word = Literal["ok", "cut", "hang", "malformed", "length", "content_filter", "un
 
 @dataclass(frozen=True)
 class Refuse:
-    """Answer with this status."""
+    """Respond with this status."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Asked:
 
     @property
     def said(self) -> str:
-        """The transcript that the model is asked to refine."""
+        """Return the transcript that the model is asked to refine."""
         text: str = self.fields["messages"][1]["content"]
         return text.rpartition("The transcript:\n")[2].rpartition("\n<<<")[0]
 
@@ -59,7 +59,7 @@ class Provider:
         url: of its API.
         asked: all requests, in order.
         heard: what it transcribes, one segment after the other, each of two seconds and a second apart.
-        over: what hangs does so until this is set, at the end.
+        over: set at the end; requests that hang wait for it.
     """
 
     def __init__(self) -> None:
@@ -71,11 +71,11 @@ class Provider:
         self._came = asyncio.Condition()
 
     def plan(self, path: str, *steps: Word | Refuse) -> None:
-        """What happens to the next requests."""
+        """Plan the next requests for a path."""
         self._planned[path] += steps
 
     def of(self, path: str) -> list[Asked]:
-        """The requests for a path."""
+        """Return the requests for a path."""
         return [one for one in self.asked if one.path == path]
 
     async def came(self, path: str, times: int = 1) -> None:
@@ -84,7 +84,7 @@ class Provider:
             await asyncio.wait_for(self._came.wait_for(lambda: len(self.of(path)) >= times), 20)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Serve one connection with one request."""
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             asked = await _read(reader)
             async with self._came:
@@ -147,7 +147,7 @@ class Provider:
 
 @asynccontextmanager
 async def providing() -> AsyncIterator[Provider]:
-    """A provider for the length of the block."""
+    """Run a provider until the block ends."""
     provider = Provider()
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0, limit=2**26)
     provider.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
@@ -171,7 +171,7 @@ def _events(text: str, reason: str, *, whole: bool) -> Iterable[str]:
 
 def _head(status: int, headers: dict[str, str] | None = None) -> bytes:
     given = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
-    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in given.items())]
+    lines = [f"HTTP/1.1 {status} Planned", *(f"{name}: {value}" for name, value in given.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
 

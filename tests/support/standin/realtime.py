@@ -1,8 +1,8 @@
-"""Supabase Realtime at `/realtime/v1`: its websocket, in both versions of the protocol, and broadcasts over HTTP.
+"""Play Supabase Realtime at `/realtime/v1`: its websocket in both versions of the protocol, and broadcasts over HTTP.
 
-What it tells comes from the database's own log, and, as with the real one, only from while somebody is there to hear
-it. The database needs `realtime.sql`. A test finds it as `stack.realtime`, and there all that can go wrong; when it is
-away or silent altogether is up to `stack.stop()`, `stack.cut()` and a proxy in front.
+Changes come from the write-ahead log of the database, which needs `realtime.sql`. Like the real server it reads them
+only while somebody is connected. A test plans its faults on `stack.realtime`. To make the server unreachable or
+silent, use `stack.stop()`, `stack.cut()` or a proxy.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Realtime:
 
     Attributes:
         sockets: those connected now.
-        lag: seconds from the answer to a join until the database's changes are heard.
+        lag: seconds from the answer to a join until changes of the database arrive.
         refuses: the reason with which joins are refused; None lets them in.
         ignores: never answer a join.
-        doubles, reverses: tell each change twice; tell those of one moment in the wrong order.
+        doubles, reverses: send each change twice; send the changes of one read in the wrong order.
         posted: the messages that came over HTTP so far.
     """
 
@@ -69,7 +69,7 @@ class Realtime:
     # What a test may do to it.
 
     async def close(self, code: int) -> None:
-        """End all connections in good order."""
+        """Close all connections cleanly."""
         for socket in list(self.sockets):
             await socket.websocket.close(code)
 
@@ -79,7 +79,7 @@ class Realtime:
             await channel.shut_down(why)
 
     async def expire(self) -> None:
-        """The tokens that were made at the connect have run out: only a new connection gets new ones."""
+        """Expire the tokens of all connections. Only a new connection gets a new one."""
         for socket in self.sockets:
             socket.has_expired = True
         await self.shut_down("Token has expired 1 seconds ago")
@@ -90,13 +90,13 @@ class Realtime:
             await channel.say("broadcast", _broadcast("flood", {"text": "x" * size}))
 
     async def lose_replication(self) -> None:
-        """From now on the changes go by unseen, and nobody is told."""
+        """Stop sending changes, without a message to the clients."""
         async with self._reading:
             for channel in self.channels:
                 channel.listens = False
 
     async def regain_replication(self) -> None:
-        """The end of that: all are told that they are subscribed, as if they had not been before."""
+        """Send changes again. All channels get the message that they are subscribed, as after a join."""
         await self._read()
         for channel in self.channels:
             await self._begin(channel)
@@ -172,7 +172,7 @@ class Realtime:
         await self._begin(channel)
 
     async def _begin(self, channel: Channel) -> None:
-        """Have a channel hear the database, and say so."""
+        """Subscribe a channel to the database, and send the message about it."""
         await self._start()
         for binding in channel.bindings:
             async with self._stack.pool.acquire() as connection:
@@ -249,7 +249,7 @@ class Realtime:
         await self._hearing.wait()
 
     async def _follow(self, hearing: asyncio.Event) -> None:
-        """Hear the database while anybody is connected."""
+        """Read the changes of the database while anybody is connected."""
         async with Log(self._stack.dsn) as log:
             self._log = log
             hearing.set()
@@ -307,7 +307,7 @@ def _fits(binding: dict[str, Any], change: Change) -> bool:
 
 
 def routes(stack: Stack) -> list[BaseRoute]:
-    """The part's routes; see `stack`."""
+    """Return the routes of Realtime."""
     return [
         WebSocketRoute("/realtime/v1/websocket", stack.realtime.serve),
         Route("/realtime/v1/api/broadcast", stack.realtime.post, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""What happened in the database, by its own log, and what a subscriber gets to see of it."""
+"""Read the changes of a database from its write-ahead log, and filter them for a subscriber."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Change:
 
 
 class Log:
-    """The changes of a database from the moment of its making, in the order of their commits.
+    """The changes of a database since this log was opened, in the order of their commits.
 
-    Use `async with`: the test's database could not be dropped while the replication slot is there.
+    Use `async with`, because the database cannot be dropped while the replication slot exists.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -64,13 +64,13 @@ class Log:
             self._connection.terminate()
 
     async def read(self) -> list[Change]:
-        """What has happened since the last time."""
+        """Return the changes since the last call."""
         lines = await self._connection.fetch("select stand_in.changes($1)", self._slot)
         return [change for (line,) in lines if (change := _read(line))]
 
 
 async def seen(stack: Stack, caller: Caller, change: Change) -> dict[str, Any] | None:
-    """What a subscriber gets to see of a change now; None where policies hide the row."""
+    """Return the change as a subscriber may see it now, or None if policies hide the row."""
     table = f'"{change.schema}"."{change.table}"'
     data: dict[str, Any] = {"schema": change.schema, "table": change.table, "type": change.type}
     async with stack.acting_as(caller) as connection:
@@ -100,7 +100,7 @@ async def seen(stack: Stack, caller: Caller, change: Change) -> dict[str, Any] |
 
 
 def _read(line: str) -> Change | None:
-    """The change that a line tells of; None for the begin or end of a transaction."""
+    """Return the change of a line, or None for the begin or end of a transaction."""
     if not (match := LINE.fullmatch(line)):
         return None
     schema, table, type_, rest = match.groups()

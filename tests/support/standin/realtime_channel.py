@@ -1,4 +1,4 @@
-"""What one client of Realtime has open: its socket, and the channels that it has joined there."""
+"""Hold what one client of Realtime has open: its socket and the channels that it has joined."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Channel:
         )
 
     async def shut_down(self, why: str) -> None:
-        """As the server ends a channel: an error, then a close, and no way back on the client's side."""
+        """End the channel like the server: an error, then a close. Clients do not join again by themselves."""
         await self.system("system", "error", why)
         await self.close()
 

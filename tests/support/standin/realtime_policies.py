@@ -1,4 +1,4 @@
-"""Who may read and write a private topic: the policies on `realtime.messages` decide, by rows that are taken back."""
+"""Ask the policies on `realtime.messages` who may read and write a private topic, by rows that are rolled back."""
 
 from __future__ import annotations
 

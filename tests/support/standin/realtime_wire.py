@@ -1,4 +1,4 @@
-"""The frames of Realtime's websocket: objects in version 1; in version 2 arrays, and bytes for broadcasts."""
+"""Encode the frames of Realtime's websocket: objects in version 1; in version 2 arrays, and bytes for broadcasts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PUSH, BROADCAST, IS_JSON = 3, 4, 1
 
 @dataclass(frozen=True)
 class Frame:
-    """What a client says."""
+    """A message of a client."""
 
     join_ref: str | None
     ref: str | None
@@ -21,7 +21,7 @@ class Frame:
 
 
 def decode(version: int, frame: str | bytes) -> Frame:
-    """A client's frame, read."""
+    """Read a frame of a client."""
     if isinstance(frame, bytes):
         return _read_push(frame)
     said = json.loads(frame)
@@ -33,7 +33,7 @@ def decode(version: int, frame: str | bytes) -> Frame:
 def encode(
     version: int, join_ref: str | None, ref: str | None, topic: str, event: str, payload: Any
 ) -> str | bytes:
-    """A frame for a client."""
+    """Return a frame for a client."""
     if version == 1:
         return json.dumps(
             {"join_ref": join_ref, "ref": ref, "topic": topic, "event": event, "payload": payload}

@@ -1,7 +1,7 @@
-"""PostgREST: tables and functions of the schema `public` at `/rest/v1`, each request one transaction of its caller.
+"""Play PostgREST: tables and functions of the schema `public` at `/rest/v1`, one transaction of the caller a request.
 
-What postgrest-py sends is understood: simple filters, order, limit, the columns to select, `Prefer`, exact counts.
-Embedding and CSV are not.
+It supports what postgrest-py sends: simple filters, order, limit, the columns to select, `Prefer`, exact counts. It
+does not support embedding and CSV.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ RESERVED = {"select", "order", "limit", "offset", "columns", "on_conflict"}
 
 
 class Bad(Exception):
-    """An error of PostgREST's own."""
+    """An error that PostgREST itself reports."""
 
     def __init__(self, status: int, code: str, message: str, details: str | None = None) -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class Bad(Exception):
 
 
 def routes(stack: Stack) -> list[BaseRoute]:
-    """The part's routes; see `stack`."""
+    """Return the routes of the REST API."""
 
     def route(answer: Callable[[Request, Caller, Stack], Awaitable[Response]]) -> Any:
         async def endpoint(request: Request) -> Response:
@@ -252,14 +252,14 @@ def _selected(said: str) -> str:
 
 
 def _path(column: str) -> str:
-    """A column, or a place in its JSON such as `metadata->>kind`."""
+    """Return the SQL of a column, or of a place in its JSON such as `metadata->>kind`."""
     name, *rest = re.split(r"(->>?)", column)
     steps = [part if part.startswith("->") else _literal(part) for part in rest]
     return _id(_names(name)[0]) + "".join(steps)
 
 
 def _names(listed: str) -> list[str]:
-    """The parts of `a,"b,c"`."""
+    """Return the parts of `a,"b,c"`."""
     parts = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,]+)', listed)
     return [bare or re.sub(r"\\(.)", r"\1", quoted) for quoted, bare in parts]
 

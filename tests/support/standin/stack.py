@@ -1,9 +1,9 @@
-"""A Supabase project on a real Postgres: its gateway's keys and its HTTP addresses, played by one ASGI application.
+"""Play a Supabase project on a real Postgres: the keys of its gateway and its HTTP addresses, as one ASGI application.
 
-How a part is mounted: a module beside this one offers `routes(stack) -> list[starlette.routing.BaseRoute]`, with full
-paths such as `/rest/v1/rpc/{function}`, and `_routes` below calls it. A route asks `stack.identify(headers)` who calls,
-and acts in `async with stack.acting_as(caller) as connection`, one transaction under that caller's role and policies.
-Faults that a test has planned happen to every route by themselves.
+Each part is a module beside this one with a function `routes(stack)`, which returns routes with full paths such as
+`/rest/v1/rpc/{function}`. A route calls `stack.identify(headers)` to find the caller, and acts in
+`async with stack.acting_as(caller) as connection`, one transaction under the caller's role and policies.
+Planned faults happen before a route is called.
 
     async with stack.running(dsn) as project:
         transport = RestTransport(project.url, project.secret_key)
@@ -46,7 +46,7 @@ TEN_YEARS = 315_360_000
 
 
 class Refused(Exception):
-    """A caller whom the gateway doesn't let in."""
+    """The gateway refuses a caller."""
 
     def __init__(self, message: str, *, code: str | None = None, status: int = 401) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: the role that the database acts as, and the claims that policies read."""
+    """A caller: the role in the database, and the claims that policies read."""
 
     role: str
     claims: Mapping[str, Any]
@@ -73,11 +73,11 @@ class Stack:
         url: where it listens; the same after `stop` and `start`.
         secret_key, publishable_key: the keys of a new project. A test may set another secret key: the old one is
             refused from then on.
-        max_rows: how many rows of a table are answered at most.
+        max_rows: the most rows of a table that a response has.
         jwt_secret: signs the legacy keys, and the tokens of a legacy project.
         signing_key, kid: sign the tokens of users; without a key the shared secret does.
-        faults: what shall go wrong.
-        requests: what was asked, as "METHOD /path", in order; websockets are "WEBSOCKET /path".
+        faults: the planned faults.
+        requests: those that came, as "METHOD /path", in order; websockets are "WEBSOCKET /path".
         pool: connections to the database.
         realtime, storage: the parts that a test can disturb; they outlive a stop of the server.
     """
@@ -114,23 +114,23 @@ class Stack:
     # Keys and tokens.
 
     def rotate(self, folder: Path) -> None:
-        """Have another secret key, which `.env` in this folder names from now on."""
+        """Change the secret key, and write the new one to `.env` in this folder."""
         self.secret_key = f"sb_secret_{secrets.token_urlsafe(24)}"
         (folder / ".env").write_text(f"SUPABASE_URL={self.url}\nSUPABASE_SERVICE_KEY={self.secret_key}\n")
 
     def legacy_key(self, role: str) -> str:
-        """The anon or service_role key of an older project."""
+        """Return the anon or service_role key of an older project."""
         return self.sign({"iss": "supabase", "ref": "project", "role": role}, legacy=True, lives=TEN_YEARS)
 
     def user_token(
         self, user: str | uuid.UUID, *, lives: float = 3600, legacy: bool = False, **claims: Any
     ) -> str:
-        """What a signed-in user sends; with `legacy`, signed with the shared secret.
+        """Return the token of a signed-in user; with `legacy`, signed with the shared secret.
 
         Args:
             user: the id in auth.users.
             lives: seconds until it expires; below zero it has expired.
-            claims: more of them, or others.
+            claims: added to the usual ones, or in place of them.
         """
         own = {
             "iss": f"{self.url}/auth/v1", "aud": "authenticated", "sub": str(user), "role": "authenticated",
@@ -140,7 +140,7 @@ class Stack:
         return self.sign(own | claims, legacy=legacy, lives=lives)
 
     def sign(self, claims: Mapping[str, Any], *, legacy: bool = False, lives: float = 3600) -> str:
-        """A token with these claims."""
+        """Return a token with these claims."""
         now = int(time.time())
         timed = {"iat": now, "exp": int(now + lives), **claims}
         if legacy or self.signing_key is None:
@@ -148,7 +148,7 @@ class Stack:
         return jwt.encode(timed, self.signing_key, self._algorithm, headers={"kid": self.kid})
 
     def identify(self, headers: Mapping[str, str], *, key: str | None = None) -> Caller:
-        """Who sends these headers, as the gateway in front of all services decides.
+        """Return the caller that sends these headers, like the gateway in front of all services.
 
         Args:
             headers: of the request, in lower case.
@@ -169,7 +169,7 @@ class Stack:
         return Caller(str(claims.get("role", "anon")), claims)
 
     def read(self, token: str) -> dict[str, Any]:
-        """The claims of a token of this project.
+        """Return the claims of a token of this project.
 
         Raises:
             Refused: it is not valid, or has expired.
@@ -205,7 +205,7 @@ class Stack:
 
     @asynccontextmanager
     async def acting_as(self, caller: Caller, **settings: str) -> AsyncIterator[PoolConnectionProxy]:
-        """One transaction as this caller, with the time-outs of a project; further settings hold as long.
+        """Open one transaction as this caller, with the time-outs of a project and further settings.
 
         Names with a dot are written with two underscores: `request__headers`.
         """
@@ -242,7 +242,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
-        """Go away: break every connection, and refuse new ones."""
+        """Break every connection, and refuse new ones."""
         if self._server is None:
             return
         self._server.close()
@@ -268,7 +268,7 @@ class Stack:
 
 
 class _Protocol(H11Protocol):
-    """Lets a fault reach the connection of a request, as `scope["state"]["transport"]`."""
+    """Give a fault access to the connection of a request, as `scope["state"]["transport"]`."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -277,7 +277,7 @@ class _Protocol(H11Protocol):
 
 @asynccontextmanager
 async def running(dsn: str) -> AsyncIterator[Stack]:
-    """A project on this database."""
+    """Run a project on this database until the block ends."""
     stack = Stack(dsn)
     await stack.start()
     try:
@@ -296,4 +296,4 @@ async def _refuse(_: Any, error: Exception) -> JSONResponse:
 
 
 async def _keep(_: asyncpg.Connection) -> None:
-    """Every setting ends with its transaction."""
+    """Keep the connection as it is, because every setting ends with its transaction."""

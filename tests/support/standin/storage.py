@@ -1,6 +1,6 @@
-"""Supabase Storage at `/storage/v1`: the addresses, and what those of whole objects answer.
+"""Play Supabase Storage at `/storage/v1`: its addresses, and the responses of those for whole objects.
 
-The schema is that of `storage.sql`. What a test may set stands in `stack.storage`; see `Shelf`.
+The database needs `storage.sql`. A test sets limits and faults on `stack.storage`, a `Shelf`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ group by 1 order by 1 limit $4 offset $5
 
 
 def routes(stack: Stack) -> list[BaseRoute]:
-    """The part's routes; see `stack`."""
+    """Return the routes of Storage."""
     objects, uploads = Objects(stack.storage), Uploads(stack.storage)
 
     def route(path: str, answer: Callable[[Request, Caller], Awaitable[Response]], method: str) -> Route:
@@ -75,7 +75,7 @@ def routes(stack: Stack) -> list[BaseRoute]:
 
 
 class Objects:
-    """The routes' answers."""
+    """The endpoints of whole objects."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.stack = shelf.stack

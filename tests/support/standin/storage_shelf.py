@@ -1,4 +1,4 @@
-"""Supabase Storage's shelf: bytes in a folder, rows in `storage.objects` under the caller's policies, and limits."""
+"""Keep the objects of Storage: bytes in a folder, rows in `storage.objects` under the caller's policies, and limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REPLACE = (
 
 
 class Bad(Exception):
-    """An error of the storage's own."""
+    """An error that Storage itself reports."""
 
     def __init__(self, status: int, error: str, message: str, code: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class Bad(Exception):
 
 @dataclass
 class Upload:
-    """A resumable upload that is under way; `length` bytes are to come in all."""
+    """A resumable upload that is not complete; its total is `length` bytes."""
 
     bucket: str
     key: str
@@ -52,7 +52,7 @@ class Upload:
 
 @dataclass
 class Shelf:
-    """Where the objects lie.
+    """The objects of a project.
 
     Attributes:
         stack: the project.
@@ -61,9 +61,9 @@ class Shelf:
         limit: the project's upload file size limit in bytes.
         origin: what the addresses of resumable uploads begin with, as behind a proxy.
         cut_at: the connection breaks once so many bytes of an upload have arrived.
-        received: bytes of uploads that have arrived, also those that came twice.
-        drips: the next object is sent byte by byte, and never to its end.
-        ranges: what part each read asked for; None is the whole.
+        received: bytes of uploads that have arrived; bytes that came twice count twice.
+        drips: send the next object byte by byte, and never to its end.
+        ranges: the range of each read; None is the whole object.
     """
 
     stack: Stack
@@ -125,7 +125,7 @@ class Shelf:
         upsert: bool,
         only_try: bool = False,
     ) -> None:
-        """Write the object's row, as far as the caller's policies let it; `only_try` takes it back."""
+        """Write the object's row under the caller's policies; `only_try` rolls it back."""
         path = self.folder / version
         metadata = {"mimetype": mimetype, "size": path.stat().st_size if path.exists() else 0}
         values = (bucket, key, caller.claims.get("sub"), version, json.dumps(metadata))
@@ -143,7 +143,7 @@ class Shelf:
             raise Bad(409, "Duplicate", "The resource already exists", "KeyAlreadyExists") from error
 
     async def find(self, connection: Any, bucket: str, key: str) -> asyncpg.Record:
-        """The row of an object, as this connection may see it."""
+        """Return the row of an object, as this connection may see it."""
         row: asyncpg.Record | None = await connection.fetchrow(
             "select version, metadata::text from storage.objects where bucket_id = $1 and name = $2",
             bucket,

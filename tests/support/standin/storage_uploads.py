@@ -1,4 +1,4 @@
-"""Supabase Storage's resumable uploads: TUS 1.0.0, as strict as the hosted one about the size of chunks."""
+"""Play the resumable uploads of Storage: TUS 1.0.0, as strict about the size of chunks as the hosted server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK = 6_291_456
 
 
 class Uploads:
-    """The routes' answers."""
+    """The endpoints of resumable uploads."""
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
