@@ -24,6 +24,20 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_anchors_are_headings(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+
+    assert [
+        link for link in links if link[1] not in _anchors((page.parent / link[0]) if link[0] else page)
+    ] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_the_readme_lists_every_command() -> None:
     listed = re.findall(r"^\| `listener (\w+)", README, re.MULTILINE)
 
