@@ -215,7 +215,7 @@ class Settings(Environment):
 
 
 def _is_public(key: str) -> bool:
-    """Whether this is an anon or publishable key, by its prefix or the role in its payload."""
+    """Return whether this is an anon or publishable key, by its prefix or the role in its payload."""
     if key.startswith("sb_publishable_"):
         return True
     try:

@@ -72,7 +72,7 @@ def _is_key(text: str) -> bool:
 
 
 def _state(path: Path) -> FileState | None:
-    """What differs once a file was written or replaced."""
+    """Return values that change when the file is written or replaced."""
     try:
         found = path.stat()
     except OSError:

@@ -45,7 +45,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Outcome:
-    """How one attempt ended, and what is to be written about it.
+    """The end of one attempt, and what is to be written about it.
 
     Attributes:
         verb: the verb that ends the attempt; None when nothing is written, because the job is no longer this
@@ -103,7 +103,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a verb did with one delivery.
+    """The result of a verb for one delivery.
 
     Attributes:
         outcome: ok; lost, the attempt had ended already; locked, the row is locked and the write may be repeated;
@@ -116,7 +116,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a process must know about a queue that it serves.
+    """A queue that a process serves, with its table.
 
     Attributes:
         result: the column for a result that is no mapping, if any.

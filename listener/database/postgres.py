@@ -27,7 +27,7 @@ CONNECTION_ERRORS = (
 
 
 def is_pooler(dsn: str) -> bool:
-    """Whether the address is certainly a pooler in transaction mode, so that no notification need be tried."""
+    """Return whether the address is certainly a pooler in transaction mode, so that no notification need be tried."""
     parts = urlsplit(dsn)
     return parts.port == POOLER_PORT and (parts.hostname or "").endswith((".supabase.com", ".supabase.co"))
 

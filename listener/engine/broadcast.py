@@ -15,6 +15,7 @@ import httpx
 import structlog
 
 from listener.backoff import delays
+from listener.config import Settings
 from listener.database.model import Delivery
 from listener.log import reason_of, redact
 from listener.service_key import ServiceKey
@@ -28,6 +29,13 @@ MIN_PAUSE = 0.25
 # Jobs with a message that is not sent yet; beyond that number the oldest message is dropped.
 MAX_WAITING = 1000
 _TENANT = re.compile(r"[\w.@+-]{1,100}")
+
+
+def make_broadcast(settings: Settings, tenant_column: Callable[[str], str | None]) -> Broadcast | None:
+    """Make the Broadcast that the settings ask for; None without PROGRESS_BROADCAST."""
+    if not settings.progress_broadcast or not settings.project:
+        return None
+    return Broadcast(*settings.project, rate=settings.progress_broadcast, tenant_column=tenant_column)
 
 
 class Broadcast:

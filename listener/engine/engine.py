@@ -16,7 +16,7 @@ from listener.config import Settings
 from listener.database.store import Store
 from listener.engine.attempts import Attempts
 from listener.engine.backend import Backend
-from listener.engine.broadcast import Broadcast
+from listener.engine.broadcast import make_broadcast
 from listener.engine.dispatcher import Dispatcher
 from listener.engine.leases import Leases
 from listener.engine.maintenance import Maintenance
@@ -65,11 +65,12 @@ class Engine:
         open_routers: Iterable[APIRouter] = (),
         signals: bool = True,
     ) -> None:
-        if not app.handlers:
+        handlers = app.handlers
+        if not handlers:
             raise ConfigError("the app has no handlers; register one with @app.handler(queue)")
         self._settings = settings
         self._signals = signals
-        self._queues = list(app.handlers)
+        self._queues = list(handlers)
         self._error: Exception | None = None
         self.worker_id = new_worker_id()
         self.metrics = Metrics()
@@ -79,16 +80,14 @@ class Engine:
         self._backend = backend = backend or Backend(settings)
         self._sources: list[Source] = []
         self._store = Store(backend, lease=settings.lease, beat=settings.heartbeat)
-        self._registration = Registration(
-            self._store, self.worker_id, app.handlers, timeout=settings.job_timeout
-        )
+        self._registration = Registration(self._store, self.worker_id, handlers, timeout=settings.job_timeout)
         reconcile = Wakeup()
 
         # The life of an attempt: from the dispatcher, which starts it, back to the slots, which it frees.
-        self._broadcast = self._make_broadcast()
+        self._broadcast = make_broadcast(settings, self._registration.tenant_column)
         self._attempts = Attempts(
             self.worker_id,
-            app.handlers,
+            handlers,
             self._store,
             self._registration,
             self.metrics,
@@ -101,7 +100,7 @@ class Engine:
             self._store, self.worker_id, self._attempts, self.metrics, beat=settings.heartbeat
         )
         slots = Slots(
-            {queue: handler.concurrency for queue, handler in app.handlers.items()},
+            {queue: handler.concurrency for queue, handler in handlers.items()},
             settings.max_concurrent_jobs,
             self._registration.serves,
         )
@@ -269,12 +268,3 @@ class Engine:
         log.error("internal error; service stops", error=summary(error))
         self._error = self._error or error
         self.shut_down(at_once=True)
-
-    def _make_broadcast(self) -> Broadcast | None:
-        if not self._settings.progress_broadcast or not self._settings.project:
-            return None
-        return Broadcast(
-            *self._settings.project,
-            rate=self._settings.progress_broadcast,
-            tenant_column=self._registration.tenant_column,
-        )

@@ -61,7 +61,7 @@ class Slots(dict[str, QueueSlots]):
 
     @property
     def used(self) -> int:
-        """How many slots are occupied."""
+        """The number of occupied slots."""
         return sum(queue.used for queue in self.values())
 
     def allot(self) -> dict[str, int]:
@@ -88,7 +88,7 @@ class Slots(dict[str, QueueSlots]):
         return {name: number for name, number in slots.items() if number}
 
     def startable(self, *, all_queues: bool = False) -> int:
-        """How many jobs could start now: of the queues that were woken, or of all."""
+        """Return how many jobs could start now: of the queues that were woken, or of all."""
         free = [
             queue.free for name, queue in self.items() if (queue.woken_by or all_queues) and self.serves(name)
         ]

@@ -1,4 +1,4 @@
-"""The database is slow, away, restarted, or its answers are lost on the way: jobs run on, once."""
+"""The database is slow, unreachable or restarted, or its answers are lost: jobs continue, and run once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which jobs start, when, and how many."""
+"""The dispatcher starts the right jobs, in time, and never more than there are slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service says of itself: health, readiness, problems, and who blocks it."""
+"""A service reports its health, its readiness, its problems, and the handler that blocks its event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler says while it runs: progress, stages, checkpoints, warnings; and its scratch folder."""
+"""A running handler writes progress, stages, checkpoints and warnings, and has a scratch folder."""
 
 from __future__ import annotations
 

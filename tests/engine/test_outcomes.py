@@ -1,4 +1,4 @@
-"""What a handler returns or raises, and what becomes of its row."""
+"""Each return value and exception of a handler becomes the right outcome of its row."""
 
 from __future__ import annotations
 

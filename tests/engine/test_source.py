@@ -1,4 +1,4 @@
-"""Events that are lost, doubled or forged, and connections that die in silence: no job is lost or done twice."""
+"""Events are lost, doubled or forged, and connections die silently: no job is lost or run twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a handler that runs is stopped: timeouts, cancelled and edited rows, restarts, shutdowns."""
+"""A running handler is stopped by a timeout, a cancelled or edited row, a restart or a shutdown."""
 
 from __future__ import annotations
 
