@@ -55,7 +55,7 @@ ACTIONS = {
 
 
 async def prepare(jobs: StoreTable, verb: Verb, number: int) -> tuple[str, str]:
-    """Bring a new job to where the verb wants it; answers the verb's statement and the job's key."""
+    """Bring a new job to the state that the verb needs. Return the verb's statement and the job's key."""
     key = f"job {number}"
     await jobs.db.execute("insert into parents values ($1)", key)
     if verb.needs in ("unheard", "stuck"):

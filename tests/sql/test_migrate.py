@@ -1,4 +1,4 @@
-"""The schema comes to its newest state whatever the start, once, and never goes back."""
+"""Any earlier state of the schema comes to the newest one, once, and never goes back."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ async def fill(jobs: StoreTable, *, word: str = "queued") -> None:
 
 
 async def touched(session: asyncpg.Connection, statement: str, *arguments: object) -> int:
-    """Run a statement, which may not scan a table; answers how many pages it touched."""
+    """Run a statement, which may not scan a table. Return how many pages it touched."""
     async with session.transaction():
         before = await session.fetchval(COUNTS)
         await session.execute(statement, *arguments)

@@ -1,4 +1,4 @@
-"""What a dashboard is told."""
+"""The overview that a dashboard shows."""
 
 from __future__ import annotations
 

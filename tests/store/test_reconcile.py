@@ -1,4 +1,4 @@
-"""What the triggers could not hear is found, and why they could not is said."""
+"""Reconcile finds rows that the triggers missed, and reports why they missed them."""
 
 from __future__ import annotations
 
