@@ -17,7 +17,7 @@ from tests.support.media import Colour
 
 from . import media_maker
 from .media_maker import BARS, QUARTERS
-from .test_placement import BACKGROUND, FPS, HEIGHT, MOVING, STATIC, WIDTH, expected, fixed
+from .placing import BACKGROUND, FPS, HEIGHT, MOVING, STATIC, WIDTH, expected, fixed
 from .viewer import colour, look, near, number
 
 # Saturated, dark, bright and grey ones, and both sides of the middle, where `overlay` changes its formula.
