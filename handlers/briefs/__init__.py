@@ -1,4 +1,8 @@
-"""The room of briefs: what a user wants made, step by step, and the typed jobs that the steps are."""
+"""Briefs: films made of a user's request in steps, each of which is a typed job.
+
+`handler` registers the functions of `steps/`. Their tools are `transcode`, `image_edit`, `scene_detection`, `films` and
+`query`, and `step` for the files of their brief. `store` and `sync_client` are the clients.
+"""
 
 from handlers.briefs.handler import app
 from handlers.briefs.model import BriefError

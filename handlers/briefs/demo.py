@@ -1,4 +1,4 @@
-"""`listener demo briefs`: four briefs go through their pipelines, with everything that this needs on board."""
+"""`listener demo briefs`: four briefs go through their pipelines, without any set-up."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Ended:
 
 
 async def show(folder: Path, console: Console) -> str:
-    """Run the demonstration; each brief's film is probed. Answers what was made."""
+    """Run the demonstration, probe each brief's film, and return a summary."""
     async with running_app(briefs.app, folder / "storage", presets=("supabase_shim", "briefs")) as made:
         console.print(f"  service is up; its dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
@@ -108,7 +108,7 @@ async def _ask(made: Harness, user: str, assets: dict[str, list[str]]) -> dict[s
 
 
 async def _work_as_of_old(url: str) -> None:
-    """A worker that knows nothing of this service."""
+    """Work as a program that does not know this service."""
     connection = await asyncpg.connect(url)
     try:
         while True:
@@ -147,20 +147,20 @@ async def _follow(made: Harness, ids: dict[str, str], console: Console) -> dict[
 
 
 async def _check(folder: Path, ended: Ended) -> None:
-    """Look into the brief's film."""
+    """Probe the brief's film."""
     if ended.row["status"] != "completed":
         raise DemoFailed(f"{ended.row['title']} is {ended.row['status']}: {ended.row['error']}")
-    told: dict[str, Any] = json.loads(ended.row["result"])
-    film = await download(told["url"], folder / f"brief-{ended.row['media_type']}.mp4")
+    result: dict[str, Any] = json.loads(ended.row["result"])
+    film = await download(result["url"], folder / f"brief-{ended.row['media_type']}.mp4")
     found = await media.probe(film, count_frames=True)
     if found.video is None or found.audio is None:
         raise DemoFailed(f"{film.name} lacks its picture or its sound")
     if (found.video.width, found.video.height, found.video.frames) != (
-        told["width"],
-        told["height"],
-        told["frames"],
+        result["width"],
+        result["height"],
+        result["frames"],
     ):
-        raise DemoFailed(f"{film.name} is not what its row says")
+        raise DemoFailed(f"{film.name} differs from its row")
 
 
 def _report(ended: dict[str, Ended], console: Console) -> None:

@@ -1,4 +1,4 @@
-"""Films of what the steps before have made, for the export room to render; and pictures of texts."""
+"""Describe films of the earlier steps' results for the export room, and draw pictures of texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A file on the local disk, and what is in it."""
+    """A local file and its properties."""
 
     path: Path
     media: Media
@@ -38,7 +38,7 @@ class Shot:
 
 
 def of_videos(shots: Sequence[Shot], size: Size, music: str | None = None) -> Film:
-    """One after the other, each with its own sound, over music where there is some; their ids are 0, 1, …"""
+    """Return a film of videos one after the other, with their sound and perhaps music; their ids are 0, 1, …"""
     starts = list(itertools.accumulate((shot.seconds for shot in shots), initial=Fraction(0)))
     clips = [
         Picture(f"clip {name}", start, shot.seconds, str(name))
@@ -53,14 +53,14 @@ def of_videos(shots: Sequence[Shot], size: Size, music: str | None = None) -> Fi
 
 
 def of_pictures(count: int, size: Size, music: str | None = None) -> Film:
-    """A slide show, with music where there is some; the pictures' ids are 0, 1, …"""
+    """Return a slide show, perhaps with music; the pictures' ids are 0, 1, …"""
     clips = [Picture(f"picture {name}", name * SLIDE, SLIDE, str(name)) for name in range(count)]
     length = count * SLIDE
     return _film(size, length, clips, _beneath(music, length))
 
 
 def of_sound(title: str, seconds: Fraction, size: Size) -> Film:
-    """The sound `0`, its waveform, which is the picture `1`, and the title above it."""
+    """Return a film of the sound `0` with its waveform, the picture `1`, and the title above it."""
     clips: list[Picture | Text] = [Picture("waveform", Fraction(0), seconds, "1")]
     if title:
         clips.append(_text(title, Fraction(0), seconds, size, above=True))
@@ -68,7 +68,7 @@ def of_sound(title: str, seconds: Fraction, size: Size) -> Film:
 
 
 def of_texts(texts: Sequence[str], size: Size) -> Film:
-    """Cards, each as long as it takes to read it."""
+    """Return a film of cards, each shown as long as it takes to read."""
     lengths = [reading(text) for text in texts]
     starts = itertools.accumulate(lengths, initial=Fraction(0))
     clips = [
@@ -78,12 +78,12 @@ def of_texts(texts: Sequence[str], size: Size) -> Film:
 
 
 def reading(text: str) -> Fraction:
-    """Seconds that it takes to read a card."""
+    """Return the seconds that it takes to read a card."""
     return max(Fraction(2), _READ * len(words(text)), Fraction(len(text), LETTERS))
 
 
 async def cards(texts: Sequence[str], size: Size, folder: Path) -> list[Path]:
-    """A picture of each text.
+    """Draw a picture of each text.
 
     Raises:
         FilmError, FfmpegError, RenderError: as `render_film`.
@@ -105,7 +105,7 @@ def _film(size: Size, length: Fraction, clips: Sequence[Picture | Text], sounds:
 
 
 def _text(content: str, start: Fraction, length: Fraction, size: Size, *, above: bool = False) -> Text:
-    """The text in lines that fit."""
+    """Return a text, wrapped to fit."""
     lines, pixels = _wrapped(content, size)
     style = Style(FONT, pixels, INK, bold=above, align="center", line_height=LINE)
     placement = _raised(size[1] / 3) if above else Placement()
@@ -113,7 +113,7 @@ def _text(content: str, start: Fraction, length: Fraction, size: Size, *, above:
 
 
 def _wrapped(content: str, size: Size) -> tuple[list[str], float]:
-    """The lines of a text, and how large their font can be."""
+    """Return the lines of a text, and the font size in pixels."""
     width, height = size
     letters = 34 if width >= height else 22
     # Letters of some scripts are twice as wide.

@@ -1,4 +1,4 @@
-"""The queues `jobs/TYPE`: what each of the seven types of job does, and the trimming of old ones."""
+"""The queues `jobs/TYPE`, one for each of the seven steps, and the deletion of old jobs."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def _outcomes(*, is_last: bool) -> Iterator[None]:
     except Exception as error:
         if not is_last:
             raise
-        told = str(error) if isinstance(error, ListenerError) else f"{type(error).__name__}: {error}"
-        raise Fail(told) from error
+        text = str(error) if isinstance(error, ListenerError) else f"{type(error).__name__}: {error}"
+        raise Fail(text) from error
 
 
 step("analysis", analysis)
@@ -81,12 +81,12 @@ step("render", render)
 
 @app.every(HOUR)
 async def trim() -> None:
-    """As pg_cron does where it is installed; a few at a time, so that nobody waits for it."""
+    """Delete old briefs and jobs, as pg_cron does where it is installed; in small batches, so that no lock lasts."""
     older = f"{timedelta(days=settings().keep_days).total_seconds()} s"
     try:
         while await tables.current().call("trim_jobs", older=older, most=BATCH) >= BATCH:
             pass
     except TablesError as error:
-        # This database has no briefs.
+        # The preset `briefs` is not installed.
         if error.sqlstate != UNDEFINED_FUNCTION:
             raise

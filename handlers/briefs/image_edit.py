@@ -25,14 +25,14 @@ _FITS = ("cover", "contain", "background", "inside")
 
 @dataclass(frozen=True, slots=True)
 class ImageEdit:
-    """What a picture shall become.
+    """A requested edit of a picture.
 
     Attributes:
         width, height: pixels.
         fit: `cover` fills them and crops what stands out, `contain` shows all of it on `background`, `background` shows
             all of it on a blurred copy of itself, `inside` makes it no larger than they are.
         format: jpg, png or webp.
-        quality: 1 to 100, where the format has such a thing.
+        quality: 1 to 100, for jpg and webp.
         crop: left, top, width and height as shares of the picture, cut out first.
 
     Raises:
@@ -66,10 +66,10 @@ class ImageEdit:
 
     @classmethod
     def of(cls, said: dict[str, Any], size: tuple[int, int]) -> Self:
-        """What metadata ask for; `size` where they say nothing of it.
+        """Return the edit that metadata ask for; `size` applies if they name none.
 
         Raises:
-            BriefError: they speak of something else, or it makes no sense.
+            BriefError: a field is unknown or malformed.
         """
         if unknown := said.keys() - set(cls.__slots__):
             raise BriefError(f"A picture has no {min(unknown)}; it has {', '.join(cls.__slots__)}.")

@@ -1,4 +1,4 @@
-"""What a brief asks for, and what can be wrong with it."""
+"""The fields of a brief and of a job, and their limits."""
 
 from __future__ import annotations
 
@@ -27,15 +27,13 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 
 class BriefError(ListenerError):
-    """This brief can't be made as it asks; the text says why, for the person who wrote it."""
+    """The brief can't be fulfilled; the text says why, for the person who wrote it."""
 
 
 def _small(value: dict[str, Any]) -> dict[str, Any]:
     size = len(json.dumps(value))
     if size > MOST_BYTES:
-        raise PydanticCustomError(
-            "large", f"has {size / 1e6:.1f} MB, more than the 1 MB that a row should carry"
-        )
+        raise PydanticCustomError("large", f"has {size / 1e6:.1f} MB; the limit is 1 MB")
     return value
 
 
@@ -47,10 +45,10 @@ class _Checked(BaseModel):
 
     @classmethod
     def check(cls, **fields: Any) -> dict[str, Any]:
-        """The fields as JSON types.
+        """Return the fields in JSON types.
 
         Raises:
-            BriefError: one of them makes no sense.
+            BriefError: a field is malformed.
         """
         try:
             return cls(**fields).model_dump(mode="json")
@@ -60,22 +58,22 @@ class _Checked(BaseModel):
 
 
 class NewBrief(_Checked):
-    """A brief as it is asked for."""
+    """The fields of a new brief."""
 
-    user_id: UUID = Field(description="whose it is; the id in auth.users")
+    user_id: UUID = Field(description="owner; an id of auth.users")
     title: Title
     description: str = Field("", max_length=20_000)
-    query: str = Field("", max_length=50_000, description="what is wanted, in the user's words")
+    query: str = Field("", max_length=50_000, description="the request, in the user's words")
     media_type: MediaType = "text"
-    use_pipeline: bool = Field(False, description="the whole pipeline of the media type; else analysis alone")
+    use_pipeline: bool = Field(False, description="run all steps of the media type; else analysis only")
     metadata: Object = Field({}, description="options and assets of the steps")
     steps: list[JobType] | None = Field(
-        None, min_length=1, max_length=7, description="other steps than the pipeline's"
+        None, min_length=1, max_length=7, description="steps to run instead of the pipeline's"
     )
 
 
 class NewJob(_Checked):
-    """A job beside the pipelines."""
+    """The fields of a new job that belongs to no pipeline."""
 
     type: Annotated[str, StringConstraints(pattern=r"^\w{1,50}$")]
     brief_id: UUID | None = None

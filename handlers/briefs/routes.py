@@ -1,4 +1,4 @@
-"""The routes by which an application makes briefs and looks after their jobs."""
+"""The routes that create briefs and return their jobs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ Asking = Annotated[Caller, Depends(caller)]
 
 @router.post("/api/briefs", status_code=201)
 async def create_brief(brief: NewBrief, asking: Asking) -> dict[str, Any]:
-    """A brief with its first job, both or neither. Users make briefs of their own."""
+    """Create a brief with its first job, in one transaction. A signed-in user creates briefs for themselves only."""
     if asking.user_id and asking.user_id != str(brief.user_id):
-        raise HTTPException(403, "A signed-in user can make briefs only with their own user_id.")
+        raise HTTPException(
+            403, "user_id is another user's; a signed-in user can create briefs only for themselves."
+        )
     with _answers():
         return dict(await AsyncBriefs().create_brief_with_job(**brief.model_dump()))
 
@@ -30,7 +32,7 @@ async def create_brief(brief: NewBrief, asking: Asking) -> dict[str, Any]:
 async def jobs(
     asking: Asking, action: Literal["pending", "active", "stats", "by_brief"], brief_id: str | None = None
 ) -> dict[str, Any]:
-    """Jobs as they stand. Users see those of their own briefs; how many there are in all is the service's to know."""
+    """Return jobs. A signed-in user sees the jobs of their briefs, and not the statistics of all."""
     with _answers():
         briefs = AsyncBriefs()
         match action:
@@ -40,7 +42,7 @@ async def jobs(
                 return {"jobs": await briefs.active(user_id=asking.user_id)}
             case "stats" if asking.user_id:
                 raise HTTPException(
-                    403, "Signed-in users may not see how many jobs there are; send the service's API_TOKEN."
+                    403, "A signed-in user may not see the statistics; send the service's API_TOKEN."
                 )
             case "stats":
                 return {"stats": await briefs.stats()}

@@ -1,4 +1,4 @@
-"""What FFmpeg finds in a file: where its scenes begin, and how loud it is."""
+"""Find the scenes of a video and the loudness of its sound by FFmpeg's filters."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from listener.kit import ffmpeg
 from listener.kit.media import Media
 
 CHANGE = 10  # percent of change from one frame to the next that begins a scene
-MOST = 500  # scenes that are told of
-SMALL = 320  # pixels of the width that scenes are looked for in
+MAX_SCENES = 500
+DETECTION_WIDTH = 320  # pixels; scenes are detected in a small picture
 
 
 async def detect(path: Path, found: Media, folder: Path) -> dict[str, object]:
-    """The times in seconds at which scenes begin, of a video, and the integrated loudness in LUFS, of what is heard;
-    None where it is silent.
+    """Return `scenes`, the seconds at which the scenes of a video begin, and `loudness` of a sound.
+
+    The loudness is the integrated one in LUFS (EBU R 128), or None for silence.
 
     Args:
-        path: the file, as `media.probe` found it.
-        folder: for notes on the way.
+        path: a local file.
+        found: its properties, from `media.probe`.
+        folder: scratch folder for the filters' output.
 
     Raises:
-        FfmpegError: it can't be decoded.
+        FfmpegError: the file can't be decoded.
     """
     moves = found.video is not None and not found.video.is_image
     filters: list[str] = []
     if moves:
         filters += [
             "-vf",
-            f"scale={SMALL}:-2,scdet=t={CHANGE},metadata=print:key=lavfi.scd.time:file=scenes.txt",
+            f"scale={DETECTION_WIDTH}:-2,scdet=t={CHANGE},metadata=print:key=lavfi.scd.time:file=scenes.txt",
         ]
     if found.audio:
         filters += ["-af", "ebur128=metadata=1,ametadata=print:key=lavfi.r128.I:file=loudness.txt"]
@@ -45,17 +47,17 @@ async def detect(path: Path, found: Media, folder: Path) -> dict[str, object]:
     answer: dict[str, object] = {}
     if moves:
         times = [float(time) for time in re.findall(r"scd\.time=([\d.]+)", scenes)]
-        answer["scenes"] = [0.0, *(round(time, 3) for time in times if time > 0)][:MOST]
+        answer["scenes"] = [0.0, *(round(time, 3) for time in times if time > 0)][:MAX_SCENES]
     if found.audio:
         *_, last = ["nan", *re.findall(r"r128\.I=(\S+)", loudnesses)]
         loudness = float(last)
-        # The meter's floor, which it shows until it has heard something.
+        # -70 is the floor of the meter, which it shows for silence.
         answer["loudness"] = None if math.isnan(loudness) or loudness <= -70 else round(loudness, 1)
     return answer
 
 
 def _notes(folder: Path, empty: bool = False) -> list[str]:
-    """What the filters have noted; `empty` forgets it, also of an earlier file."""
+    """Return the filters' output; `empty` first deletes that of an earlier file."""
     notes = [folder / "scenes.txt", folder / "loudness.txt"]
     for note in notes if empty else []:
         note.write_text("")

@@ -1,4 +1,4 @@
-"""How much the steps of briefs may take: read once from the environment."""
+"""Limits of the steps of briefs, read once from the environment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LIMITS = "jobs at once, seconds, attempts, such as 2,600,3"
 
 
 class Limits(NamedTuple):
-    """What the jobs of a type may take.
+    """The limits of one type of job.
 
     Attributes:
         at_once: jobs that run at once in one process.
         timeout: seconds of an attempt.
-        attempts: at most so many; a row's `max_attempts` and the queue's count, too.
+        attempts: the largest number of attempts; a row's `max_attempts` and the queue's may be smaller.
     """
 
     at_once: int
@@ -74,16 +74,16 @@ class BriefSettings(Environment):
     # fmt: on
 
     def of(self, type: str) -> Limits:  # noqa: A002 - the column's name
-        """The limits of a type of job."""
+        """Return the limits of a type of job."""
         limits: Limits = getattr(self, type)
         return limits
 
 
 @cache
 def settings() -> BriefSettings:
-    """The settings of this process.
+    """Return the settings of this process.
 
     Raises:
-        ConfigError: one of them is malformed.
+        ConfigError: a setting is malformed.
     """
     return BriefSettings.load()

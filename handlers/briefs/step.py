@@ -1,4 +1,4 @@
-"""What a step sees of its brief, and where it leaves what it makes."""
+"""The input and the output of a step: its brief's options and files, and the files that it stores."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Step:
         self._began = 0
 
     def option(self, name: str, kind: type[T], default: T) -> T:
-        """What the brief's metadata say of this.
+        """Return an option of the brief's metadata.
 
         Raises:
             BriefError: it is something else than a value of this type.
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of what is made, by the wanted aspect."""
+        """Width and height of the result, by the requested aspect ratio."""
         found = (self.results.get("analysis") or {}).get("aspect_ratio") or "16:9"
         aspect = self.option("aspect_ratio", str, found)
         if aspect not in SIZES:
@@ -81,7 +81,7 @@ class Step:
         return SIZES[aspect]
 
     def assets(self) -> list[Asset]:
-        """What the brief brings: `assets`, a list of addresses, and `video_url`, `image_url` and `audio_url`.
+        """Return the brief's files: `assets`, a list of addresses, and `video_url`, `image_url` and `audio_url`.
 
         Raises:
             BriefError: that is no list of addresses, or too long.
@@ -126,14 +126,14 @@ class Step:
             raise media.MediaError(str(error).replace(path.name, asset.name, 1)) from error
 
     async def publish(self, path: Path) -> dict[str, str]:
-        """Store what was made; answers its key in the bucket and an address to read it, valid for seven days."""
+        """Store a file and return its key and an address that is valid for seven days."""
         row = self.job.row
         key = f"{self.owner or 'jobs'}/{row['brief_id'] or self.job.key}/{row['type']}/{path.name}"
         url = await storage.publish(BUCKET, path, key, fence=self.job.fence)
         return {"key": storage.fenced(key, self.job.fence), "url": url}
 
     def made(self, type: str, name: str) -> list[dict[str, Any]]:  # noqa: A002 - the column's name
-        """A list in the result of an earlier step; empty where there is none."""
+        """Return a list from the result of an earlier step, or an empty list."""
         return list((self.results.get(type) or {}).get(name) or [])
 
     async def fetch_made(self, file: Mapping[str, Any]) -> Path:
@@ -154,7 +154,7 @@ class Step:
 
 
 def kind_of(found: Media) -> Kind:
-    """What one would call a file that holds this."""
+    """Return the kind of a media file."""
     if found.video is None:
         return "audio"
     return "image" if found.video.is_image else "video"

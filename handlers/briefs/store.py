@@ -1,4 +1,4 @@
-"""Briefs and jobs as an application makes and asks for them."""
+"""Create and read briefs and jobs from an application."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from listener.kit.settings import Settings
 from listener.kit.tables import Row, Tables, TablesError
 
 MOST = 200
-# A check, a missing value, a malformed one or one with a NUL: what was given is wrong, not the database.
+# Errors of the values, not of the database: a check, a missing value, a malformed one, or one with a zero byte.
 _GIVEN = {"23514", "23502", "22P02", "22P05"}
 
 
@@ -26,10 +26,10 @@ class Created(TypedDict):
 
 
 class AsyncBriefs:
-    """Every method raises TablesUnavailable when the database gives no answer.
+    """Briefs and jobs. Every method raises TablesUnavailable when the database does not answer.
 
     Args:
-        rows: where they are kept; None takes those of this process, else DATABASE_URL, else SUPABASE_URL and the
+        rows: the tables; None takes those of this process, else DATABASE_URL, else SUPABASE_URL and the
             service key.
     """
 
@@ -48,19 +48,19 @@ class AsyncBriefs:
         metadata: Mapping[str, Any] | None = None,
         steps: Sequence[str] | None = None,
     ) -> Created:
-        """A brief with its first job, in one transaction.
+        """Create a brief with its first job, in one transaction.
 
         Args:
             user_id: in auth.users.
             title: up to 300 characters.
-            query: what is wanted, in the user's words.
+            query: the request, in the user's words.
             media_type: video, image, audio or text.
-            use_pipeline: all steps of the media type; else analysis alone.
+            use_pipeline: run all steps of the media type; else analysis only.
             metadata: options and assets of the steps.
-            steps: others than the pipeline's, such as one with a storyboard.
+            steps: run these instead of the pipeline's.
 
         Raises:
-            BriefError: something of it makes no sense.
+            BriefError: a field is malformed, or there is no such user.
         """
         asked = NewBrief.check(
             user_id=user_id, title=title, description=description, query=query, media_type=media_type,
@@ -81,14 +81,14 @@ class AsyncBriefs:
         priority: int = 0,
         max_attempts: int = 3,
     ) -> Row:
-        """A job beside the pipelines: it ends by itself, whatever becomes of its brief.
+        """Create a job of no pipeline. Its end does not change its brief.
 
         Args:
-            type: one that no handler knows is left to others.
+            type: jobs of an unknown type are left to other programs.
             priority: the highest comes first.
 
         Raises:
-            BriefError: something of it makes no sense, or there is no such brief.
+            BriefError: a field is malformed, or there is no such brief.
         """
         asked = NewJob.check(
             type=type, brief_id=brief_id, payload=dict(payload or {}), metadata=dict(metadata or {}),
@@ -98,19 +98,19 @@ class AsyncBriefs:
             return (await self._rows.insert("jobs", asked))[0]
 
     async def pending(self, *, user_id: str | None = None) -> list[Row]:
-        """Jobs that wait, in their order; of one user, or all."""
+        """Return the waiting jobs in their order, of one user or of all."""
         return await self._of("pending_jobs_queue", user_id, "place")
 
     async def active(self, *, user_id: str | None = None) -> list[Row]:
-        """Jobs that somebody works on, the oldest first."""
+        """Return the running jobs, the oldest first."""
         return await self._of("active_jobs", user_id, "started_at")
 
     async def stats(self) -> list[Row]:
-        """How many jobs there are by type and status."""
+        """Return the number of jobs by type and status."""
         return await self._rows.select("job_stats", order="-count")
 
     async def by_brief(self, brief_id: str | UUID, *, user_id: str | None = None) -> list[Row]:
-        """The jobs of a brief, the oldest first.
+        """Return the jobs of a brief, the oldest first.
 
         Raises:
             BriefError: there is no such brief, or it is another user's.
@@ -118,7 +118,7 @@ class AsyncBriefs:
         try:
             where = {"id": str(UUID(str(brief_id)))} | ({"user_id": user_id} if user_id else {})
         except ValueError:
-            raise BriefError("brief_id is no uuid.") from None
+            raise BriefError("brief_id must be a uuid.") from None
         if not await self._rows.select("briefs", where=where, columns=["id"]):
             raise BriefError(f"There is no brief {brief_id}.")
         return await self._rows.select(
@@ -126,7 +126,7 @@ class AsyncBriefs:
         )
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._rows.close()
 
     async def _of(self, view: str, user_id: str | None, order: str) -> list[Row]:
@@ -136,7 +136,7 @@ class AsyncBriefs:
 
 @asynccontextmanager
 async def _refusing(missing: str) -> AsyncIterator[None]:
-    """What the database refuses was given wrongly; `missing` says what is not there that a key speaks of."""
+    """Turn refusals of the database into BriefError; `missing` is the sentence for a row that does not exist."""
     try:
         yield
     except TablesError as error:

@@ -1,4 +1,4 @@
-"""Makes of what users upload what every later step can use: of one codec, one loudness and a bounded size."""
+"""Convert uploads to files that every later step can use: one codec, one loudness and a bounded size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAVES = "aformat=channel_layouts=mono,showwavespic=s=1200x200:scale=sqrt:colors
 
 
 async def video(source: Path, found: Media, folder: Path, name: str, progress: OnProgress) -> dict[str, Path]:
-    """A film that any player plays, a small copy, thumbnails, and where it is heard, its waveform.
+    """Convert a video; return the film, a small copy, thumbnails, and the waveform of its sound, by name.
 
     Raises:
         FfmpegError: it can't be decoded.
@@ -54,7 +54,7 @@ async def video(source: Path, found: Media, folder: Path, name: str, progress: O
 
 
 async def audio(source: Path, found: Media, folder: Path, name: str, progress: OnProgress) -> dict[str, Path]:
-    """The sound at the usual loudness, and its waveform.
+    """Convert a sound; return it at the usual loudness, and its waveform, by name.
 
     Raises:
         FfmpegError: it can't be decoded.
@@ -71,7 +71,7 @@ async def audio(source: Path, found: Media, folder: Path, name: str, progress: O
 
 
 async def image(source: Path, folder: Path, name: str) -> dict[str, Path]:
-    """The picture, upright and without its metadata, and a thumbnail.
+    """Convert a picture; return it upright and without its metadata, and a thumbnail, by name.
 
     Raises:
         BriefError: it can't be read.
@@ -83,7 +83,7 @@ async def image(source: Path, folder: Path, name: str) -> dict[str, Path]:
 
 
 async def still(source: Path, at: float, target: Path, *, width: int) -> None:
-    """A frame of a video as a JPEG; there is none where the video ends earlier.
+    """Write a frame of a video as a JPEG; writes none if the video ends earlier.
 
     Raises:
         FfmpegError: it can't be decoded.
@@ -103,7 +103,7 @@ def _opened(source: Path) -> list[str]:
 
 
 def _within(longest: int) -> str:
-    """A filter that makes a picture no larger, and its sides even."""
+    """Return a filter that bounds the longer side and makes both sides even."""
     return (
         f"scale=w='min(iw,{longest})':h='min(ih,{longest})':force_original_aspect_ratio=decrease"
         ":force_divisible_by=2,setsar=1"

@@ -1,4 +1,4 @@
-"""`listener demo clips`: three prompts become clips, and these a film, with everything that this needs on board."""
+"""`listener demo clips`: three prompts become clips, and these a film, without any set-up."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SECONDS, FPS, WIDTH, HEIGHT = 3, 30, 1280, 720
 
 
 async def show(folder: Path, console: Console) -> str:
-    """Run the demonstration; film, clips and thumbnails are probed. Answers where the film is."""
-    # Whatever this machine is set up for, nothing is paid here.
+    """Run the demonstration, probe film, clips and thumbnails, and return the path of the film."""
+    # A demonstration must not pay a provider, even if one is configured.
     os.environ["CLIPS_PROVIDER"] = "synthetic"
     app = App()
     app.include(clips)
@@ -60,7 +60,7 @@ async def show(folder: Path, console: Console) -> str:
 
 
 async def _order(made: Harness, user: str) -> str:
-    """As a browser would: in the user's role, through the policies of the tables."""
+    """Insert the rows as a browser would, in the user's role and under the policies of the tables."""
     async with made.acting_as(user) as browser:
         project: uuid.UUID = await browser.fetchval(
             "insert into projects (title) values ('A journey') returning id"

@@ -1,6 +1,6 @@
 """Clips by fal, through its queue: https://docs.fal.ai/model-apis/model-endpoints/queue
 
-Their own client sends a request again when the answer is lost, and so may order twice; here each is sent once.
+fal's client sends a request again when the response is lost, and so may order twice; here each is sent once.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ from listener.kit.http_status import is_transient, retry_after
 from listener.kit.text import bounded
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-# No answer of the queue is longer, unless something is wrong.
-MOST = 1024 * 1024
+MAX_RESPONSE = 1024 * 1024  # bytes
 LINKS = ("status_url", "response_url", "cancel_url")
 
 
 class Fal:
-    """See `Provider`."""
+    """The provider fal; its methods follow `Provider`."""
 
     name = "fal"
 
     def __init__(self, settings: ClipsSettings) -> None:
         if settings.fal_key is None:
-            raise ClipError("Clips by fal need its key; set FAL_KEY, or take the provider synthetic.")
+            raise ClipError("The provider fal needs a key; set FAL_KEY, or choose the provider synthetic.")
         self._settings = settings
         self._headers = {"Authorization": f"Key {settings.fal_key.get_secret_value()}"}
 
     async def submit(self, request: Request) -> Ref:
-        """See `Provider.submit`."""
+        """Order a clip by one request; raises as `Provider.submit`."""
         chosen = self._settings
         model = chosen.fal_model if request.image_url is None else chosen.fal_image_model
         content = {
@@ -62,17 +61,17 @@ class Fal:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NotSent(f"fal can't be reached ({type(error).__name__}).") from error
         except (httpx.HTTPError, _Malformed) as error:
-            raise Ambiguous(f"fal gave no usable answer ({error or type(error).__name__})") from error
+            raise Ambiguous(f"fal sent no usable response ({error or type(error).__name__})") from error
         self._refuse(status, answer)
         if status >= 300:
-            raise Ambiguous(f"fal answered with status {status}")
+            raise Ambiguous(f"fal responded with status {status}")
         urls = {name: answer[name] for name in LINKS if self._is_ours(answer.get(name))}
         if not isinstance(answer.get("request_id"), str) or not {"status_url", "response_url"} <= urls.keys():
-            raise Ambiguous("fal's answer does not say by what the request is known")
+            raise Ambiguous("fal's response has no request_id or no URLs")
         return Ref(answer["request_id"], urls)
 
     async def poll(self, ref: Ref) -> State:
-        """See `Provider.poll`."""
+        """Return the state of an order; raises as `Provider.poll`."""
         answer = await self._read(ref.urls["status_url"])
         match answer.get("status"):
             case "IN_QUEUE":
@@ -85,10 +84,10 @@ class Fal:
             case "COMPLETED":
                 return await self._result(ref)
             case _:
-                raise ProviderUnavailable("fal's answer does not say how far the clip is.")
+                raise ProviderUnavailable("fal's response has no known status.")
 
     async def cancel(self, ref: Ref) -> None:
-        """See `Provider.cancel`."""
+        """Cancel an order; errors are ignored."""
         if url := ref.urls.get("cancel_url"):
             try:
                 await self._ask("PUT", url)
@@ -96,13 +95,13 @@ class Fal:
                 return
 
     async def collect(self, request: Request, state: State, target: Path, progress: OnProgress) -> None:
-        """See `Provider.collect`."""
-        progress(10, "fetching the clip")
+        """Download a finished clip; raises as `Provider.collect`."""
+        progress(10, "downloading the clip")
         try:
             await fetch(state.output, target, max_bytes=self._settings.max_mb * 1024**2)
         except KitError as error:
             if error.permanent:
-                raise ClipError(f"The clip was made, but can't be fetched: {error}") from error
+                raise ClipError(f"The clip was made, but can't be downloaded: {error}") from error
             raise ProviderUnavailable(str(error)) from error
 
     async def _result(self, ref: Ref) -> State:
@@ -110,21 +109,21 @@ class Fal:
         video = answer.get("video")
         address = video.get("url") if isinstance(video, dict) else None
         if not isinstance(address, str):
-            raise ClipError("fal says that the clip is made, but not where it is.")
+            raise ClipError("fal reports the clip as completed, but sends no URL of it.")
         return State("done", output=address)
 
     async def _read(self, url: str) -> dict[str, Any]:
-        """A GET that may be repeated."""
+        """Send a GET request, which may be repeated."""
         if not self._is_ours(url):
-            raise ClipError("What is known of this request leads elsewhere than to fal (CLIPS_FAL_URL).")
+            raise ClipError("The saved URL of this request does not belong to fal (CLIPS_FAL_URL).")
         try:
             status, answer = await self._ask("GET", url)
         except (httpx.HTTPError, _Malformed) as error:
             raise ProviderUnavailable(
-                f"fal gave no usable answer ({error or type(error).__name__})."
+                f"fal sent no usable response ({error or type(error).__name__})."
             ) from error
         if is_transient(status):
-            raise ProviderUnavailable(f"fal answered with status {status}.")
+            raise ProviderUnavailable(f"fal responded with status {status}.")
         self._refuse(status, answer)
         return answer
 
@@ -138,7 +137,7 @@ class Fal:
             body = bytearray()
             async for part in response.aiter_bytes():
                 body += part
-                if len(body) > MOST:
+                if len(body) > MAX_RESPONSE:
                     raise _Malformed("it is too long")
             try:
                 answer = httpx.Response(200, content=bytes(body)).json()
@@ -152,37 +151,39 @@ class Fal:
             return response.status_code, answer
 
     def _refuse(self, status: int, answer: dict[str, Any]) -> None:
-        """Raise what a status 4xx means."""
+        """Raise the error of a status 4xx."""
         said = _said(answer)
         if status == 429 or (status in {402, 403} and "balance" in said.lower()):
-            raise OverQuota(f"fal takes no more for now ({said or status}).", answer.get("retry_after"))
+            raise OverQuota(
+                f"fal accepts no more requests for now ({said or status}).", answer.get("retry_after")
+            )
         if status in {401, 403}:
-            raise ClipError(f"fal refuses the key (FAL_KEY): {said or status}.")
+            raise ClipError(f"fal rejects the key; correct FAL_KEY ({said or status}).")
         if status < 500 and is_transient(status):
-            raise NotSent(f"fal answered with status {status}.")
+            raise NotSent(f"fal responded with status {status}.")
         if 400 <= status < 500:
-            raise ClipError(f"fal refuses it: {said or f'status {status}'}.")
+            raise ClipError(f"fal rejects the request: {said or f'status {status}'}.")
 
     def _is_ours(self, url: object) -> bool:
-        """Whether an address is fal's own: our key goes there."""
+        """Return whether a URL belongs to fal, because the key is sent there."""
         ours, theirs = urlsplit(self._settings.fal_url), urlsplit(url) if isinstance(url, str) else None
         return theirs is not None and (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
 
 
 class _Malformed(Exception):
-    """An answer that no such server gives."""
+    """The response is not one of fal's protocol."""
 
 
 def _failed(answer: dict[str, Any]) -> State:
     said = _said(answer)
     kind = str(answer.get("error_type") or "")
     if "content_policy" in kind or "content_policy" in said or kind in {"value_error", "validation_error"}:
-        raise ClipError(f"fal refuses it: {said}.")
+        raise ClipError(f"fal rejects the request: {said}.")
     return State("failed", f"fal could not make the clip: {said}.")
 
 
 def _said(answer: dict[str, Any]) -> str:
-    """The words of an error, of whichever form."""
+    """Return the message of an error response, in any of its forms."""
     detail = answer.get("detail", answer.get("error", ""))
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):
         detail = detail[0].get("msg", "")

@@ -1,4 +1,4 @@
-"""From a prompt to a clip on the local disk, by whichever provider, paid for once."""
+"""Generate a clip from a prompt by one of the providers, and pay for it once."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ THUMBNAIL_WIDTH = 640
 
 
 async def generate(job: Job, request: Request, *, saved: Any, remember: Remember) -> Clip:
-    """Make a clip. For handlers: while a provider is at work the job is snoozed, which holds no slot.
+    """Generate a clip inside a handler. While the provider works the job is snoozed, so that it occupies no slot.
 
-    A request is ordered once, however often the job's process dies. In the one moment when nobody can tell whether it
-    reached the provider, CLIPS_ON_AMBIGUOUS decides.
+    A request is ordered once, even if the job's process dies. If the process dies while the request is sent, nobody
+    knows whether it reached the provider; then CLIPS_ON_AMBIGUOUS decides.
 
     Args:
-        job: whose time it takes; its scratch folder gets the files, its warnings what must be said.
-        saved: what an earlier attempt gave to `remember`, such as `job.saved`.
-        remember: keeps a JSON value for the next attempt, such as `job.checkpoint`. A handler with more to keep
+        job: the running job; the files are written to its scratch folder.
+        request: the clip.
+        saved: the value that an earlier attempt passed to `remember`, such as `job.saved`.
+        remember: stores a JSON value for the next attempt, such as `job.checkpoint`. A handler that stores more
             wraps both.
 
     Raises:
-        Fail, Retry, Snooze: as the engine wants it, each with a sentence for the person who waits.
+        Fail, Retry, Snooze: the outcome, with a sentence for the user.
     """
     async with _outcomes(job):
         request.check(max_prompt=settings().max_prompt, max_seconds=settings().max_seconds)
@@ -62,19 +63,21 @@ async def generate(job: Job, request: Request, *, saved: Any, remember: Remember
 
 
 async def _known(job: Job, request: Request, memo: Memo | None, remember: Remember) -> Memo | None:
-    """What is ordered already and still wanted."""
+    """Return the order of an earlier attempt, if it is for the same request."""
     if memo is None:
         return None
     if memo.fingerprint != request.fingerprint():
         if memo.ref:
             await _provider(memo.provider).cancel(memo.ref)
-        job.warn(f"The clip is wanted otherwise now; what was ordered of {memo.provider} is given up.")
+        job.warn(f"The request has changed; the order at {memo.provider} is cancelled.")
         await remember(None)
         return None
     if memo.ref is None and settings().on_ambiguous == "fail":
-        raise Ambiguous("its process ended while it was being sent")
+        raise Ambiguous("the process ended while it was being sent")
     if memo.ref is None:
-        job.warn(f"It is sent to {memo.provider} once more, and may be paid twice (CLIPS_ON_AMBIGUOUS).")
+        job.warn(
+            f"The request is sent to {memo.provider} again and may be paid twice (CLIPS_ON_AMBIGUOUS=retry)."
+        )
     return memo
 
 
@@ -89,7 +92,7 @@ async def _collected(job: Job, request: Request, provider: Provider, ref: Ref, r
             return await _examined(job, provider, clip)
     except ProviderUnavailable as error:
         await _patient(job, provider, ref)
-        job.log.warning("the provider did not answer", provider=provider.name, error=str(error))
+        job.log.warning("provider did not respond", provider=provider.name, error=str(error))
         raise Snooze(LONGEST_PAUSE) from error
     if state.word == "failed":
         forget(job)
@@ -98,7 +101,7 @@ async def _collected(job: Job, request: Request, provider: Provider, ref: Ref, r
     await _patient(job, provider, ref)
     if job.row.get("message") != state.message:
         job.progress(None, state.message)
-    job.log.info("the clip is not made yet", provider=provider.name, state=state.message)
+    job.log.info("clip not finished", provider=provider.name, state=state.message)
     ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * 1.3**job.snoozes)
     raise Snooze(ceiling * random.uniform(0.8, 1.0))  # noqa: S311
 
@@ -107,9 +110,9 @@ async def _examined(job: Job, provider: Provider, clip: Path) -> Clip:
     try:
         found = await media.probe(clip, count_frames=True, timeout=60)
     except media.MediaError as error:
-        raise ClipError(f"What {provider.name} made is no clip: {error}") from error
+        raise ClipError(f"The file from {provider.name} is not a video: {error}") from error
     if found.video is None or found.video.is_image or not found.duration:
-        raise ClipError(f"What {provider.name} made is no clip: nothing moves in it.")
+        raise ClipError(f"The file from {provider.name} is not a video: it has a single picture.")
     thumbnail = job.workdir / "thumbnail.jpg"
     await ffmpeg.run(
         [
@@ -132,7 +135,7 @@ async def _examined(job: Job, provider: Provider, clip: Path) -> Clip:
 
 
 async def _patient(job: Job, provider: Provider, ref: Ref) -> None:
-    """Give up what takes too long."""
+    """Cancel an order that takes too long."""
     if job.waited > settings().patience:
         forget(job)
         await provider.cancel(ref)
@@ -144,7 +147,7 @@ async def _patient(job: Job, provider: Provider, ref: Ref) -> None:
 def _provider(name: str | None) -> Provider:
     name = name or settings().provider
     if name not in PROVIDERS:
-        raise ClipError(f"There is no provider {name[:50]!r}; there are {' and '.join(PROVIDERS)}.")
+        raise ClipError(f"There is no provider {name[:50]!r}; choose one of {', '.join(PROVIDERS)}.")
     return PROVIDERS[name](settings())
 
 
@@ -156,13 +159,13 @@ async def _outcomes(job: Job) -> AsyncIterator[None]:
     except OverQuota as error:
         if job.waited > settings().patience:
             raise Fail(f"{error} It was tried for {settings().patience / 60:g} minutes.") from error
-        job.log.warning("the provider takes no more for now", error=str(error))
+        job.log.warning("provider over quota", error=str(error))
         raise Snooze(QUOTA_PAUSE if error.delay is None else error.delay) from error
     except Ambiguous as error:
-        sentence = f"Nobody can tell whether the provider took the request: {error}."
+        sentence = f"It is unknown whether the provider received the request: {error}."
         job.warn(sentence)
         if settings().on_ambiguous == "retry":
             raise Retry(sentence) from error
         raise Fail(
-            f"{sentence} It is not sent again, for it would be paid twice (CLIPS_ON_AMBIGUOUS=retry does)."
+            f"{sentence} It is not sent again, because it could be paid twice (CLIPS_ON_AMBIGUOUS=retry sends it)."
         ) from error

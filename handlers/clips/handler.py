@@ -17,7 +17,7 @@ app.add_settings(ClipsSettings)
 
 
 class Made(TypedDict):
-    """The columns of the row that a finished clip fills. A trigger makes the row of `clips` of them."""
+    """The columns of the row that a finished clip fills. A trigger inserts the row of `clips` from them."""
 
     provider: str
     file_url: str
@@ -31,7 +31,7 @@ class Made(TypedDict):
 
 @app.handler("clips", concurrency=4, timeout=900)
 async def clip(job: Job) -> Made:
-    """Makes the clip that the row asks for, and stores it."""
+    """Generate the clip that the row describes, and store it."""
     with outcomes("The clip could not be made", fail=(ClipError,)):
         return await _made(job)
 
@@ -60,5 +60,5 @@ async def _made(job: Job) -> Made:
 
 @app.every(LOOK_EVERY)
 async def cancel_at_provider() -> None:
-    """What is made for rows that were cancelled or deleted."""
+    """Cancel the orders of rows that were cancelled or deleted."""
     await cancel_unwanted("clips", "clip_jobs", open_={"queued", "running"}, done="success")

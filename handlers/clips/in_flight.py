@@ -1,5 +1,7 @@
-"""What providers are at work on for jobs of this process, so that they are told when nobody wants it any more. A job
-that waits for its provider is snoozed: no handler runs that a cancelled row could stop."""
+"""Keep the orders in flight of this process, to cancel them at the provider when their rows are cancelled.
+
+A job that waits for its provider is snoozed, so no handler runs that a cancelled row could stop.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +20,23 @@ _orders: dict[tuple[str, str], tuple[Provider, Ref]] = {}
 
 
 def note(job: Job, provider: Provider, ref: Ref) -> None:
-    """The provider is at work for this job."""
+    """Remember the order of a job."""
     _orders[job.queue, job.key] = provider, ref
 
 
 def forget(job: Job) -> None:
-    """It no longer is."""
+    """Forget the order of a job."""
     _orders.pop((job.queue, job.key), None)
 
 
 async def cancel_unwanted(queue: str, table: str, *, open_: Collection[str], done: str) -> None:
-    """Cancel at the provider what was ordered for rows that are gone, or were ended without it.
+    """Cancel the orders of rows that were deleted, or that have ended without their clip.
 
     Args:
+        queue: of the jobs.
+        table: of their rows.
         open_: status words of rows that wait for their clip.
-        done: the word of rows that have it, perhaps from another process.
+        done: status word of rows that have it, perhaps from another process.
     """
     keys = [key for of, key in _orders if of == queue]
     if not keys:

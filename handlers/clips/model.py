@@ -1,4 +1,4 @@
-"""What is asked of a provider, what it answers, and what a provider is."""
+"""Requests for clips, the states of orders, and the interface of providers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from handlers.shared.progress import OnProgress
 from listener import ListenerError
 from listener.kit.media import Media
 
-USUAL = 5.0  # seconds of a clip that nobody wants shorter or longer
+USUAL = 5.0  # seconds of a clip if the request names none
 
 
 class ClipError(ListenerError):
-    """This clip can't be made; the text says why, for the person who asked for it."""
+    """The clip can't be made; the text says why, for the user."""
 
 
 class ProviderUnavailable(ListenerError):
-    """The provider could not do it now; trying again may help, and what was ordered stays ordered."""
+    """The provider did not respond or is busy; the order stands, and another poll may succeed."""
 
 
 class OverQuota(ListenerError):
-    """The provider takes nothing more for now, and nothing was ordered.
+    """The provider accepts no more requests for now, and nothing was ordered.
 
     Attributes:
-        delay: seconds after which it may take more, where it said so.
+        delay: seconds after which it may accept more, or None if it did not say.
     """
 
     def __init__(self, message: str, delay: float | None = None) -> None:
@@ -39,26 +39,26 @@ class OverQuota(ListenerError):
 
 
 class NotSent(ListenerError):
-    """The request certainly did not reach the provider, or was turned away; trying again may help."""
+    """The request did not reach the provider or was rejected; another try may succeed."""
 
 
 class Ambiguous(ListenerError):
-    """Nobody can tell whether the request was taken."""
+    """It is unknown whether the provider received the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A clip that somebody wants.
+    """The description of a clip.
 
     Attributes:
-        prompt: what is to be seen.
+        prompt: the content.
         duration: seconds.
         aspect_ratio: width to height, such as `16:9`.
         image_url: https address of a picture to begin with.
-        provider: who makes it; None takes the configured one.
+        provider: name of the provider; None takes the configured one.
 
     Raises:
-        ClipError: something of it makes no sense; the text names the limit.
+        ClipError: a field is malformed.
     """
 
     prompt: str
@@ -69,29 +69,29 @@ class Request:
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
-            raise ClipError("The prompt is empty; say what is to be seen.")
+            raise ClipError("The prompt is empty; describe the clip.")
         if not self.duration > 0:
             raise ClipError(f"A clip of {self.duration:g} s can't be made; it must last more than 0 s.")
         if not re.fullmatch(r"[1-9]\d?:[1-9]\d?", self.aspect_ratio) or not 0.25 <= self.ratio <= 4:
             raise ClipError(
-                f"{self.aspect_ratio[:20]!r} is no aspect ratio; write width:height, such as 16:9, from 1:4 to 4:1."
+                f"{self.aspect_ratio[:20]!r} is not an aspect ratio; write width:height, such as 16:9, from 1:4 to 4:1."
             )
         if self.image_url is not None and not self.image_url.startswith("https://"):
             raise ClipError("The picture to begin with must have an https address.")
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Self:
-        """The request that a row, or the metadata of one, holds under the names of the attributes.
+        """Return the request in a row or in a row's metadata, by the names of the attributes.
 
         Raises:
-            ClipError: something of it makes no sense.
+            ClipError: a field is malformed.
         """
         given = {name: said[name] for name in cls.__slots__ if said.get(name) is not None}
         texts = {name: value for name, value in given.items() if name != "duration"}
         if wrong := next((name for name, value in texts.items() if not isinstance(value, str)), None):
             raise ClipError(f"{wrong} must be a text.")
         if "prompt" not in given:
-            raise ClipError("There is no prompt; say what is to be seen.")
+            raise ClipError("There is no prompt; describe the clip.")
         try:
             duration = float(given.get("duration", USUAL))
         except (TypeError, ValueError):
@@ -123,17 +123,17 @@ class Request:
         return Fraction(int(width), int(height))
 
     def fingerprint(self) -> str:
-        """The same for the same request to the same provider."""
+        """Return a digest that is equal for equal requests."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """By what a provider knows a request; it survives in a checkpoint.
+    """The provider's reference of an order; it is kept in a checkpoint.
 
     Attributes:
-        request_id: the provider's name for it.
-        urls: where its status and its result are, and where it is cancelled.
+        request_id: the provider's id of it.
+        urls: addresses of its status, of its result, and to cancel it.
     """
 
     request_id: str
@@ -142,12 +142,12 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far a request is.
+    """The state of an order.
 
     Attributes:
-        word: `failed` ends it well-behaved: the provider says that another request may succeed.
-        message: a few words for the person who waits.
-        output: where the clip is, once it is there.
+        word: after `failed` another request may succeed.
+        message: a few words for the user.
+        output: address of the finished clip.
     """
 
     word: Literal["waiting", "running", "done", "failed"]
@@ -156,53 +156,53 @@ class State:
 
 
 class Provider(Protocol):
-    """Who makes clips. Whatever it answers is checked, and a request is sent once, without any retry."""
+    """A service that makes clips. Its responses are checked, and a request is sent once, without a retry."""
 
     @property
     def name(self) -> str: ...
 
     async def submit(self, request: Request) -> Ref:
-        """Order a clip, by one single request.
+        """Order a clip by a single request.
 
         Raises:
-            ClipError: the provider refuses it for good, as moderation does.
-            OverQuota: it takes nothing more for now.
+            ClipError: the provider rejects it for good, as moderation does.
+            OverQuota: it accepts no more for now.
             NotSent: the request did not reach it.
-            Ambiguous: it may have; nobody can tell.
+            Ambiguous: it is unknown whether it did.
         """
         ...
 
     async def poll(self, ref: Ref) -> State:
-        """Ask how far it is.
+        """Return the state of an order.
 
         Raises:
-            ClipError: it was refused after all.
-            ProviderUnavailable: there was no usable answer; ask again.
+            ClipError: the order was rejected.
+            ProviderUnavailable: there was no usable response; poll again.
         """
         ...
 
     async def cancel(self, ref: Ref) -> None:
-        """Tell the provider that nobody wants it any more; that it came too late, or not at all, is no error."""
+        """Cancel an order. It is no error if that is too late or fails."""
         ...
 
     async def collect(self, request: Request, state: State, target: Path, progress: OnProgress) -> None:
-        """Bring a finished clip to `target`.
+        """Write a finished clip to `target`.
 
         Raises:
-            ClipError: it can't be had any more.
-            ProviderUnavailable: it can't be had now.
-            FfmpegError: it could not be drawn here.
+            ClipError: the clip is no longer available.
+            ProviderUnavailable: it is not available now.
+            FfmpegError: it could not be drawn on this machine.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip that was made, looked into, and lies on the local disk.
+    """A finished clip on the local disk.
 
     Attributes:
         thumbnail: a JPEG of a moment within it.
-        provider: who made it.
+        provider: name of the provider.
     """
 
     path: Path

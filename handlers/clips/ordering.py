@@ -1,5 +1,8 @@
-"""Orders a clip once. No provider takes a name of ours for a request, so what was sent can't be asked for by us; hence
-the intent is stored before the one request is sent, and the provider's name for it before anything else is done."""
+"""Order a clip once.
+
+No provider accepts an id of ours for a request, so a lost response can't be asked for again. Therefore the intent is
+stored before the request is sent, and the provider's reference right after its response.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ import anyio
 from handlers.clips.model import Ambiguous, ClipError, NotSent, OverQuota, Provider, Ref, Request
 
 Remember = Callable[[Any], Awaitable[None]]
-"""Keeps a JSON value for a later attempt, and raises where this one has lost its lease."""
+"""Stores a JSON value for a later attempt; raises if this attempt has lost its lease."""
 
-# Seconds for the request and the note of what came of it, which a shutdown waits for as long as it can.
+# Seconds for the request and for storing its reference; a shutdown waits that long.
 SENDING = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """What a checkpoint tells of an order.
+    """An order as it is stored in a checkpoint.
 
     Attributes:
-        provider: to whom it goes.
+        provider: name of the provider.
         fingerprint: of the request.
         ref: None from before the request is sent until its answer is there.
     """
@@ -34,7 +37,7 @@ class Memo:
 
     @classmethod
     def of(cls, saved: Any) -> Memo | None:
-        """The memo that an earlier attempt gave to `remember`; None where there is none."""
+        """Return the memo that an earlier attempt stored, or None."""
         match saved:
             case {"provider": str(provider), "fingerprint": str(fingerprint), "ref": None}:
                 return cls(provider, fingerprint)
@@ -52,7 +55,7 @@ async def send(provider: Provider, request: Request, remember: Remember) -> Ref:
 
     Raises:
         ClipError, OverQuota, NotSent: nothing was ordered, and the checkpoint says so.
-        Ambiguous: something may have been, and the checkpoint says so.
+        Ambiguous: a clip may have been ordered, and the checkpoint says so.
     """
     intent = Memo(provider.name, request.fingerprint())
     await remember(asdict(intent))
@@ -65,5 +68,5 @@ async def send(provider: Provider, request: Request, remember: Remember) -> Ref:
             raise
         await remember(asdict(Memo(intent.provider, intent.fingerprint, ref)))
     if ref is None:
-        raise Ambiguous(f"{provider.name} gave no answer within {SENDING:g} s")
+        raise Ambiguous(f"{provider.name} did not respond within {SENDING:g} s")
     return ref

@@ -1,4 +1,4 @@
-"""Which provider makes clips, and how much one may ask for: read once from the environment."""
+"""Settings of the clips room: the provider and the limits of a request, read once from the environment."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class ClipsSettings(Environment):
 
     # fmt: off
     provider: Literal["synthetic", "fal"] = setting(
-        "synthetic", "Who makes the clips of rows that name nobody: synthetic draws them on this machine, for nothing.",
+        "synthetic", "The provider of rows that name none; synthetic draws clips on this machine, free of charge.",
         "synthetic or fal", "CLIPS_PROVIDER")
     fal_key: SecretStr | None = setting(
-        None, "The key to fal.",
+        None, "The key for fal.",
         "a key as fal's dashboard shows it", "FAL_KEY")
     fal_model: str = setting(
         "fal-ai/pika/v2.2/text-to-video", "The model at fal that makes clips of a prompt alone.",
@@ -29,35 +29,34 @@ class ClipsSettings(Environment):
         "fal-ai/pika/v2.2/image-to-video", "The model at fal that makes clips of a prompt and a picture.",
         "a model id, such as fal-ai/pika/v2.2/image-to-video", "CLIPS_FAL_IMAGE_MODEL", pattern=r"^[\w.-]+(/[\w.-]+)+$")
     fal_input: dict[str, Any] = setting(
-        {}, "What else a model is told with every request.",
+        {}, "Further input of the model, sent with every request.",
         'a JSON object, such as {"resolution": "720p"}', "CLIPS_FAL_INPUT")
     fal_url: Url = setting(
-        "https://queue.fal.run", "Where fal's queue is.",
+        "https://queue.fal.run", "The address of fal's queue.",
         "an address such as https://queue.fal.run", "CLIPS_FAL_URL")
     on_ambiguous: Literal["fail", "retry"] = setting(
-        "fail", "What becomes of a job when nobody can tell whether its request reached the provider: retry may pay "
-        "twice.",
+        "fail", "What to do with a job if it is unknown whether its request reached the provider; retry may pay twice.",
         "fail or retry", "CLIPS_ON_AMBIGUOUS")
     max_prompt: int = setting(
-        2500, "Characters that a prompt may have.",
+        2500, "Largest number of characters of a prompt.",
         _WHOLE, "CLIPS_MAX_PROMPT", ge=1)
     max_seconds: float = setting(
-        60.0, "Seconds that a clip may last.",
+        60.0, "Longest duration of a clip in seconds.",
         "seconds above 0", "CLIPS_MAX_SECONDS", gt=0)
     max_mb: int = setting(
-        500, "Size of a clip, in megabytes of 1024 × 1024 bytes.",
+        500, "Largest size of a clip, in megabytes of 1024 × 1024 bytes.",
         _WHOLE, "CLIPS_MAX_MB", ge=1)
     patience: float = setting(
-        3600.0, "Seconds to wait for a provider, its queue and its quota included.",
+        3600.0, "Seconds to wait for a provider, including its queue and its quota.",
         "seconds above 0", "CLIPS_PATIENCE", gt=0)
     # fmt: on
 
 
 @cache
 def settings() -> ClipsSettings:
-    """The settings of this process.
+    """Return the settings of this process.
 
     Raises:
-        ConfigError: one of them is malformed.
+        ConfigError: a setting is malformed.
     """
     return ClipsSettings.load()

@@ -20,29 +20,29 @@ WORDS = 160  # characters of the prompt that are shown
 
 
 class Synthetic:
-    """See `Provider`. There is nothing to order and nothing to pay: a request is done when it is asked for."""
+    """A provider that draws clips on this machine; its methods follow `Provider`. An order is finished at once."""
 
     name = "synthetic"
 
     async def submit(self, request: Request) -> Ref:
-        """See `Provider.submit`."""
+        """Return a reference made of the request."""
         return Ref(request.fingerprint()[:16], {})
 
     async def poll(self, ref: Ref) -> State:
-        """See `Provider.poll`."""
+        """Return the state `done`."""
         return State("done", output=ref.request_id)
 
     async def cancel(self, ref: Ref) -> None:
-        """See `Provider.cancel`."""
+        """Do nothing."""
 
     async def collect(self, request: Request, state: State, target: Path, progress: OnProgress) -> None:
-        """See `Provider.collect`. The same request makes the same picture."""
+        """Draw the clip; equal requests give equal pictures."""
         progress(5, "drawing the clip")
         seed = hashlib.sha256(request.prompt.encode()).digest()
         width, height = size(request)
         words = target.with_name("words.png")
         await to_thread.run_sync(_draw, request.prompt, width, height, words)
-        # Small and blown up: nobody sees a difference in soft colours.
+        # Drawn small and scaled up, because soft colours look the same.
         colours = (
             f"gradients=s={width // 4}x{height // 4}:r={FPS}:nb_colors=3:speed=0.03:seed={seed[0]}"
             + "".join(f":c{number}={_colour(seed[number + 1])}" for number in range(3))
@@ -64,7 +64,7 @@ class Synthetic:
 
 
 def size(request: Request) -> tuple[int, int]:
-    """Even width and height of the wanted aspect."""
+    """Return even width and height of the requested aspect ratio."""
     ratio = request.ratio
     longer = round(SHORTER * max(ratio, 1 / ratio) / 8) * 8
     return (longer, SHORTER) if ratio >= 1 else (SHORTER, longer)
@@ -76,7 +76,7 @@ def _colour(seed: int) -> str:
 
 
 def _draw(prompt: str, width: int, height: int, target: Path) -> None:
-    """The words, white on a shade, in the lower half."""
+    """Draw the words in white on a shade in the lower half."""
     picture = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     pen = ImageDraw.Draw(picture)
     font_size = min(width, height) // 14

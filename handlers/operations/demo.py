@@ -1,4 +1,4 @@
-"""`listener demo operations`: three operations are done by a service, and followed by another program as they go on."""
+"""`listener demo operations`: a service runs three operations, and another program follows them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from listener.kit import media
 from listener.kit.tables.postgres import PostgresTables
 from listener.testing import DemoFailed, download, running_app
 
-TITLE = "Operations, followed while they go on"
+TITLE = "Operations, followed while they run"
 PATIENCE = 120.0
 SECONDS = 2
 WANTED = {
@@ -29,8 +29,8 @@ WANTED = {
 
 
 async def show(folder: Path, console: Console) -> str:
-    """Run the demonstration; the three results are fetched and probed. Answers how many there were."""
-    # Whatever this machine is set up for, nothing is paid here.
+    """Run the demonstration, fetch and probe the three results, and return their number."""
+    # A demonstration must not pay a provider, even if one is configured.
     os.environ["CLIPS_PROVIDER"] = "synthetic"
     ended: dict[str, Operation] = {}
     heard: dict[str, int] = {}

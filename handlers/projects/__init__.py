@@ -1,6 +1,6 @@
-"""The room of projects: what a video studio keeps of them, and the films that they become.
+"""Projects of a video studio: store them, synchronise them, and render them as films.
 
-Functions wait; `AsyncProjects` has the same as methods for an event loop.
+The functions wait for their result; `AsyncProjects` has them as methods for an event loop.
 """
 
 from handlers.projects.files import ProjectError

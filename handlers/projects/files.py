@@ -1,4 +1,4 @@
-"""The files of projects: each lies in its project's folder of a bucket."""
+"""Store the files of projects, each in its project's folder of a bucket."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from listener.kit.storage import Storage
 from listener.kit.tables import Row
 
 FILES = {"clips": ("clips", "clips"), "audio_files": ("audio", "audio"), "exports": ("exports", "final")}
-"""By table: the bucket of its files, and their folder in that of the project."""
+"""Table -> bucket of its files, and their folder below the project's folder."""
 
 
 class ProjectError(ListenerError):
-    """What was asked of a project makes no sense; the text says why."""
+    """The call makes no sense; the text says why."""
 
 
 class ProjectFiles:
-    """Puts files there, and finds them again.
+    """Upload files, and make their addresses.
 
     Args:
         files: the storage of the buckets; None takes the one chosen with `storage.use`.
@@ -37,10 +37,10 @@ class ProjectFiles:
         return self._files or storage.current()
 
     async def upload(self, project_id: str, table: str, data: bytes | Path, name: str) -> str:
-        """Store a file; answers its address.
+        """Store a file and return its address.
 
         Raises:
-            ProjectError: it is not what rows of this table are about.
+            ProjectError: the file is not media of this table's kind.
         """
         bucket, part = FILES[table]
         with tempfile.TemporaryDirectory() as folder:
@@ -50,16 +50,16 @@ class ProjectFiles:
             try:
                 found = await media.probe(path)
             except media.MediaError as error:
-                raise ProjectError(f"This can't be kept with the project: {error}") from error
+                raise ProjectError(f"The file can't be stored with the project: {error}") from error
             if (found.video if table == "clips" else found.audio) is None:
                 wanted = "picture" if table == "clips" else "sound"
-                raise ProjectError(f"This can't be kept with the project: it has no {wanted}.")
+                raise ProjectError(f"The file can't be stored with the project: it has no {wanted}.")
             key = f"projects/{project_id}/{part}/{name}"
             await self._storage.upload(bucket, path, key)
         return await self._storage.url(bucket, key)
 
     async def place(self, project_id: str, table: str, url: str) -> dict[str, str]:
-        """The columns that say where a file is; with its key, if it lies in this storage."""
+        """Return the columns for the address of a file; with its key, if it is in this storage."""
         bucket, part = FILES[table]
         place = {"file_url": url}
         found = re.search(rf"projects/{re.escape(project_id)}/{part}/.+", unquote(urlsplit(url).path))
@@ -73,8 +73,8 @@ class ProjectFiles:
         return place | ({"storage_key": found[0]} if is_ours else {})
 
     async def renew(self, row: Row, column: str, bucket: str, key: str) -> None:
-        """Write a new address into a row, where there is a file."""
+        """Write a new address into a row, unless the file is missing."""
         try:
             row[column] = await self._storage.url(bucket, key)
         except storage.StorageError:
-            return  # the old address says as much
+            return  # keep the old address

@@ -1,4 +1,4 @@
-"""The film that a project is: its clips one after the other, as they are trimmed, and its sounds over them."""
+"""Describe the film of a project: its trimmed clips one after the other, with its sounds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SIZES = (16, 4096)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A row of `clips` or `audio_files`, and its file.
+    """A row of `clips` or `audio_files` with its local file.
 
     Attributes:
-        name: for errors.
+        name: used in error sentences.
     """
 
     row: Mapping[str, Any]
@@ -34,16 +34,16 @@ class Piece:
 def assemble(
     clips: Sequence[Piece], sounds: Sequence[Piece], settings: Mapping[str, Any], resolution: str | None
 ) -> tuple[Film, dict[str, Path]]:
-    """The film, and the files by the names that it calls them.
+    """Return the film of a project, and its files by their names in the film.
 
     Args:
         clips: in their order.
-        sounds: each with its `start_time`; what lasts longer than the clips is cut off.
-        settings: of the project; `width`, `height` and `fps` count.
+        sounds: each with its `start_time`; a sound is cut where the clips end.
+        settings: of the project; `width`, `height` and `fps` are used.
         resolution: as for `AsyncProjects.request_export`.
 
     Raises:
-        FilmError: there is nothing to show, or a number makes no sense.
+        FilmError: there are no clips, or a number is out of range.
     """
     if not clips:
         raise FilmError("The project has no clips.")
@@ -78,7 +78,7 @@ def assemble(
 
 
 def _span(clip: Piece) -> tuple[Fraction, Fraction]:
-    """From where on a clip is shown, and for how long."""
+    """Return the start of the shown part of a clip, and its length, in seconds."""
     start = _number(clip.row["start_trim"] or 0)
     there = clip.media.duration or STILL
     end = there if clip.row["end_trim"] is None else min(_number(clip.row["end_trim"]), there)
@@ -102,7 +102,7 @@ def _size(first: Piece, settings: Mapping[str, Any], resolution: str | None) -> 
             scale = Fraction(int(lines[1]), min(video.width, video.height))
             width, height = round(video.width * scale), round(video.height * scale)
         else:
-            raise FilmError(f"{resolution[:20]!r} is no resolution; write 1280x720 or 720p.")
+            raise FilmError(f"{resolution[:20]!r} is not a resolution; write 1280x720 or 720p.")
     if not all(isinstance(side, int) and SIZES[0] <= side <= SIZES[1] for side in (width, height)):
         raise FilmError(f"A film is {SIZES[0]} to {SIZES[1]} pixels wide and high, not {width} × {height}.")
     return width // 2 * 2, height // 2 * 2

@@ -31,15 +31,15 @@ class FinishedExport(TypedDict):
 
 @app.handler("project_exports", concurrency=1, timeout=3600)
 async def export(job: Job) -> FinishedExport:
-    """Renders the project that the row names."""
+    """Render the project that the row names."""
     project_id = str(job.row["project_id"])
     with outcomes():
         (project,) = await tables.current().select("projects", where={"id": project_id})
         clips = await tables.current().select("clips", where={"project_id": project_id})
         sounds = await tables.current().select("audio_files", where={"project_id": project_id})
         clips.sort(key=in_order)
-        job.progress(1, "fetching clips")
-        shelf = _Shelf(job, len(clips) + len(sounds))
+        job.progress(1, "downloading clips")
+        shelf = _Files(job, len(clips) + len(sounds))
         pictures = await shelf.bring(clips, "clips", "prompt")
         film, files = assemble(
             pictures,
@@ -69,8 +69,8 @@ async def export(job: Job) -> FinishedExport:
     }
 
 
-class _Shelf:
-    """Files of the project on the local disk."""
+class _Files:
+    """Brings the project's files to the local disk."""
 
     def __init__(self, job: Job, expected: int) -> None:
         self._job = job
@@ -78,11 +78,11 @@ class _Shelf:
         self._brought = 0
 
     async def bring(self, rows: Sequence[Mapping[str, Any]], bucket: str, named: str) -> list[Piece]:
-        """Fetches the files of these rows, and looks into them.
+        """Bring the files of these rows and probe them.
 
         Raises:
-            FilmError: one is missing, or is not media.
-            FetchError, StorageError: one could not be fetched.
+            FilmError: a file is missing or is not media.
+            FetchError, StorageError: a file could not be brought.
         """
         names = [row[named] or f"number {number}" for number, row in enumerate(rows, 1)]
         names = [f"{name[:60]}…" if len(name) > 60 else name for name in names]

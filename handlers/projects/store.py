@@ -1,4 +1,4 @@
-"""Projects with their scenes, clips, voices, exports and sound, in the application's database and storage."""
+"""Store projects with their scenes, clips, voices, exports and sounds in the application's database and storage."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ ALL_OF = ("scenes", "clips", "audio_files", "exports")
 
 
 class ProjectNotFound(ProjectError):
-    """There is no such project, or not for this user."""
+    """There is no such project, or this user may not see it."""
 
 
 class AsyncProjects:
-    """What the application keeps of its projects. With the service's key or connection these are all projects: check
-    whose one is before you change it, or hand in tables that act as the user.
+    """The projects of an application.
 
-    Every method raises TablesError and TablesUnavailable, those for files StorageError, too.
+    With the service's key or connection these are the projects of all users: check the owner before a change, or pass
+    tables that act as the user. Every method raises TablesError and TablesUnavailable; those for files raise
+    StorageError, too.
 
     Args:
         tables: the database that the preset `projects` was run in.
@@ -45,7 +46,7 @@ class AsyncProjects:
         settings: Mapping[str, Any] | None = None,
         user_id: str | None = None,
     ) -> Row:
-        """A new project. Without a user it is that of whoever the tables act as, and else belongs to nobody."""
+        """Create a project. Without `user_id` its owner is the user that the tables act as, or nobody."""
         owner = {} if user_id is None else {"user_id": user_id}
         row = {"title": title, "script": script, "settings": dict(settings or {}), **owner}
         (made,) = await self._tables.insert("projects", row)
@@ -59,23 +60,25 @@ class AsyncProjects:
         script: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Row:
-        """Change what is given.
+        """Change the given fields.
 
         Raises:
-            ProjectNotFound: there is none.
+            ProjectError: no field is given.
+            ProjectNotFound: there is no such project.
         """
         said = {"title": title, "script": script, "settings": None if settings is None else dict(settings)}
         values = {name: value for name, value in said.items() if value is not None}
         if not values:
-            raise ProjectError("Nothing is to be changed; name a title, a script or settings.")
+            raise ProjectError("No field is given; pass a title, a script or settings.")
         return _one(await self._tables.update("projects", values, where={"id": project_id}), project_id)
 
     async def load_project(self, project_id: str) -> Row:
-        """The project, with `scenes`, `clips` and `audio_files` in their order and `exports`, the latest first.
-        Addresses of files that lie in our storage are new ones, valid for seven days.
+        """Return a project with `scenes`, `clips` and `audio_files` in their order and `exports`, the newest first.
+
+        Addresses of files in this storage are new and valid for seven days.
 
         Raises:
-            ProjectNotFound: there is none.
+            ProjectNotFound: there is no such project.
         """
         project = _one(await self._tables.select("projects", where={"id": project_id}), project_id)
         for table in ALL_OF:
@@ -97,14 +100,17 @@ class AsyncProjects:
         return project
 
     async def sync_scenes(self, project_id: str, scenes: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """Make these the scenes of the project, in this order and in one transaction: those without an `id`, or with a
-        new one, are inserted, others changed in what they name, and all that are not listed deleted."""
+        """Replace the scenes of a project by these, in this order and in one transaction.
+
+        Scenes without an `id` or with a new one are inserted, others are changed in the given columns, and scenes that
+        are not listed are deleted.
+        """
         listed = [dict(scene) for scene in scenes]
         rows: list[Row] = await self._tables.call("sync_scenes", project_id=project_id, scenes=listed)
         return rows
 
     async def save_clip(self, clip: Mapping[str, Any]) -> Row:
-        """Insert a clip, or change the one that has this `id`, in the columns that are named."""
+        """Insert a clip, or change the one that has this `id`, in the given columns."""
         if clip.get("id"):
             changes = {name: value for name, value in clip.items() if name != "id"}
             if changed := await self._tables.update("clips", changes, where={"id": clip["id"]}):
@@ -121,10 +127,10 @@ class AsyncProjects:
         prompt: str | None = None,
         duration: float | None = None,
     ) -> Row:
-        """A clip that was made, as the last one of its project.
+        """Append a finished clip to a project.
 
         Args:
-            file_url: of any server; one that `upload_video_clip` answered never grows too old.
+            file_url: any address; one that `upload_video_clip` returned is renewed by `load_project`.
         """
         clips = await self._tables.select("clips", where={"project_id": project_id}, columns=["order_index"])
         row = {
@@ -140,7 +146,7 @@ class AsyncProjects:
         return made
 
     async def reorder_clips(self, project_id: str, clip_ids: Sequence[str]) -> list[Row]:
-        """Put the clips into this order, in one transaction; those that are not named follow. Answers all."""
+        """Order the clips of a project in one transaction; clips that are not named follow. Return all."""
         rows: list[Row] = await self._tables.call(
             "reorder_clips", project_id=project_id, clip_ids=list(clip_ids)
         )
@@ -149,19 +155,19 @@ class AsyncProjects:
     async def upload_video_clip(
         self, project_id: str, scene_id: str | None, data: bytes | Path, provider: str | None = None
     ) -> str:
-        """Store a video in the project's folder; answers its address.
+        """Store a video in the project's folder and return its address.
 
         Raises:
-            ProjectError: it is no video.
+            ProjectError: the file is not a video.
         """
         name = "-".join(filter(None, (scene_id, provider, secrets.token_hex(6))))
         return await self._files.upload(project_id, "clips", data, f"{name}.mp4")
 
     async def upload_audio(self, project_id: str, data: bytes | Path, suffix: str = "mp3") -> str:
-        """Store a sound in the project's folder; answers its address.
+        """Store a sound in the project's folder and return its address.
 
         Raises:
-            ProjectError: it is no sound.
+            ProjectError: the file has no sound.
         """
         return await self._files.upload(project_id, "audio_files", data, f"{secrets.token_hex(6)}.{suffix}")
 
@@ -174,11 +180,11 @@ class AsyncProjects:
         start_time: float = 0.0,
         volume: float = 1.0,
     ) -> Row:
-        """A sound of the project.
+        """Add a sound to a project.
 
         Args:
             start_time: seconds from the beginning of the film.
-            volume: 1 is as loud as the file, 4 the most.
+            volume: factor from 0 to 4; 1 is the loudness of the file.
         """
         row = {
             "project_id": project_id,
@@ -195,11 +201,11 @@ class AsyncProjects:
         return (await self._tables.insert("voices", voice, on_conflict=["id"]))[0]
 
     async def list_voices(self, user_id: str | None = None) -> list[Row]:
-        """The voices of a user, by name; of nobody for None."""
+        """Return the voices of a user by name; None returns those without an owner."""
         return await self._tables.select("voices", where={"user_id": user_id}, order="name")
 
     async def request_export(self, project_id: str, resolution: str | None = None) -> Row:
-        """Have a service render the project; its row tells how it goes.
+        """Request a film of the project; the returned row shows its progress.
 
         Args:
             resolution: `1280x720` or `720p`; None takes the project's settings, or the size of its first clip.
@@ -210,26 +216,26 @@ class AsyncProjects:
     async def save_export(
         self, project_id: str, file_url: str, resolution: str | None = None, duration: float | None = None
     ) -> Row:
-        """A film of the project that was made elsewhere."""
+        """Record a film of the project that another program has made."""
         place = await self._files.place(project_id, "exports", file_url)
         row = {"project_id": project_id, "resolution": resolution, "duration": duration, **place}
         return (await self._tables.insert("exports", row))[0]
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._tables.close()
 
 
 def in_order(row: Row) -> tuple[int, str, str]:
-    """Sorts scenes and clips; older tables leave the place open."""
+    """Return the sort key of a scene or clip; in older tables `order_index` may be null."""
     return row["order_index"] or 0, row["created_at"], row["id"]
 
 
 def configured() -> AsyncProjects:
-    """With the tables and the storage that the settings ask for.
+    """Return the projects in the configured tables and storage.
 
     Raises:
-        ConfigError: no database is configured, or the storage can't be used.
+        ConfigError: no database is configured, or the storage settings are malformed.
     """
     settings = Settings.load()
     return AsyncProjects(configured_tables(settings), configured_storage(settings))

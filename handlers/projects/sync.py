@@ -1,4 +1,4 @@
-"""A project that saves itself while somebody edits it."""
+"""Save a project while it is edited."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ COLUMNS = ("title", "script", "settings")
 
 
 class ProjectSync:
-    """Saves a project a moment after its last change, and only what has changed. Without a database it works in memory.
+    """Saves the changes of a project a moment after the last one. Without a database it works in memory.
 
         async with ProjectSync(project_id) as sync:
             sync.change(script="A day by the sea")
 
-    The end of the block saves what is left, and raises where that can't be done: no edit is lost in silence.
+    The end of the block saves the rest and raises if that fails, so that no edit is lost silently.
 
     Args:
         project_id: which one.
-        projects: where it is kept; None goes by the environment.
+        projects: the store; None takes the configured one.
         delay: seconds from the last change until it is saved.
-        on_status: told `saving`, `saved` or `offline` when that changes; offline, it is tried again on its own.
-        sleep: how to wait.
+        on_status: called with `saving`, `saved` or `offline` after each change of it; `offline` is retried.
+        sleep: used to wait.
 
     Attributes:
         project: the title, script, settings and scenes as they are edited.
-        status: what `on_status` was told last.
-        is_initial_load: the project is not loaded yet.
+        status: the last argument of `on_status`.
+        is_initial_load: whether the project is not loaded yet.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ProjectSync:
         self._saving = asyncio.Lock()
 
     def change(self, **fields: Any) -> None:
-        """Take in what was edited: `title`, `script`, `settings`, or `scenes` as for `sync_scenes`.
+        """Change fields: `title`, `script`, `settings`, or `scenes` as for `sync_scenes`.
 
         Raises:
             TypeError: there is no such field.
@@ -79,11 +79,11 @@ class ProjectSync:
                 self._touched.set()
 
     async def save_now(self) -> None:
-        """Save what is not saved yet, without waiting any longer.
+        """Save all changes now.
 
         Raises:
-            TablesUnavailable: the database did not answer; it is tried again on its own.
-            TablesError: it refused.
+            TablesUnavailable: the database did not answer; the save is retried in the background.
+            TablesError: the database refused the change.
         """
         async with self._saving:
             if self._projects is None:
@@ -108,7 +108,7 @@ class ProjectSync:
             try:
                 self._projects = configured()
             except ConfigError as error:
-                log.warning("the project is kept in memory, and ends with this process", reason=str(error))
+                log.warning("project is kept in memory and lost when this process ends", reason=str(error))
                 self._tell("offline")
         if self._projects is not None:
             loaded = await self._projects.load_project(self._id)

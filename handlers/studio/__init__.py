@@ -1,4 +1,4 @@
-"""The studio: recordings become texts that can be published."""
+"""The studio: turn recordings into texts that can be published."""
 
 from handlers.studio.client import (
     AsyncStudioJobsClient,

@@ -1,4 +1,4 @@
-"""A recording as transcribers want it, and where it can be cut without cutting a word."""
+"""Decode a recording for transcribers, and cut it in its pauses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPUS_BITS = 24_000  # per second; speech stays as easy to understand
 
 
 class RecordingError(ListenerError):
-    """There is nothing to transcribe in a file; trying again won't help."""
+    """The file can't be transcribed; another attempt can't help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Audio:
     Attributes:
         path: a WAV file with 16,000 samples per second, mono, 16 bits.
         duration: in seconds.
-        pauses: where nobody speaks, in order.
-        digest: of the file that it was made of.
+        pauses: the parts without speech, in order.
+        digest: of the recording's file.
     """
 
     path: Path
@@ -55,15 +55,15 @@ class Audio:
 
 
 async def listen(recording: Path, folder: Path, *, max_hours: float) -> Audio:
-    """Read a recording of any format that FFmpeg knows.
+    """Decode a recording of any format that FFmpeg knows.
 
     Args:
-        recording: the file; its name means nothing.
-        folder: where the sound is written.
-        max_hours: how long it may be.
+        recording: a local file; its name means nothing.
+        folder: where the audio is written.
+        max_hours: longest recording accepted.
 
     Raises:
-        RecordingError: it is no recording, has no sound, is silent, or too long.
+        RecordingError: the file is not media, has no sound, is silent, or too long.
         FfmpegError: FFmpeg could not read it to its end.
     """
     try:
@@ -129,7 +129,7 @@ async def cut(sound: Audio, piece: Piece, target: Path) -> Path:
 
 
 def _pauses(printed: str, duration: float) -> tuple[Piece, ...]:
-    """What the filter silencedetect noted; the last pause has no end where the recording ends in it."""
+    """Return the pauses that the filter silencedetect printed; the last one may have no end."""
     times = re.findall(r"lavfi\.silence_(start|end)=(-?[\d.]+)", printed)
     starts = [max(0.0, float(time)) for what, time in times if what == "start"]
     ends = [float(time) for what, time in times if what == "end"]

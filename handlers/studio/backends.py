@@ -1,4 +1,4 @@
-"""Who transcribes and who refines, as the settings ask for it."""
+"""Choose the transcriber and the refiner by the settings."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from listener import ConfigError
 
 
 def transcriber(settings: StudioSettings) -> Transcriber:
-    """The transcriber that the settings ask for.
+    """Return the configured transcriber.
 
     Raises:
-        ConfigError: there is none; the text says how to get one.
+        ConfigError: none is available; the text says how to get one.
     """
     name = settings.transcriber
     if name == "openai" or (name == "auto" and (settings.speech_url or settings.speech_key)):
@@ -36,11 +36,11 @@ def transcriber(settings: StudioSettings) -> Transcriber:
         if name == theirs:
             raise ConfigError(f"STUDIO_TRANSCRIBER is {name}, which is not installed: pip install {theirs}.")
     raise ConfigError(
-        "Nobody is there to transcribe: set STUDIO_SPEECH_URL or STUDIO_SPEECH_KEY, or install faster-whisper"
+        "No transcriber is available: set STUDIO_SPEECH_URL or STUDIO_SPEECH_KEY, or install faster-whisper"
         " or pocketsphinx."
     )
 
 
 def refiner(settings: StudioSettings) -> Refiner:
-    """The refiner that the settings ask for."""
+    """Return the configured refiner."""
     return ChatRefiner(settings) if settings.llm_url or settings.llm_key else RuleRefiner()

@@ -1,4 +1,4 @@
-"""The jobs of a studio from elsewhere: to begin them, to follow them, and to drive them by hand."""
+"""Create, read and change the jobs of the studio from another program."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ TABLE = "studio_jobs"
 
 
 class StudioJobError(ListenerError):
-    """What was asked of a job makes no sense; the text says why."""
+    """The call makes no sense; the text says why."""
 
 
 class StudioJobNotFound(StudioJobError):
-    """There is no such job, or it is another user's."""
+    """There is no such job, or it belongs to another user."""
 
 
 class StudioJobOver(StudioJobError):
-    """The job has ended; only a new status moves it."""
+    """The job has ended; only `update_status` changes it."""
 
 
 class Statuses:
@@ -45,11 +45,11 @@ class Statuses:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How the jobs go that the client may see.
+    """Statistics of the jobs that the client may see.
 
     Attributes:
-        by_status: how many have which status.
-        mean_ms, p95_ms: milliseconds that the complete ones took; None where there is none.
+        by_status: number of jobs by status.
+        mean_ms, p95_ms: milliseconds that complete jobs took, or None.
         recent_failures: the last ten, each with job_id, created_at and error_details.
     """
 
@@ -62,17 +62,16 @@ class Statistics:
 class AsyncStudioJobsClient(Statuses):
     """Rows of `studio_jobs`, as dicts of JSON types.
 
-    A job that is created with the status NEW is done by the service, where one runs. To drive it by hand, create it
-    with another one: the service keeps off a row that somebody else moves.
+    The service runs jobs that are created with the status NEW. A job with another status is left to other programs.
 
-    Every method raises TablesUnavailable when the database gives no answer, and TablesError when it refuses.
+    Every method raises TablesUnavailable when the database does not answer, and TablesError when it refuses.
 
     Args:
-        tables: the way to the rows; None takes DATABASE_URL, else SUPABASE_URL and the service key.
+        tables: the tables; None takes DATABASE_URL, else SUPABASE_URL and the service key.
         token: of a signed-in user, who then acts with SUPABASE_URL and SUPABASE_ANON_KEY, under the table's policies.
 
     Raises:
-        ConfigError: the environment names no way.
+        ConfigError: no database is configured.
     """
 
     def __init__(self, tables: Tables | None = None, *, token: str | None = None) -> None:
@@ -86,13 +85,13 @@ class AsyncStudioJobsClient(Statuses):
         *,
         status: str = Statuses.STATUS_NEW,
     ) -> Row:
-        """Begin a job.
+        """Create a job.
 
         Args:
             user_id: in auth.users.
             raw_audio_url: an https address, or a key in the user's folder of the bucket.
-            system_prompt: how the text shall be; None takes the service's own.
-            status: another one than NEW for a job that is driven by hand.
+            system_prompt: instructions for the text; None takes the service's.
+            status: NEW, or another one for a job that another program runs.
         """
         row = {"user_id": user_id, "raw_audio_url": raw_audio_url, "status": _known(status)}
         if system_prompt is not None:
@@ -100,30 +99,30 @@ class AsyncStudioJobsClient(Statuses):
         return (await self._tables.insert(TABLE, row))[0]
 
     async def get_job(self, job_id: str) -> Row | None:
-        """The job as it stands, or None where there is none."""
+        """Return a job, or None."""
         rows = await self._tables.select(TABLE, where={"job_id": job_id})
         return rows[0] if rows else None
 
     async def list_jobs(self, user_id: str, *, limit: int = 100) -> builtins.list[Row]:
-        """The jobs of a user, the newest first."""
+        """Return the jobs of a user, the newest first."""
         return await self._tables.select(TABLE, where={"user_id": user_id}, order="-created_at", limit=limit)
 
     async def update_status(self, job_id: str, status: str) -> Row:
-        """Move a job; NEW lets the service do it (again)."""
+        """Set the status of a job; NEW lets the service run it (again)."""
         return await self._change(job_id, {"status": _known(status)}, self.ALL)
 
     async def store_transcript(self, job_id: str, transcript: str) -> Row:
-        """Store what was heard; the job is then ENRICHING."""
+        """Store the transcript; the job becomes ENRICHING."""
         return await self._change(
             job_id, {"raw_transcript": transcript, "status": self.STATUS_ENRICHING}, self.OPEN
         )
 
     async def store_refined_text(self, job_id: str, text: str) -> Row:
-        """Store the finished text; the job is then COMPLETE."""
+        """Store the finished text; the job becomes COMPLETE."""
         return await self._change(job_id, {"refined_text": text, "status": self.STATUS_COMPLETE}, self.OPEN)
 
     async def fail(self, job_id: str, error: str | Exception | Mapping[str, Any]) -> Row:
-        """End a job that went wrong. A mapping is stored as it is, else {stage, error, message, attempt, time}."""
+        """End a job as FAILED. A mapping is stored as it is, else {stage, error, message, attempt, time}."""
         details: Mapping[str, Any]
         if isinstance(error, Mapping):
             details = error
@@ -141,11 +140,11 @@ class AsyncStudioJobsClient(Statuses):
         )
 
     async def statistics(self) -> Statistics:
-        """How the jobs go. Needs the function studio_jobs_statistics, which comes with the preset `studio_jobs`."""
+        """Return statistics. Needs the function studio_jobs_statistics, which comes with the preset `studio_jobs`."""
         return Statistics(**await self._tables.call("studio_jobs_statistics"))
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self._tables.close()
 
     async def _change(self, job_id: str, values: Row, when: tuple[str, ...]) -> Row:
@@ -155,12 +154,14 @@ class AsyncStudioJobsClient(Statuses):
         job = await self.get_job(job_id)
         if job is None:
             raise StudioJobNotFound(f"There is no studio job {job_id}.")
-        raise StudioJobOver(f"The studio job {job_id} has ended: it is {job['status']}.")
+        raise StudioJobOver(f"The studio job {job_id} has ended with the status {job['status']}.")
 
 
 def _known(status: str) -> str:
     if status not in Statuses.ALL:
-        raise StudioJobError(f"{status!r} is no status of a studio job; they are {', '.join(Statuses.ALL)}.")
+        raise StudioJobError(
+            f"{status!r} is not a status of a studio job; use one of {', '.join(Statuses.ALL)}."
+        )
     return status
 
 

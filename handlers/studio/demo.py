@@ -1,4 +1,4 @@
-"""`listener demo studio`: a short recording becomes a text, with everything that this needs on board."""
+"""`listener demo studio`: a short recording becomes a text, without any set-up."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ RECORDING = Path(__file__).with_name("sample.ogg")
 TITLE = "A recording named in studio_jobs becomes a text"
 PATIENCE = 120.0
 FINAL = {"COMPLETE", "FAILED"}
-MOST_ERRORS = 0.4  # of the words
+MAX_ERROR_RATE = 0.4  # of the words
 
-# What a frontend that is subscribed to the table would be told.
+# The changes that a frontend which subscribes to the table receives.
 WATCH = """
 create table seen (n int generated always as identity, word text, at timestamptz default clock_timestamp());
 create function see() returns trigger language plpgsql security definer as
@@ -36,7 +36,7 @@ create trigger see after insert or update on studio_jobs for each row execute fu
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the job went.
+    """The end of the job.
 
     Attributes:
         stages: each word of the row, and the seconds that it stood there.
@@ -48,13 +48,13 @@ class Ended:
 
 
 async def show(folder: Path, console: Console) -> str:
-    """Run the demonstration; the transcript is compared with what was spoken. Answers where the text is."""
+    """Run the demonstration, compare the transcript with the spoken text, and return the path of the text."""
     user = str(uuid.uuid4())
     async with running_app(app, folder / "storage", presets=("supabase_shim", "studio_jobs")) as made:
         await made.connection.execute(WATCH)
-        console.print(f"  service is up, with a Postgres of its own; its dashboard: {made.address}/dashboard")
+        console.print(f"  Postgres and the service are up; the dashboard: {made.address}/dashboard")
         await made.files.upload(settings().bucket, RECORDING, f"{user}/sample.ogg")
-        # As a browser would: in the user's role, through the policies of the table.
+        # In the user's role and under the policies of the table, as a browser does.
         async with made.acting_as(user) as browser:
             job = await browser.fetchval(
                 "insert into studio_jobs (user_id, raw_audio_url) values ($1, 'sample.ogg') returning job_id",
@@ -70,7 +70,7 @@ async def show(folder: Path, console: Console) -> str:
     spoken = await anyio.Path(SPOKEN).read_text(encoding="utf-8")
     wrong = word_error_rate(spoken, ended.row["raw_transcript"])
     _report(ended, about, wrong, console)
-    if wrong > MOST_ERRORS:
+    if wrong > MAX_ERROR_RATE:
         raise DemoFailed(f"{wrong:.0%} of the words were misheard")
     return str(text)
 
@@ -95,7 +95,7 @@ async def _follow(made: Harness, job: uuid.UUID, console: Console) -> Ended:
 
 
 def word_error_rate(spoken: str, heard: str) -> float:
-    """Words that would have to be changed, added or removed, as a share of those that were spoken."""
+    """Return the words to change, add or remove, as a share of the spoken words."""
     wanted, found = words(spoken), words(heard)
     distances = list(range(len(found) + 1))
     for number, word in enumerate(wanted, 1):

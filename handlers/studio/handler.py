@@ -1,7 +1,7 @@
-"""The queue `studio`: a recording becomes a transcript, and the transcript a text that can be published.
+"""The queue `studio`: turn a recording into a transcript, and the transcript into a text that can be published.
 
-What each stage makes is kept with the step to the next one, so that a crash costs the stage that it fell into, and
-nothing that was paid for.
+The result of each stage is stored together with the step to the next one. A crash therefore repeats one stage only, and
+no paid request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ app.add_routes(router)
 
 ENRICHING, REFINING = "ENRICHING", "REFINING"
 HOURS = 3600.0
-# Of all work, in percent.
+# Progress in percent after each stage.
 HEARD, ENRICHED = 80, 82
 
 
@@ -43,7 +43,7 @@ class Refined(TypedDict):
 
 @app.handler("studio", concurrency=2, timeout=12 * HOURS)
 async def studio(job: Job) -> Refined:
-    """Transcribes, enriches and refines the recording that the row names."""
+    """Transcribe, enrich and refine the recording that the row names."""
     with outcomes("The recording can't be read", fail=(RecordingError,), retry=(ConfigError,)):
         if job.reached is None:
             await _transcribe(job)
@@ -53,7 +53,7 @@ async def studio(job: Job) -> Refined:
 
 
 async def _transcribe(job: Job) -> None:
-    """The transcript is kept before the row shows it: it has times, for which the row has no column."""
+    """Transcribe the recording. The checkpoint keeps the times, because the row has no column for them."""
     if "transcript" not in _saved(job):
         found = await _heard(job)
         kept = {
@@ -93,12 +93,14 @@ async def _enrich(job: Job) -> None:
 
 
 async def _store(job: Job, transcript: Transcript, enriched: Enrichment) -> None:
-    """Captions and enrichment, beside the recordings, under plain names: they are made of a transcript that a fence has
-    let pass, so whoever writes them twice writes the same."""
+    """Store captions and enrichment beside the recording.
+
+    Their keys have no fence, because the transcript is fixed by now: two writers write the same.
+    """
     try:
         storage.current()
     except storage.StorageError as error:
-        job.warn(f"Captions and enrichment are not kept: {error}")
+        job.warn(f"Captions and enrichment are not stored: {error}")
         return
     texts = {
         "transcript.srt": captions.srt(transcript),
@@ -112,7 +114,7 @@ async def _store(job: Job, transcript: Transcript, enriched: Enrichment) -> None
         try:
             await storage.upload(settings().bucket, path, f"{job.row['user_id']}/{job.key}/{name}")
         except storage.Refused as error:
-            job.warn(f"Captions and enrichment are not kept: {error}")
+            job.warn(f"Captions and enrichment are not stored: {error}")
             return
 
 
@@ -141,7 +143,7 @@ def _saved(job: Job) -> dict[str, Any]:
 
 
 def _transcript(job: Job) -> Transcript:
-    """The transcript that was kept, or of a row that another worker left behind the text that it shows."""
+    """Return the transcript of the checkpoint, or the row's text if another program has transcribed it."""
     kept = _saved(job).get("transcript")
     if kept:
         return Transcript(segments_from_json(kept["segments"]), kept["language"], kept["duration"])

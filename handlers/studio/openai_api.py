@@ -1,4 +1,4 @@
-"""Calls to a provider that speaks OpenAI's protocol: what its refusals mean for a job.
+"""Call a provider with OpenAI's protocol, and turn its errors into outcomes.
 
 Protocol: https://platform.openai.com/docs/api-reference
 """
@@ -21,11 +21,11 @@ OPENAI = "https://api.openai.com/v1"
 
 
 class Refusal(Fail):
-    """The provider will never take this request.
+    """The provider rejects this request for good.
 
     Attributes:
-        status: of its answer.
-        reason: what it said.
+        status: of the HTTP response.
+        reason: the provider's message.
     """
 
     def __init__(self, message: str, status: int, reason: str) -> None:
@@ -35,14 +35,14 @@ class Refusal(Fail):
 
 
 class OpenAIClient:
-    """One provider.
+    """A client of one provider.
 
     Args:
-        name: what its errors call it, as the beginning of a sentence.
+        name: the subject of error sentences.
         url: of its API, ending in the version; None is OpenAI's.
-        key: sent as a bearer token, where there is one.
-        timeout: seconds without a byte after which it counts as dead.
-        variables: the names of the settings for URL and key, for its errors.
+        key: sent as a bearer token, or None.
+        timeout: seconds without a byte until a request fails.
+        variables: names of the settings for URL and key, for error sentences.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class OpenAIClient:
 
     @asynccontextmanager
     async def post(self, path: str, **request: Any) -> AsyncIterator[httpx.Response]:
-        """Send a request; the answer's body is read by the caller.
+        """Send a request; the caller reads the body of the response.
 
         Args:
             path: below the URL.
             request: as for httpx: `json`, or `data` and `files`.
 
         Raises:
-            Retry: it did not answer, broke off, or is busy, with the pause that it asks for.
-            Refusal: it won't ever do this.
+            Retry: the provider did not respond or is busy; with the delay that it asks for.
+            Refusal: the provider rejects the request for good.
         """
         headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
         with self._broken_off():
@@ -77,36 +77,38 @@ class OpenAIClient:
                 yield answer
 
     def malformed(self) -> Retry:
-        """The error for an answer that makes no sense."""
-        return Retry(f"{self.name} sent an answer that makes no sense.")
+        """Return the error for a malformed response."""
+        return Retry(f"{self.name} sent a malformed response.")
 
     @contextmanager
     def _broken_off(self) -> Iterator[None]:
         try:
             yield
         except httpx.TimeoutException as error:
-            raise Retry(f"{self.name} did not answer in time.") from error
+            raise Retry(f"{self.name} did not respond in time.") from error
         except (httpx.TransportError, httpx.StreamError, httpx.DecodingError) as error:
-            raise Retry(f"{self.name} could not be reached, or broke off: {reason_of(error)}.") from error
+            raise Retry(
+                f"{self.name} could not be reached, or closed the connection: {reason_of(error)}."
+            ) from error
 
     def _refused(self, answer: httpx.Response, reason: str) -> Exception:
         status = answer.status_code
         said = f": {reason}" if reason else ""
         if is_transient(status):
-            what = "is busy" if status == httpx.codes.TOO_MANY_REQUESTS else "could not do it now"
+            what = "is busy" if status == httpx.codes.TOO_MANY_REQUESTS else "failed for now"
             return Retry(f"{self.name} {what} ({status}){said}", delay=retry_after(answer.headers))
         url, key = self._variables
         what = {
             401: f"does not know the key ({key})",
             403: f"does not allow it to this key ({key})",
             404: f"has no such model or address ({url})",
-            413: "takes no request of that size",
-        }.get(status, "refused the request")
+            413: "does not accept a request of that size",
+        }.get(status, "rejected the request")
         return Refusal(f"{self.name} {what}, status {status}{said}", status, reason)
 
 
 def _reason(body: bytes) -> str:
-    """What a provider says of a refusal, shortened."""
+    """Return the message of an error response, shortened."""
     try:
         found = json.loads(body)
         error = found.get("error", found) if isinstance(found, dict) else found

@@ -1,4 +1,4 @@
-"""`POST /v1/jobs/new`: begins a job for a recording that was uploaded."""
+"""The route `POST /v1/jobs/new`: create a job for an uploaded recording."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ router = APIRouter(tags=["studio"])
 
 TABLE = "studio_jobs"
 KEYS = uuid.UUID("5a1b7d0e-6d0c-4f0c-9a53-3c1f0e1b5c77")
-"""The namespace of jobs that callers name otherwise than by a uuid."""
+"""The namespace of job ids that are not uuids."""
 
 NO_SUCH_USER = "23503"  # foreign_key_violation
 
 
 class NewJob(BaseModel):
-    """What to do."""
+    """The request."""
 
     user_id: uuid.UUID
     job_id: Annotated[str, Field(min_length=1, max_length=200)]
@@ -38,7 +38,7 @@ class NewJob(BaseModel):
 
 
 class StudioJob(BaseModel):
-    """A job, as its row has it."""
+    """The columns of a job's row."""
 
     job_id: uuid.UUID
     created_at: str
@@ -62,10 +62,12 @@ class StudioJob(BaseModel):
     },
 )
 async def new_job(new: NewJob, asking: Annotated[Caller, Depends(caller)], response: Response) -> StudioJob:
-    """Begin a job. Called again with the same job_id it begins nothing, and answers the job as it stands."""
+    """Create a job. A second call with the same job_id creates nothing and returns the job."""
     user = str(new.user_id)
     if asking.user_id not in {None, user}:
-        raise HTTPException(403, "A signed-in user begins jobs for nobody else; user_id is not yours.")
+        raise HTTPException(
+            403, "user_id is another user's; a signed-in user can create jobs only for themselves."
+        )
     try:
         key = own_key(new.supabase_file_id, user)
         check(settings().bucket, key)
@@ -75,7 +77,7 @@ async def new_job(new: NewJob, asking: Annotated[Caller, Depends(caller)], respo
         "job_id": job_id(new.job_id, user),
         "user_id": user,
         "raw_audio_url": key,
-        # A table may insist on one.
+        # The column may be `not null`.
         "system_prompt_used": settings().prompt(),
     }
     with answered("The job can't be stored"):
@@ -94,7 +96,7 @@ async def new_job(new: NewJob, asking: Annotated[Caller, Depends(caller)], respo
 
 
 def job_id(given: str, user: str) -> str:
-    """The key of the row: what was given if that is a uuid, else one that is always the same for it and the user."""
+    """Return the key of the row: the given uuid, or a uuid derived from the given text and the user."""
     try:
         return str(uuid.UUID(given))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the studio is told from outside: who transcribes, who refines, and how much one recording may ask for."""
+"""Settings of the studio: its backends and the limits of a recording, read once from the environment."""
 
 from __future__ import annotations
 
@@ -85,15 +85,15 @@ class StudioSettings(Environment):
     # fmt: on
 
     def prompt(self) -> str:
-        """The system prompt of rows that bring none."""
+        """Return the system prompt for rows that have none."""
         return (self.prompt_file or BRAND_BIBLE).read_text(encoding="utf-8").strip()
 
 
 @cache
 def settings() -> StudioSettings:
-    """The settings of this process.
+    """Return the settings of this process.
 
     Raises:
-        ConfigError: one of them is malformed.
+        ConfigError: a setting is malformed.
     """
     return StudioSettings.load()

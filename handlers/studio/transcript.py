@@ -1,4 +1,4 @@
-"""What was heard in a recording, and when."""
+"""Transcripts: segments and words with their times."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What was said without a pause, or what a transcriber took for one utterance.
+    """One utterance.
 
     Attributes:
         start, end: seconds from the beginning of the recording.
-        words: with their times, where the transcriber tells.
+        words: with their times, if the transcriber reports them.
     """
 
     start: float
@@ -31,16 +31,16 @@ class Segment:
     words: tuple[Word, ...] = ()
 
     def later(self, seconds: float) -> Segment:
-        """The same in a recording that begins so much earlier."""
+        """Return the segment, shifted by so many seconds."""
         words = tuple(
             replace(word, start=word.start + seconds, end=word.end + seconds) for word in self.words
         )
         return replace(self, start=self.start + seconds, end=self.end + seconds, words=words)
 
     def timed(self) -> tuple[Word, ...]:
-        """The words of the text, each with its times; where nobody told them, they are guessed by the words' length.
+        """Return the words of the text with their times, which are estimated from the words' lengths if not reported.
 
-        Transcribers that tell times often leave the punctuation to the text.
+        Transcribers that report times often omit the punctuation in the words, so the text of the segment is used.
         """
         texts = self.text.split()
         if len(texts) == len(self.words):
@@ -56,11 +56,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """All that was heard.
+    """A whole transcript.
 
     Attributes:
-        language: as the transcriber says, two letters, or None.
-        duration: of the recording in seconds; 0 where nobody knows.
+        language: two letters, as the transcriber reports, or None.
+        duration: of the recording in seconds; 0 if unknown.
     """
 
     segments: tuple[Segment, ...]
@@ -69,12 +69,12 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """What was said, a line for each segment."""
+        """The text, a line for each segment."""
         return "\n".join(segment.text for segment in self.segments)
 
 
 def segments_to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
-    """Segments in JSON types; times to the hundredth of a second, words as [start, end, text]."""
+    """Return segments in JSON types; times to the hundredth of a second, words as [start, end, text]."""
     return [
         {
             "start": round(segment.start, 2),
@@ -87,7 +87,7 @@ def segments_to_json(segments: Iterable[Segment]) -> list[dict[str, Any]]:
 
 
 def segments_from_json(found: Iterable[Mapping[str, Any]]) -> tuple[Segment, ...]:
-    """The opposite of `segments_to_json`."""
+    """Return segments from the result of `segments_to_json`."""
     return tuple(
         Segment(one["start"], one["end"], one["text"], tuple(Word(*word) for word in one["words"]))
         for one in found

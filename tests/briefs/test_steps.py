@@ -266,7 +266,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
         {"metadata": {"assets": ["x"] * 51}},
         "brings 51 files; the limit is 50 (BRIEFS_MAX_ASSETS)",
     ),
-    ("image_processing", {}, "The brief brings no picture"),
+    ("image_processing", {}, "The brief has no picture"),
     ("image_processing", {"metadata": {"image": {"width": 99999}}}, "whole numbers from 1 to 8192"),
     ("image_processing", {"metadata": {"image": {"colour": 1}}}, "A picture has no colour; it has width"),
     ("image_processing", {"metadata": {"image_url": f"{USER}/bomb.png"}}, "asset1 "),

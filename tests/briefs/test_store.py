@@ -86,7 +86,7 @@ SENSELESS: list[tuple[dict[str, Any], str]] = [
     ({"media_type": "smell"}, "media_type: Input should be 'video'"),
     ({"query": "x" * 50_001}, "query: String should have at most 50000 characters"),
     ({"query": "a\0b"}, "The database refused it"),
-    ({"metadata": {"assets": ["data:" + "x" * 2_000_000]}}, "metadata: has 2.0 MB, more than the 1 MB"),
+    ({"metadata": {"assets": ["data:" + "x" * 2_000_000]}}, "metadata: has 2.0 MB; the limit is 1 MB"),
     ({"steps": ["analysis", "dreaming"]}, "steps.1: Input should be 'analysis'"),
     ({"steps": ["analysis", "analysis"]}, "a pipeline must not come back to a step"),
 ]
@@ -138,7 +138,10 @@ async def test_over_http_users_see_and_make_only_their_own(
         assert (status, created["job"]["type"]) == (201, "analysis")
         id = created["brief"]["id"]  # noqa: A001
         refused = await ask(stranger, "POST", "/api/briefs", user_id=USER, title="Not mine")
-        assert refused == (403, {"error": "A signed-in user can make briefs only with their own user_id."})
+        assert refused == (
+            403,
+            {"error": "user_id is another user's; a signed-in user can create briefs only for themselves."},
+        )
 
         for user, count in ((USER, 1), (stranger, 0)):
             status, answer = await ask(user, "GET", "/api/jobs?action=pending")

@@ -73,14 +73,17 @@ ELSEWHERE = {
     "response_url": "https://elsewhere.com/",
 }
 REFUSALS: dict[str, tuple[Answer, str]] = {
-    "moderation": (MODERATION, "fal refuses it: flagged."),
-    "key": ((401, {"detail": "no such key"}), r"fal refuses the key \(FAL_KEY\): no such key."),
-    "500": ((500, {}), "Nobody can tell whether the provider took the request: fal answered with status 500"),
-    "cut": (CUT, "Nobody can tell .* It is not sent again, for it would be paid twice"),
-    "html": ((200, b"<html>"), "Nobody can tell .*it is no JSON"),
-    "text": ((200, b'"yes"'), "Nobody can tell .*it is no JSON object"),
-    "endless": ((200, b" " * 2_000_000), "Nobody can tell .*it is too long"),
-    "elsewhere": ((200, ELSEWHERE), "Nobody can tell .*by what the request is known"),
+    "moderation": (MODERATION, "fal rejects the request: flagged."),
+    "key": ((401, {"detail": "no such key"}), r"fal rejects the key; correct FAL_KEY \(no such key\)."),
+    "500": (
+        (500, {}),
+        "It is unknown whether the provider received the request: fal responded with status 500",
+    ),
+    "cut": (CUT, "It is unknown .* It is not sent again, because it could be paid twice"),
+    "html": ((200, b"<html>"), "It is unknown .*it is no JSON"),
+    "text": ((200, b'"yes"'), "It is unknown .*it is no JSON object"),
+    "endless": ((200, b" " * 2_000_000), "It is unknown .*it is too long"),
+    "elsewhere": ((200, ELSEWHERE), "It is unknown .*has no request_id or no URLs"),
 }
 
 
@@ -96,8 +99,8 @@ async def test_what_was_refused_or_may_have_been_taken_is_not_sent_again(
             assert row["status"] == "error"
             assert re.search(says, row["error"])
             assert KEY not in row["error"]
-            warned = "Nobody can tell" in await studio.warnings(jobs[prompt])
-            assert (prompt, warned) == (prompt, says.startswith("Nobody"))
+            warned = "It is unknown" in await studio.warnings(jobs[prompt])
+            assert (prompt, warned) == (prompt, says.startswith("It is unknown"))
             assert fal.times(prompt) == 1
         assert await studio.db.fetchval("select count(*) from clips") == 0
 
@@ -109,7 +112,7 @@ async def test_a_silent_provider_may_have_taken_it(
     fal.hold("submit", "a fox")
     async with by_fal() as studio:
         row = await studio.ended(await studio.ask("a fox"))
-        assert "Nobody can tell" in row["error"]
+        assert "It is unknown" in row["error"]
     assert fal.times("a fox") == 1
 
 
@@ -158,11 +161,11 @@ async def test_a_clip_that_is_none_fails_with_a_sentence(
     fal.clips["no video"] = b"<html>no clip</html>"
     fal.clips["too large"] = b"x" * 1_100_000
     says = {
-        "failed": "fal refuses it: x.",
-        "moderation": "fal refuses it: flagged.",
-        "nowhere": "fal says that the clip is made, but not where it is.",
-        "inner network": "can't be fetched",
-        "no video": "What fal made is no clip",
+        "failed": "fal rejects the request: x.",
+        "moderation": "fal rejects the request: flagged.",
+        "nowhere": "fal reports the clip as completed, but sends no URL of it.",
+        "inner network": "can't be downloaded",
+        "no video": "The file from fal is not a video",
         "too large": "is larger than 1048576 bytes",
     }
     async with by_fal() as studio:
@@ -224,7 +227,7 @@ async def test_a_request_that_was_changed_is_another(by_fal: Open, fal: FalServe
         await studio.db.execute("update clip_jobs set prompt = 'a hare' where id = $1", job)
         assert (await studio.ended(job))["status"] == "success"
         assert await studio.db.fetchval("select prompt from clips") == "a hare"
-        assert "is given up" in await studio.warnings(job)
+        assert "is cancelled" in await studio.warnings(job)
     assert (fal.cancelled, fal.times("a hare")) == (["r1"], 1)
 
 

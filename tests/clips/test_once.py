@@ -95,7 +95,7 @@ async def test_killed_at_every_step(
         assert fal.times(prompt) == 1
     row = await ended(db, SENT)
     said = f"{row['error']} {row['warnings']}"
-    assert ("Nobody can tell" if choice == "fail" else "may be paid twice") in said
+    assert ("It is unknown" if choice == "fail" else "may be paid twice") in said
     assert (row["status"], fal.times(SENT)) == (("error", 1) if choice == "fail" else ("success", 2))
     assert await db.fetchval("select count(*) from clips where id = $1", row["id"]) == (choice == "retry")
     # Nothing was left by attempts that do not count.

@@ -59,7 +59,7 @@ async def test_it_moves_and_shows_the_words(tmp_path: Path) -> None:
         ({"prompt": "a", "duration": 0}, "must last more than 0 s"),
         ({"prompt": "a", "duration": "NaN"}, "must last more than 0 s"),
         ({"prompt": "a", "duration": "long"}, "number of seconds"),
-        ({"prompt": "a", "aspect_ratio": "16/9"}, "'16/9' is no aspect ratio"),
+        ({"prompt": "a", "aspect_ratio": "16/9"}, "'16/9' is not an aspect ratio"),
         ({"prompt": "a", "aspect_ratio": "99:1"}, "from 1:4 to 4:1"),
         ({"prompt": "a", "image_url": "file:///etc/passwd"}, "https address"),
     ],
@@ -92,9 +92,9 @@ async def test_without_a_provider_a_clip_is_drawn(studio: Open, configure: Calla
             896,
         )
         row = await room.ended(await room.ask("a fox", provider="nobody"))
-        assert row["error"] == "There is no provider 'nobody'; there are synthetic and fal."
+        assert row["error"] == "There is no provider 'nobody'; choose one of synthetic, fal."
         row = await room.ended(await room.ask("a fox", provider="fal"))
-        assert row["error"] == "Clips by fal need its key; set FAL_KEY, or take the provider synthetic."
+        assert row["error"] == "The provider fal needs a key; set FAL_KEY, or choose the provider synthetic."
         row = await room.ended(await room.ask("x" * 50_000))
         assert row["error"] == "The prompt has 50,000 characters; the limit is 2,500 (CLIPS_MAX_PROMPT)."
 

@@ -113,7 +113,7 @@ async def test_a_clip_is_generated(scenery: Scenery) -> None:
         assert (clip.status_code, clip.headers["content-type"]) == (200, "video/mp4")
         operation = await made.store.create(metadata={"type": "video_generation", "duration": 1})
         last = [one async for one in made.store.subscribe(operation.id)][-1]
-        assert last.error == "There is no prompt; say what is to be seen."
+        assert last.error == "There is no prompt; describe the clip."
 
 
 async def test_a_failure_is_a_sentence_in_the_row(scenery: Scenery) -> None:

@@ -103,7 +103,7 @@ async def test_clips_follow_each_other_as_they_are_trimmed(studio: Open, tmp_pat
 CASES: list[tuple[dict[str, Any] | None, str | None, str]] = [
     (None, None, "The project has no clips."),
     ({"start_trim": 3}, None, "Nothing is left of the clip “red”: it is shown from 3 s on, and ends at 2 s."),
-    ({}, "huge", "'huge' is no resolution; write 1280x720 or 720p."),
+    ({}, "huge", "'huge' is not a resolution; write 1280x720 or 720p."),
     ({}, "9999x9998", "A film is 16 to 4096 pixels wide and high, not 9999 × 9998."),
     ({"storage_key": None, "file_url": None}, None, "“red” has no file yet."),
     ({"storage_key": None, "file_url": "http://10.0.0.1/a.mp4"}, None, "“red” could not be fetched"),

@@ -27,7 +27,7 @@ async def test_a_project_is_loaded_as_it_was_saved(projects: AsyncProjects) -> N
     for missing in (projects.load_project(str(uuid4())), projects.update_project(str(uuid4()), title="x")):
         with pytest.raises(ProjectNotFound, match="There is no project"):
             await missing
-    with pytest.raises(ProjectError, match="Nothing is to be changed"):
+    with pytest.raises(ProjectError, match="No field is given"):
         await projects.update_project(made["id"])
 
 
@@ -111,7 +111,7 @@ async def test_files_lie_with_their_project(projects: AsyncProjects, media: Path
     assert loaded["file_url"].partition("?")[0] == url.partition("?")[0]
     assert "expires=1&" not in loaded["file_url"]
     for upload, says in (
-        (projects.upload_video_clip(project, None, b"<html>"), "can't be kept with the project"),
+        (projects.upload_video_clip(project, None, b"<html>"), "can't be stored with the project"),
         (projects.upload_video_clip(project, None, media / "music.mp3"), "it has no picture"),
         (projects.upload_audio(project, media / "blue.mp4"), "it has no sound"),
     ):

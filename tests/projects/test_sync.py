@@ -174,5 +174,5 @@ async def test_without_a_database_it_works_in_memory_and_says_so_once(
             await sync.save_now()
             assert (sync.project["title"], sync.status, sync.is_initial_load) == ("a", "offline", False)
     (warning,) = logs
-    assert warning["event"].startswith("the project is kept in memory")
+    assert warning["event"].startswith("project is kept in memory")
     assert told == ["offline"]

@@ -67,7 +67,7 @@ async def test_a_job_is_driven_by_hand_from_new_to_complete(client: AsyncStudioJ
     assert done["processing_time_ms"] >= 0
     assert await client.get_job(key) == done
     assert [row["job_id"] for row in await client.list_jobs(USER)] == [key]
-    with pytest.raises(StudioJobOver, match="has ended: it is COMPLETE"):
+    with pytest.raises(StudioJobOver, match="has ended with the status COMPLETE"):
         await client.store_transcript(key, "late")
 
 
@@ -87,7 +87,7 @@ async def test_failures_have_details_and_are_counted(client: AsyncStudioJobsClie
 
 
 async def test_what_makes_no_sense_is_refused(client: AsyncStudioJobsClient) -> None:
-    with pytest.raises(StudioJobError, match="'DONE' is no status of a studio job; they are NEW,"):
+    with pytest.raises(StudioJobError, match="'DONE' is not a status of a studio job; use one of NEW,"):
         await client.update_status(str(uuid.uuid4()), "DONE")
     with pytest.raises(StudioJobNotFound):
         await client.update_status(str(uuid.uuid4()), client.STATUS_NEW)

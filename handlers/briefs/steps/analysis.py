@@ -1,4 +1,4 @@
-"""The step `analysis`: what a brief wants, and what is in the files that it brings."""
+"""The step `analysis`: read the query of a brief and the properties of its files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ KEYWORDS = 10
 
 
 async def analysis(step: Step) -> dict[str, Any]:
-    """Language, intent and wishes of the query, and of each asset its kind, size, scenes and loudness."""
+    """Return language, keywords and wishes of the query, and kind, size, scenes and loudness of each asset."""
     assets = step.assets()
     looked = []
     for number, asset in enumerate(assets):
-        step.job.progress(100 * number / len(assets), f"looking at {asset.name}")
+        step.job.progress(100 * number / len(assets), f"analysing {asset.name}")
         looked.append(await _looked(step, asset))
     language = guess(step.text)
     return {
@@ -43,7 +43,7 @@ async def _looked(step: Step, asset: Asset) -> dict[str, Any]:
 
 
 def shape(found: Media) -> dict[str, Any]:
-    """Duration and size, as far as a file has such."""
+    """Return duration, size and frame rate of a file, as far as it has them."""
     seen: dict[str, Any] = {}
     if found.duration is not None:
         seen["duration"] = round(float(found.duration), 3)

@@ -14,7 +14,7 @@ from listener.kit import media
 
 
 async def asset_prep(step: Step) -> dict[str, Any]:
-    """Makes of each asset one that every later step can use, with what a browser shows of it."""
+    """Convert each asset to a file that every later step can use, and make what a browser shows of it."""
     assets = step.assets()
     prepared = []
     for number, asset in enumerate(assets):
@@ -40,29 +40,29 @@ async def _prepared(step: Step, asset: Asset, done: float, share: float) -> dict
         case _:
             made = await _named(asset.name, transcode.image(source, folder, asset.name))
     source.unlink()
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "name": asset.name,
         "kind": kind,
         **shape(await media.probe(made["file"], count_frames=True)),
     }
     stored = {name: await step.publish(path) for name, path in made.items()}
-    told |= stored.pop("file")
-    told["thumbnails"] = [file for name, file in stored.items() if name.startswith("thumbnail")]
-    told |= {name: file for name, file in stored.items() if not name.startswith("thumbnail")}
+    result |= stored.pop("file")
+    result["thumbnails"] = [file for name, file in stored.items() if name.startswith("thumbnail")]
+    result |= {name: file for name, file in stored.items() if not name.startswith("thumbnail")}
     for path in made.values():
         path.unlink()
-    return told
+    return result
 
 
 async def image_processing(step: Step) -> dict[str, Any]:
-    """Brings each picture to the wanted size and format; `image` in the brief's metadata says how."""
+    """Edit each picture as `image` in the brief's metadata says, or to the size of the film."""
     wanted = ImageEdit.of(step.option("image", dict, {}), step.size)
     pictures = [file for file in step.made("asset_prep", "assets") if file["kind"] == "image"]
     sources: list[tuple[str, Path]] = [(file["name"], await step.fetch_made(file)) for file in pictures]
     if not step.results.get("asset_prep"):
         sources = [(asset.name, (await step.bring(asset))[0]) for asset in step.assets()]
     if not sources:
-        raise BriefError("The brief brings no picture; name one in metadata.assets or metadata.image_url.")
+        raise BriefError("The brief has no picture; name one in metadata.assets or metadata.image_url.")
     made = []
     for number, (name, source) in enumerate(sources):
         step.job.progress(100 * number / len(sources), f"working on {name}")
@@ -73,7 +73,7 @@ async def image_processing(step: Step) -> dict[str, Any]:
 
 
 async def _named(name: str, work: Any) -> Any:
-    """The answer of a edit_image, whose refusals say which picture they speak of."""
+    """Await the edit of a picture and name the picture in its error."""
     try:
         return await work
     except BriefError as error:

@@ -20,13 +20,13 @@ from listener.kit import media
 
 SCENES = 24  # pictures of a storyboard
 WIDTH = 640
-SECONDS = 5.0  # of a generated clip, where nobody says otherwise
+SECONDS = 5.0  # of a generated clip, unless the brief says otherwise
 SAID = 8  # sentences of a summary that become cards
 LONGEST = 400  # letters of one of them
 
 
 async def storyboard(step: Step) -> dict[str, Any]:
-    """The scenes of the brief's videos, each with a picture of its middle; without videos those of its text."""
+    """Return the scenes of the brief's videos, each with a picture of its middle; without videos those of its text."""
     scenes: list[dict[str, Any]] = []
     looked = {asset["name"]: asset for asset in step.made("analysis", "assets")}
     for file in step.made("asset_prep", "assets"):
@@ -62,7 +62,10 @@ async def _of_text(step: Step) -> list[dict[str, Any]]:
 
 
 async def video_generation(step: Step) -> dict[str, Any]:
-    """A clip for each prompt, one after the other. What is paid for is kept: a later attempt goes on behind it."""
+    """Generate a clip for each prompt, one after the other.
+
+    Finished clips are kept in the checkpoint, so that a later attempt does not pay for them again.
+    """
     prompts = (
         step.option("prompts", list, [])
         or [scene["text"] for scene in _told(step)]
@@ -70,7 +73,7 @@ async def video_generation(step: Step) -> dict[str, Any]:
     )
     if len(prompts) > settings().max_clips:
         raise BriefError(
-            f"The brief wants {len(prompts)} clips; the limit is {settings().max_clips} (BRIEFS_MAX_CLIPS)."
+            f"The brief asks for {len(prompts)} clips; the limit is {settings().max_clips} (BRIEFS_MAX_CLIPS)."
         )
     saved: dict[str, Any] = step.job.saved or {"clips": [], "order": None}
     while len(saved["clips"]) < len(prompts):
@@ -86,9 +89,9 @@ async def video_generation(step: Step) -> dict[str, Any]:
         )
         path = clip.path.rename(step.job.workdir / f"clip{number + 1}.mp4")
         picture = clip.thumbnail.rename(step.job.workdir / f"clip{number + 1}.jpg")
-        told = {"prompt": prompts[number], "provider": clip.provider, **shape(clip.media)}
-        told |= {**await step.publish(path), "thumbnails": [await step.publish(picture)]}
-        saved = {"clips": [*clips, told], "order": None}
+        made = {"prompt": prompts[number], "provider": clip.provider, **shape(clip.media)}
+        made |= {**await step.publish(path), "thumbnails": [await step.publish(picture)]}
+        saved = {"clips": [*clips, made], "order": None}
         await step.job.checkpoint(saved)
     return {"clips": saved["clips"]}
 
@@ -112,16 +115,16 @@ def _request(step: Step, prompt: object) -> Request:
 
 
 async def render(step: Step) -> dict[str, Any]:
-    """The film of all that was made before: clips, or pictures with music, or a sound, or the text itself."""
+    """Render the film of the earlier steps' results: clips, pictures with music, a sound, or the text itself."""
     film, files = await _planned(step)
     with outcomes():
         made = await render_film(film, files, _folder(step), on_progress=step.job.progress)
         still = await poster(made, step.job.workdir / "poster.jpg")
     for warning in made.warnings:
         step.job.warn(warning)
-    told = {"width": film.width, "height": film.height, "duration": round(float(made.duration), 3)}
+    shown = {"width": film.width, "height": film.height, "duration": round(float(made.duration), 3)}
     return {
-        **told,
+        **shown,
         "frames": made.frames,
         **await step.publish(made.path),
         "poster": await step.publish(still),
@@ -131,7 +134,7 @@ async def render(step: Step) -> dict[str, Any]:
 async def _planned(step: Step) -> tuple[Film, dict[str, Path]]:
     prepared = step.made("asset_prep", "assets")
     if not step.results and (assets := step.assets()):
-        # A job beside the pipelines: what it brings is taken as it is.
+        # A job of no pipeline: its assets are used as they are.
         shots = [Shot(*await step.bring(asset)) for asset in assets]
         return films.of_videos(shots, step.size), _numbered([shot.path for shot in shots])
     of_kind = {kind: [file for file in prepared if file["kind"] == kind] for kind in KINDS}
@@ -157,7 +160,7 @@ async def _shot(step: Step, file: dict[str, Any]) -> Shot:
 
 
 def _script(step: Step) -> list[str]:
-    """What is said, card by card: the title, and what the text comes to."""
+    """Return the texts of the cards: the title, and the summary or the sentences of the query."""
     said = (step.results.get("text_analysis") or {}).get("summary") or sentences(step.query)
     texts = [text[:LONGEST] for text in [step.title, *said[:SAID]] if text.strip()]
     if not texts:

@@ -48,8 +48,8 @@ def words(text: str) -> list[str]:
 def guess(text: str) -> str | None:
     """Return the ISO 639-1 code of the language that a text is probably written in, or None without evidence.
 
-    The script decides where it can. Languages in Latin letters are told apart by their stop words: one that several
-    languages share ("de", "la") counts the less, so that a neighbouring language is not mistaken for a known one.
+    The script decides where it can. Languages in Latin letters are distinguished by their stop words: one that several
+    languages share ("de", "la") counts less, so that a neighbouring language is not mistaken for a known one.
     """
     text = text[:MOST_LETTERS]
     if by_script := _language_of_script(text):
@@ -100,7 +100,7 @@ def stem(word: str) -> str:
 def _language_of_script(text: str) -> str | None:
     letters = [letter for letter in text if letter.isalpha()]
     scripts = Counter(unicodedata.name(letter, "").split(" ")[0].split("-")[0] for letter in letters)
-    # Japanese has more Chinese characters than letters of its own.
+    # Japanese texts have more Chinese characters than kana.
     if scripts["HIRAGANA"] + scripts["KATAKANA"] > len(letters) / 20:
         return "ja"
     (script, count), *_ = scripts.most_common(1) or [("", 0)]

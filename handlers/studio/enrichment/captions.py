@@ -1,4 +1,4 @@
-"""Captions of a transcript, as SubRip (https://wiki.videolan.org/SubRip) and WebVTT (https://www.w3.org/TR/webvtt1)."""
+"""Write captions of a transcript as SubRip (https://wiki.videolan.org/SubRip) and WebVTT (https://www.w3.org/TR/webvtt1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST = 6.0  # seconds
 
 
 def srt(transcript: Transcript) -> str:
-    """The captions as SubRip."""
+    """Return the captions as SubRip."""
     return "\n".join(
         f"{number}\n{_time(cue.start, ',')} --> {_time(cue.end, ',')}\n{_wrapped(cue.text)}\n"
         for number, cue in enumerate(cues(transcript), 1)
@@ -21,7 +21,7 @@ def srt(transcript: Transcript) -> str:
 
 
 def vtt(transcript: Transcript) -> str:
-    """The captions as WebVTT."""
+    """Return the captions as WebVTT."""
     return "WEBVTT\n\n" + "\n".join(
         f"{_time(cue.start, '.')} --> {_time(cue.end, '.')}\n{_wrapped(_escaped(cue.text))}\n"
         for cue in cues(transcript)
@@ -29,7 +29,7 @@ def vtt(transcript: Transcript) -> str:
 
 
 def cues(transcript: Transcript) -> Iterator[Segment]:
-    """What is shown at a time: at most two lines, for at most six seconds where the times of words are known."""
+    """Yield the captions: at most two lines, for at most six seconds if the times of words are known."""
     for segment in transcript.segments:
         held: list[Word] = []
         for word in segment.timed():

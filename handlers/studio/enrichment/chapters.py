@@ -1,4 +1,4 @@
-"""Chapters of a recording: where the words change (TextTiling, Hearst 1997), and better still where people pause."""
+"""Divide a recording into chapters where its words change (TextTiling, Hearst 1997), preferably at pauses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG_PAUSE = 1.5  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A part of a recording that is about one thing; times in seconds."""
+    """A part of a recording with one subject; times in seconds."""
 
     start: float
     end: float
@@ -29,14 +29,14 @@ class Chapter:
 
 
 def chapters(spoken: Sequence[Sentence], language: str | None) -> list[Chapter]:
-    """Divide a recording; a short one, or one that is about one thing, is one chapter."""
+    """Return the chapters; a short recording, or one with one subject, is one chapter."""
     bounds = [0, *_bounds(spoken, language), len(spoken)]
     parts = [spoken[start:end] for start, end in pairwise(bounds) if start < end]
     return [Chapter(part[0].start, part[-1].end, _title(part, language)) for part in parts]
 
 
 def _bounds(spoken: Sequence[Sentence], language: str | None) -> list[int]:
-    """The sentences that begin a new chapter."""
+    """Return the numbers of the sentences that begin a chapter."""
     bags = [Counter(map(stem, content_words(sentence.text, language))) for sentence in spoken]
     sizes = [len(sentence.text.split()) for sentence in spoken]
     places = range(1, len(spoken))
@@ -61,7 +61,7 @@ def _bounds(spoken: Sequence[Sentence], language: str | None) -> list[int]:
 
 
 def _around(bags: Sequence[Counter[str]], sizes: Sequence[int], place: int, step: int) -> Counter[str]:
-    """The words of the sentences before or after a place, as far as the window goes."""
+    """Return the words of the sentences before or after a place, within the window."""
     found: Counter[str] = Counter()
     seen, at = 0, place if step > 0 else place - 1
     while 0 <= at < len(bags) and seen < WINDOW:
@@ -72,13 +72,13 @@ def _around(bags: Sequence[Counter[str]], sizes: Sequence[int], place: int, step
 
 
 def _likeness(one: Counter[str], other: Counter[str]) -> float:
-    """The cosine between two bags of words, 0 to 1."""
+    """Return the cosine between two bags of words, 0 to 1."""
     lengths = math.hypot(*one.values()) * math.hypot(*other.values())
     return sum(count * other[word] for word, count in one.items()) / lengths if lengths else 0.0
 
 
 def _depth(alike: Sequence[float], at: int) -> float:
-    """How deep the valley is between the hills to both sides."""
+    """Return the depth of the valley between the hills on both sides."""
     hills = []
     for step in (-1, 1):
         top, place = alike[at], at

@@ -1,4 +1,4 @@
-"""What can be told of a transcript without a model: its language, paragraphs, chapters and keywords."""
+"""Derive language, paragraphs, chapters and keywords from a transcript, without a model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ WORDS_A_MINUTE = 230  # that people read
 
 @dataclass(frozen=True, slots=True)
 class Enrichment:
-    """What is known of a recording.
+    """The properties of a transcript.
 
     Attributes:
         language: two letters, or None.
         duration: of the recording, in seconds.
-        reading_minutes: how long the text takes to read.
-        keywords: the most telling first.
+        reading_minutes: time to read the text.
+        keywords: the most important first.
     """
 
     language: str | None
@@ -41,12 +41,12 @@ class Enrichment:
         return "\n\n".join(paragraph.text for paragraph in self.paragraphs)
 
     def to_json(self) -> dict[str, Any]:
-        """The same in JSON types."""
+        """Return the fields in JSON types."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Enrichment:
-        """The opposite of `to_json`."""
+        """Return the enrichment from the result of `to_json`."""
         lists = {
             "keywords": tuple(found["keywords"]),
             "chapters": tuple(Chapter(**one) for one in found["chapters"]),
@@ -56,12 +56,12 @@ class Enrichment:
 
 
 def enrich(transcript: Transcript) -> Enrichment:
-    """Find out what can be told of a transcript; takes a second or so for an hour of speech."""
+    """Enrich a transcript; takes about a second for an hour of speech."""
     spoken_in = transcript.language or language.guess(transcript.text)
     spoken = sentences(transcript)
     parts = chapters(spoken, spoken_in)
     begins = {chapter.start for chapter in parts}
-    # No paragraph reaches from one chapter into the next.
+    # A paragraph belongs to one chapter.
     grouped: list[Paragraph] = []
     held: list[Sentence] = []
     for sentence in spoken:

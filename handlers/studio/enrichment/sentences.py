@@ -1,4 +1,4 @@
-"""Sentences and paragraphs of what was heard. Where a transcriber knows no punctuation, the pauses tell."""
+"""Divide a transcript into sentences and paragraphs: by its punctuation, or by its pauses if it has none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from handlers.shared.text.sentences import ends_sentence, has_end
 from handlers.studio.transcript import Transcript, Word
 
-STOP = 0.6  # seconds of silence that end a sentence, where nothing else tells
+STOP = 0.6  # seconds of silence that end a sentence without punctuation
 COMMA = 0.35
 PARAGRAPH_PAUSE = 1.5
 PARAGRAPH_WORDS = 110  # after which the next sentence begins a paragraph
@@ -35,7 +35,7 @@ class Paragraph:
 
 
 def sentences(transcript: Transcript) -> list[Sentence]:
-    """What was heard as sentences: by its punctuation, or for want of that by the pauses."""
+    """Return the sentences of a transcript, by its punctuation if it has any, else by its pauses."""
     words = [word for segment in transcript.segments for word in segment.timed()]
     ends = sum(ends_sentence(word.text) for word in words)
     split = _by_points(words) if ends > len(words) * PUNCTUATED else _by_pauses(words)

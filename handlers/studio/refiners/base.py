@@ -1,4 +1,4 @@
-"""What a refiner is: it turns a transcript into a text that can be published."""
+"""The interface of refiners, which turn a transcript into a text that can be published."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from handlers.studio.enrichment import Enrichment
 
 
 class RefinedPieces:
-    """The pieces that an earlier attempt has refined, so that nothing is paid for twice.
+    """The pieces that earlier attempts have refined, so that no piece is paid for twice.
 
     Args:
-        pieces: what earlier attempts kept.
-        save: keeps all of them.
+        pieces: refined pieces of earlier attempts.
+        save: stores all pieces.
     """
 
     def __init__(self, pieces: dict[str, str], save: Callable[[dict[str, str]], Awaitable[None]]) -> None:
@@ -21,36 +21,36 @@ class RefinedPieces:
         self._save = save
 
     def get(self, piece: str) -> str | None:
-        """What was made of this piece."""
+        """Return the refined piece, or None."""
         return self._pieces.get(piece)
 
     async def keep(self, piece: str, refined: str) -> None:
-        """Remember it for later attempts."""
+        """Store a refined piece for later attempts."""
         self._pieces[piece] = refined
         await self._save(self._pieces)
 
 
 class Refiner(Protocol):
-    """Rewrites what was said."""
+    """Rewrites a transcript."""
 
     @property
     def remark(self) -> str | None:
-        """What users should know about its work."""
+        """A warning for users about the quality, or None."""
         ...
 
     async def refine(
         self, enriched: Enrichment, prompt: str, notes: RefinedPieces, progress: Callable[[float], None]
     ) -> str:
-        """The finished text.
+        """Return the finished text.
 
         Args:
-            enriched: what was said, in paragraphs and chapters.
-            prompt: the system prompt, which says how the text shall be.
-            notes: of earlier attempts at the same job.
-            progress: told the share that is done, 0 to 1.
+            enriched: the transcript in paragraphs and chapters.
+            prompt: the system prompt, with the instructions for the text.
+            notes: the pieces of earlier attempts of this job.
+            progress: called with the share that is done, 0 to 1.
 
         Raises:
-            Retry: the refiner did not answer, or asked to be left alone for now.
-            Fail: it will never take this.
+            Retry: the refiner did not respond or is busy.
+            Fail: the refiner rejects this text.
         """
         ...

@@ -1,4 +1,4 @@
-"""Refining by fixed rules, where no language model is configured."""
+"""Refine by fixed rules, if no language model is configured."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from handlers.studio.enrichment import Enrichment
 from handlers.studio.refiners.base import RefinedPieces
 
 FILLERS = r"(?:u+m+|u+h+|u+hm+|e+r+m*|a+h+|h+m+m+|m+h+m+|äh+m?|öh+m?|euh+)"
-# What may well be meant when it is said twice.
+# Words that may be repeated on purpose.
 _DOUBLED = {"had", "that", "very", "really", "no", "yes", "sie", "die", "das", "vous", "nous"}
 
 
 class RuleRefiner:
-    """See `Refiner`. It takes away fillers and words that were said twice; the rest was done by the enrichment."""
+    """Removes fillers and repeated words; sentences and paragraphs come from the enrichment."""
 
     remark = (
-        "The text was tidied by fixed rules and not rewritten, for no language model is configured; set STUDIO_LLM_URL"
-        " or STUDIO_LLM_KEY."
+        "The text was tidied by fixed rules and not rewritten, because no language model is configured; set"
+        " STUDIO_LLM_URL or STUDIO_LLM_KEY."
     )
 
     async def refine(
         self, enriched: Enrichment, prompt: str, notes: RefinedPieces, progress: Callable[[float], None]
     ) -> str:
-        """See `Refiner.refine`; the prompt is not asked."""
+        """Return the finished text; the prompt is not used."""
         return "\n\n".join(filter(None, (tidied(paragraph.text) for paragraph in enriched.paragraphs)))
 
 
 def tidied(text: str) -> str:
-    """A text without fillers and stuttered words, its sentences begun with a capital."""
+    """Return a text without fillers and repeated words, its sentences with a capital letter."""
     text = re.sub(rf"(?:^|(?<=\s)){FILLERS}\b[,.…]*(?:\s+|$)", "", text, flags=re.IGNORECASE)
     text = re.sub(r"\b([^\W\d_]+)((?:,?\s+\1\b)+)", _once, text, flags=re.IGNORECASE)
     text = re.sub(r"\s+([,.;:!?…])", r"\1", text)

@@ -1,4 +1,4 @@
-"""What a transcriber is, and how a recording is gone through piece by piece."""
+"""The interface of transcribers, and the transcription of a recording piece by piece."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from handlers.studio.audio import Audio, Piece, RecordingError, plan
 from handlers.studio.transcript import Segment, Transcript, segments_from_json, segments_to_json
 
 OnShare = Callable[[float], None]
-"""Told the share of a piece that is done, 0 to 1; from any thread."""
+"""Called with the share that is done, 0 to 1, from any thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class PieceTranscript:
-    """What was heard in a piece.
+    """The transcript of a piece.
 
     Attributes:
         segments: with times from the beginning of the piece.
-        language: two letters, or None where the transcriber doesn't say.
+        language: two letters, or None if the transcriber does not report it.
     """
 
     segments: tuple[Segment, ...]
@@ -28,16 +28,16 @@ class PieceTranscript:
 
 
 class Transcriber(Protocol):
-    """Turns sound into words."""
+    """Transcribes audio."""
 
     @property
     def longest(self) -> float:
-        """Seconds of a piece, at most."""
+        """Longest piece in seconds."""
         ...
 
     @property
     def remark(self) -> str | None:
-        """What users should know about its work."""
+        """A warning for users about the quality, or None."""
         ...
 
     async def transcribe(
@@ -48,31 +48,31 @@ class Transcriber(Protocol):
         Args:
             sound: the recording.
             piece: the part of it.
-            before: the end of what was said before it.
-            folder: for files of its own.
-            progress: told how far it is.
+            before: the end of the text before it.
+            folder: scratch folder.
+            progress: called with the share of the piece that is done.
 
         Raises:
-            Retry: the transcriber did not answer, or asked to be left alone for now.
-            Fail: it will never take this.
+            Retry: the transcriber did not respond or is busy.
+            Fail: the transcriber rejects this recording.
         """
         ...
 
 
 @dataclass
 class TranscribedPieces:
-    """What an earlier attempt has heard of the same recording, so that nothing is paid for twice.
+    """The pieces that earlier attempts have transcribed, so that no piece is paid for twice.
 
     Attributes:
-        saved: what that attempt gave to `keep`, or None.
-        keep: keeps a JSON object for later attempts.
+        saved: the value that an earlier attempt passed to `keep`, or None.
+        keep: stores a JSON object for later attempts.
     """
 
     saved: Any
     keep: Callable[[dict[str, Any]], Awaitable[None]]
 
     def of(self, sound: Audio) -> dict[str, Any]:
-        """The pieces that are done, by their names."""
+        """Return the finished pieces of this recording, by their names."""
         known = isinstance(self.saved, dict) and self.saved.get("digest") == sound.digest
         return dict(self.saved["pieces"]) if known else {}
 
@@ -80,11 +80,11 @@ class TranscribedPieces:
 async def transcribe(
     transcriber: Transcriber, sound: Audio, memory: TranscribedPieces, folder: Path, progress: OnShare
 ) -> Transcript:
-    """Transcribe a recording piece by piece; each is kept as soon as it is done.
+    """Transcribe a recording piece by piece; each is stored as soon as it is done.
 
     Raises:
-        RecordingError: not a word was heard.
-        Retry, Fail: see `Transcriber.transcribe`.
+        RecordingError: the transcript has no words.
+        Retry, Fail: as `Transcriber.transcribe`.
     """
     done = memory.of(sound)
     segments: list[Segment] = []

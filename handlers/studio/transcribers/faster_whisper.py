@@ -1,4 +1,4 @@
-"""faster-whisper: Whisper's models on this machine (https://github.com/SYSTRAN/faster-whisper)."""
+"""Transcribe by Whisper's models on this machine, with faster-whisper (https://github.com/SYSTRAN/faster-whisper)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from handlers.studio.settings import StudioSettings
 from handlers.studio.transcribers.base import OnShare, PieceTranscript
 from handlers.studio.transcript import Segment, Word
 
-# Two jobs that come at the same time load one model.
+# Two jobs that start at the same time load one model.
 _loading = Lock()
 
 
 class FasterWhisperTranscriber:
-    """See `Transcriber`."""
+    """Transcribes by faster-whisper."""
 
     remark = None
 
@@ -31,13 +31,13 @@ class FasterWhisperTranscriber:
     async def transcribe(
         self, sound: Audio, piece: Piece, before: str, folder: Path, progress: OnShare
     ) -> PieceTranscript:
-        """See `Transcriber.transcribe`."""
+        """Transcribe a piece in a thread."""
         path = await cut(sound, piece, folder / "piece.wav")
         return await to_thread.run_sync(self._transcribe, path, before, progress)
 
     def _transcribe(self, path: Path, before: str, progress: OnShare) -> PieceTranscript:
-        """Runs in a thread. The model works while its answer is gone through, one segment at a time: that is where
-        the job is told how far it is, and where it can be stopped."""
+        """Run in a thread. The model works while its segments are iterated, so progress and cancellation are handled
+        between two segments."""
         with _loading:
             model = _loaded(*self._model)
         found, info = model.transcribe(
@@ -58,7 +58,7 @@ class FasterWhisperTranscriber:
 
 @cache
 def _loaded(model: str, device: str, compute: str) -> Any:
-    """The model, which takes seconds to load and gigabytes to keep: once for each process."""
+    """Return the model; it takes seconds and gigabytes to load, so a process loads it once."""
     from faster_whisper import WhisperModel
 
     return WhisperModel(model, device=device, compute_type=compute)

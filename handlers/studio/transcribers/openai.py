@@ -17,8 +17,7 @@ from handlers.studio.settings import StudioSettings
 from handlers.studio.transcribers.base import OnShare, PieceTranscript
 from handlers.studio.transcript import Segment, Word
 
-# How much larger than its nominal rate a file of Opus may be.
-MARGIN = 1.3
+MARGIN = 1.3  # largest size of an Opus file, as a multiple of its nominal bit rate
 CODES = {
     "english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt",
     "dutch": "nl", "tamil": "ta", "hindi": "hi", "thai": "th",
@@ -27,7 +26,7 @@ CODES = {
 
 
 class OpenAITranscriber:
-    """See `Transcriber`."""
+    """Transcribes by a provider with OpenAI's protocol."""
 
     remark = None
 
@@ -47,7 +46,7 @@ class OpenAITranscriber:
     async def transcribe(
         self, sound: Audio, piece: Piece, before: str, folder: Path, progress: OnShare
     ) -> PieceTranscript:
-        """See `Transcriber.transcribe`. Where the provider knows no times, the piece is one segment."""
+        """Transcribe a piece; if the provider reports no times, the piece is one segment."""
         path = await cut(sound, piece, folder / "piece.ogg")
         content = await AsyncPath(path).read_bytes()
         wanted = {"model": self._model, "prompt": before, "language": self._language}
@@ -56,7 +55,7 @@ class OpenAITranscriber:
         try:
             answer = await self._ask(content, {**fields, **times})
         except Refusal as refusal:
-            # Not every compatible server and model knows the long form, and they refuse it in words of their own.
+            # Not every compatible server and model knows the long form, and reject it with different messages.
             if refusal.status not in {httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY}:
                 raise
             answer = await self._ask(content, {**fields, "response_format": "json"})
