@@ -208,7 +208,7 @@ def _patched(content: bytes, box: bytes, offset: int, value: bytes) -> bytes:
 
 
 def filter_syntax(folder: Path, port: int) -> list[str]:
-    """What would break out of a filter, a command, a path or a template, if it ever got into one."""
+    """Texts that would break out of a filter, a command, a path or a template if they got into one unquoted."""
     secret = folder / "secret.txt"
     return [
         f"x',drawtext=textfile={secret}:fontsize=99,drawtext=text='y",

@@ -1,4 +1,4 @@
-"""Run as `python exporting.py STORAGE TEMP`: one export in a process of its own, for whoever traces it."""
+"""Run one export in a separate process that can be traced: `python exporting.py STORAGE TEMP`."""
 
 from __future__ import annotations
 

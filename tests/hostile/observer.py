@@ -20,7 +20,7 @@ _watching: list[Observer] = []
 
 @dataclass
 class Observer:
-    """What was seen.
+    """The observed events.
 
     Attributes:
         port: where the server listens that nobody should ask.
@@ -72,7 +72,7 @@ def _audit(event: str, details: tuple[Any, ...]) -> None:
             seen.commands.append([os.fsdecode(part) for part in details[1]])
 
 
-sys.addaudithook(_audit)  # once, for it can't be taken away
+sys.addaudithook(_audit)  # once, because a hook can't be removed
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the system calls of a whole export say, of all its processes."""
+"""The system calls of a whole export, in all its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What FFmpeg prints, read without FFmpeg."""
+"""Parsing of FFmpeg's output, without FFmpeg."""
 
 from __future__ import annotations
 

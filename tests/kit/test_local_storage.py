@@ -1,4 +1,4 @@
-"""What is particular to objects in a local folder: files, links, and addresses that the service itself serves."""
+"""Objects in a local folder: files, links, and addresses that the service itself serves."""
 
 from __future__ import annotations
 

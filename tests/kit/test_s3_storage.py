@@ -1,4 +1,4 @@
-"""What is particular to objects in an S3 storage."""
+"""Objects in an S3 storage."""
 
 from __future__ import annotations
 

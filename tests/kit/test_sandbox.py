@@ -1,4 +1,4 @@
-"""What child processes of the service can and can't do, as far as this kernel is able to forbid it."""
+"""The things that child processes can and can't do, as far as this kernel enforces it."""
 
 from __future__ import annotations
 

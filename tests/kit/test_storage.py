@@ -1,4 +1,4 @@
-"""What every storage does: keys that mean what they say, whole objects, streams, addresses, and results of attempts."""
+"""Every storage: keys without a second meaning, whole objects, streams, addresses, and results of attempts."""
 
 from __future__ import annotations
 

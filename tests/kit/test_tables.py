@@ -266,7 +266,7 @@ async def test_rows_that_the_api_holds_back_are_never_left_out_in_silence(
 
 
 async def test_they_serve_every_event_loop(both: Tables) -> None:
-    """Routes run in a thread of their own, with a loop of its own."""
+    """Routes run in a separate thread, with another event loop."""
     await both.insert("clips", {"id": 1})
     with LoopThread() as loop:
         for _ in range(2):
