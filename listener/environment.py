@@ -93,7 +93,7 @@ class Environment(BaseSettings):
         return settings
 
     def secrets(self) -> Iterator[str]:
-        """Yield the texts that must never be shown. Of a URL that is its password, unless it equals the user's name."""
+        """Yield the texts that must never be shown. For a URL, that is its password, unless it equals the user name."""
         for name in type(self).model_fields:
             if isinstance(secret := getattr(self, name), SecretStr):
                 value = secret.get_secret_value()

@@ -58,7 +58,7 @@ begin
     listener.moment_sql(a.columns->'run_at'));
 end $$;
 
--- moment_sql: the expression for a time of the row `r`, whatever the unit of its column. Anybody may write that column,
+-- moment_sql: the expression for a time of the row `r`, in any unit of its column. Anybody may write that column,
 -- so a time far off is brought into the years 1970 to 2100, with which Postgres can calculate.
 create or replace function listener.moment_sql(col jsonb) returns text
 language sql immutable set search_path = ''

@@ -1,4 +1,4 @@
--- reconcile: finds ready rows that have no delivery, whatever the reason (a trigger that failed or was disabled,
+-- reconcile: finds ready rows that have no delivery, for any reason (a trigger that failed or was disabled,
 -- replication, a bulk load in replica mode, a table made anew), at most `most` of each attachment in one call.
 -- Returns [{"attachment", "queues": {name: found}, "more", "problem"?}]; a problem names triggers that are missing or
 -- disabled, or says why the rows can't be read.

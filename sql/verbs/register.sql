@@ -22,7 +22,7 @@ begin
 end $$;
 
 -- changes: the schema and name of a table that sends no messages through Realtime but is published to it. A service
--- without a database connection can hear of its new rows in this way. Null for any other table.
+-- without a database connection can learn of its new rows in this way. Null for any other table.
 create or replace function listener.changes(a listener.attachment) returns jsonb
 language sql stable set search_path = ''
 as $$

@@ -1,4 +1,4 @@
--- requeue: lets jobs run again from the start, whatever word their rows show: attempts count from 0 and there is no
+-- requeue: lets jobs run again from the start, in any status of their rows. Attempts count from 0, and there is no
 -- checkpoint. A job that runs now is restarted. Returns the number of these rows that the queue has.
 create or replace function listener.requeue(queue text, keys text[]) returns int
 language plpgsql security definer
