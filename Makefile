@@ -7,7 +7,7 @@ PG15 := /usr/lib/postgresql/15/bin
 PARALLEL := --numprocesses auto
 # Files that the word list holds for.
 PLAIN := ARCHITECTURE.md README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md CODE_OF_CONDUCT.md .github docs deploy examples tools Makefile \
-  listener sql bench .ci .squawk.toml pyproject.toml \
+  listener sql handlers/export tests/export tests/operations bench .ci .squawk.toml pyproject.toml \
   tests/docs tests/cli tests/web tests/test_deploy.py tests/test_embedded.py tests/test_overdue.py \
   tests/README.md tests/conftest.py tests/support
 
