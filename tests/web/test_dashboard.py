@@ -155,7 +155,7 @@ async def test_it_shows_what_runs_what_is_overdue_and_each_job(database: str, db
     assert (seen["service"]["status"], seen["service"]["worker_id"]) == ("healthy", service.engine.worker_id)
     assert (stuck["key"], stuck["because"], stuck["error"]) == (
         WEIRD[0],
-        "the table refuses it",
+        "the database refuses to change its row",
         "no such column",
     )
     assert shlex.split(stuck["command"]) == ["listener", "requeue", "jobs", WEIRD[0]]
