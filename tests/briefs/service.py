@@ -1,4 +1,4 @@
-"""A service of its own, whose handlers are quick: each hands on what it was given, and who did it."""
+"""Run a service with quick handlers: each returns its input and the name of its worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The preset by itself: pipelines, whoever ends their steps; cancelling; installing and removing."""
+"""The preset without a service: pipelines whose steps any program may end; cancelling; installing and removing."""
 
 from __future__ import annotations
 

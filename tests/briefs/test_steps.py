@@ -30,7 +30,7 @@ class Scene:
     client: httpx.AsyncClient
 
     async def upload(self, name: str, *arguments: str) -> str:
-        """Something that FFmpeg makes, in the user's folder; answers its key."""
+        """Something that FFmpeg makes, in the user's folder; returns its key."""
         path = self.folder / name
         await ffmpeg.run([*arguments, path])
         return await self.store(path)
@@ -46,7 +46,7 @@ class Scene:
         return str(answer.json()["brief"]["id"])
 
     async def ended(self, id: str) -> dict[str, Any]:  # noqa: A002
-        """Wait for the end of a brief; answers its row, and the results of its steps by type."""
+        """Wait for the end of a brief; returns its row, and the results of its steps by type."""
         db = self.harness.connection
         word = "select status from briefs where id = $1 and status in ('completed', 'failed', 'cancelled')"
         await until(lambda: db.fetchval(word, id), within=50)
@@ -141,9 +141,9 @@ async def test_a_video_brief_with_a_storyboard(scenery: Scenery) -> None:
             steps=steps,
             metadata={"assets": [key], "prompts": ["bees"]},
         )
-        told = await made.done(id)
+        reported = await made.done(id)
 
-        seen = told["analysis"]
+        seen = reported["analysis"]
         assert (seen["language"], seen["intent"], seen["seconds"], seen["aspect_ratio"]) == (
             "en",
             "create",
@@ -159,7 +159,7 @@ async def test_a_video_brief_with_a_storyboard(scenery: Scenery) -> None:
         )
         assert -40 < asset["loudness"] < -5
 
-        (prepared,) = told["asset_prep"]["assets"]
+        (prepared,) = reported["asset_prep"]["assets"]
         normal, proxy = await made.download(prepared), await made.download(prepared["proxy"])
         assert (await video_of(normal)).fps == 30
         assert (await media.probe(proxy)).audio is not None
@@ -167,16 +167,16 @@ async def test_a_video_brief_with_a_storyboard(scenery: Scenery) -> None:
         with Image.open(await made.download(prepared["waveform"])) as picture:
             assert picture.size == (1200, 200)
 
-        assert [(scene["start"], scene["end"]) for scene in told["storyboard"]["scenes"]] == [
+        assert [(scene["start"], scene["end"]) for scene in reported["storyboard"]["scenes"]] == [
             (0.0, 1.0),
             (1.0, 2.0),
         ]
-        with Image.open(await made.download(told["storyboard"]["scenes"][0]["picture"])) as picture:
+        with Image.open(await made.download(reported["storyboard"]["scenes"][0]["picture"])) as picture:
             red, green, blue = pixel(picture, 100, 100)
             assert red > 200 > 60 > max(green, blue), "the first scene is red"
 
-        assert [clip["prompt"] for clip in told["video_generation"]["clips"]] == ["bees"]
-        film = await media.probe(await made.download(told["render"]), count_frames=True)
+        assert [clip["prompt"] for clip in reported["video_generation"]["clips"]] == ["bees"]
+        film = await media.probe(await made.download(reported["render"]), count_frames=True)
         assert film.video is not None
         assert (film.video.width, film.video.height) == (720, 1280)
         assert abs(seconds(film) - 3) < 0.1, "the upload, and a second of bees"
@@ -201,29 +201,29 @@ async def test_an_image_brief_becomes_a_slideshow_with_music(scenery: Scenery) -
                 "format": "png",
             },
         }
-        told = await made.done(await made.brief(media_type="image", metadata=metadata))
-        (picture,) = told["image_processing"]["pictures"]
+        reported = await made.done(await made.brief(media_type="image", metadata=metadata))
+        (picture,) = reported["image_processing"]["pictures"]
         path = await made.download(picture)
         with Image.open(path) as image:
             assert (image.format, image.size) == ("PNG", (300, 300))
             assert pixel(image, 5, 150) == (255, 0, 0), "it was upright before it was fitted"
             assert pixel(image, 150, 5)[1] > 100
         assert b"Secret Camera" not in path.read_bytes()
-        film = await media.probe(await made.download(told["render"]))
+        film = await media.probe(await made.download(reported["render"]))
         assert film.video is not None
         assert (film.video.width, film.video.height, seconds(film)) == (720, 720, 3)
-        assert (await video_of(await made.download(told["render"]["poster"]))).is_image
+        assert (await video_of(await made.download(reported["render"]["poster"]))).is_image
 
 
 async def test_an_audio_brief_becomes_a_film_with_its_sound(scenery: Scenery) -> None:
     async with scenery() as made:
         quiet = await made.upload("quiet.wav", "-f", "lavfi", "-i", "aevalsrc='0.02*sin(2000*t)':d=4")
-        told = await made.done(await made.brief(media_type="audio", metadata={"audio_url": quiet}))
-        assert told["analysis"]["assets"][0]["loudness"] < -35
-        (prepared,) = told["asset_prep"]["assets"]
+        reported = await made.done(await made.brief(media_type="audio", metadata={"audio_url": quiet}))
+        assert reported["analysis"]["assets"][0]["loudness"] < -35
+        (prepared,) = reported["asset_prep"]["assets"]
         again = await made.job("analysis", payload={"user_id": USER, "assets": [prepared["key"]]})
         assert again["result"]["assets"][0]["loudness"] > -22, "made as loud as is usual"
-        film = await media.probe(await made.download(told["render"]))
+        film = await media.probe(await made.download(reported["render"]))
         assert film.audio is not None
         assert abs(seconds(film) - 4) < 0.1
 
@@ -236,14 +236,14 @@ TEXT = (
 
 async def test_a_text_brief_is_analysed_and_shown_as_cards(scenery: Scenery) -> None:
     async with scenery() as made:
-        told = await made.done(await made.brief(media_type="text", query=TEXT))
-        seen = told["text_analysis"]
+        reported = await made.done(await made.brief(media_type="text", query=TEXT))
+        seen = reported["text_analysis"]
         assert seen["language"] == "de"
         assert {"bienen fliegen", "pollen"} <= set(seen["keywords"])
         assert len(seen["summary"]) == 3
         assert "Das Wetter war gestern schön." not in seen["summary"]
         assert seen["readability"]["sentences"] == 5
-        film = await video_of(await made.download(told["render"]))
+        film = await video_of(await made.download(reported["render"]))
         assert (film.width, film.height) == (1280, 720)
         board = await made.job("storyboard", payload={"user_id": USER, "title": "Bienen", "query": TEXT})
         scenes = board["result"]["scenes"]

@@ -281,7 +281,7 @@ async def test_two_services_and_an_older_worker_share_the_table(database: str, t
         assert len(done) == len({key for _, key in done}) == 60, "each job was begun once"
         rows = await db.fetch("select id, result from jobs")
         assert {(json.loads(row["result"]), str(row["id"])) for row in rows} == set(done)
-        # What the older worker gives back is done by whoever comes first.
+        # The first worker that asks runs what the older worker gives back.
         await db.execute("insert into jobs (type, status) values ('render', 'processing')")
         failed = await db.fetchval(
             "select id from fail_job((select id from jobs where status = 'processing'), 'no')"

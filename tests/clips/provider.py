@@ -84,7 +84,7 @@ class FalServer:
                     self.end_headers()
                     self.wfile.write(body)
                 except OSError:
-                    pass  # whoever asked is gone
+                    pass  # the client is gone
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -101,7 +101,7 @@ class FalServer:
         return self.holds[step, prompt]
 
     def times(self, prompt: str) -> int:
-        """How often a prompt was submitted."""
+        """Return how often a prompt was submitted."""
         return sum(content["prompt"] == prompt for _, content in self.submitted)
 
     def number(self, prompt: str) -> str:

@@ -19,7 +19,7 @@ from .provider import IN_PROGRESS, FalServer
 
 @pytest.fixture
 def serve(database: str, fal: FalServer, tmp_path: Path) -> Iterator[Serve]:
-    """Starts the room as a service of its own."""
+    """Starts the room as a separate service."""
     environment = {
         "DATABASE_URL": database,
         "STORAGE_DIR": str(tmp_path / "files"),

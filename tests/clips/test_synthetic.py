@@ -142,7 +142,7 @@ async def test_a_browser_orders_for_its_own_projects_and_forges_nothing(
         assert await refused(room.harness, theirs, "update clip_jobs set status = 'cancelled'")
         assert await refused(room.harness, theirs, "delete from clip_jobs")
         assert await refused(room.harness, mine, "update clip_jobs set storage_key = 'projects/x/clips/y'")
-        # Whoever is not signed in sees what belongs to nobody, and orders nothing.
+        # A visitor who is not signed in sees rows without an owner and orders nothing.
         await room.db.execute(
             "insert into clip_jobs (project_id, prompt, status) values ($1, 'b', 'error')", room.project
         )

@@ -28,14 +28,14 @@ class Studio:
     media: Path
 
     async def add(self, name: str, **trims: Any) -> str:
-        """A clip at the end of the project; answers its id."""
+        """A clip at the end of the project; returns its id."""
         url = await self.projects.upload_video_clip(self.project, None, self.media / f"{name}.mp4")
         row = await self.projects.save_clip_record(self.project, None, "pika", url, name)
         await self.projects.save_clip({"id": row["id"], "status": "ready", **trims})
         return str(row["id"])
 
     async def export(self, resolution: str | None = None) -> asyncpg.Record:
-        """Ask for a film; answers its row when it is over."""
+        """Ask for a film; returns its row when it is over."""
         export = await self.projects.request_export(self.project, resolution)
         over = "select * from exports where id = $1 and status in ('completed', 'failed')"
         row: asyncpg.Record = await until(lambda: self.harness.connection.fetchrow(over, export["id"]), 30)

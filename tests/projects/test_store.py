@@ -1,4 +1,4 @@
-"""What an application keeps of its projects."""
+"""The store of projects."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ async def test_scenes_become_those_that_are_listed(projects: AsyncProjects, db: 
     assert first[1]["id"] == own
     untouched = await db.fetchval("select xmin::text from scenes where title = 'one'")
     second = await projects.sync_scenes(
-        project, [{"id": first[0]["id"]}, {"title": "new"}, {"id": own, "description": "told"}]
+        project, [{"id": first[0]["id"]}, {"title": "new"}, {"id": own, "description": "reported"}]
     )
     assert [row["title"] for row in second] == ["one", "new", "two"]
-    assert (second[0]["prompt"], second[2]["description"]) == ("p1", "told")
-    # What has not changed is not written, so that nobody hears of it.
+    assert (second[0]["prompt"], second[2]["description"]) == ("p1", "reported")
+    # Unchanged rows are not written, so that no browser is notified.
     assert await db.fetchval("select xmin::text from scenes where title = 'one'") == untouched
     assert await projects.sync_scenes(project, []) == []
 
@@ -136,12 +136,12 @@ async def test_voices_and_films(projects: AsyncProjects) -> None:
     await projects.save_voice({"id": voice["id"], "name": "Ada L."})
     assert [(row["name"], row["voice_id"]) for row in await projects.list_voices()] == [("Ada L.", "x1")]
     project = (await projects.create_project())["id"]
-    told = await projects.save_export(project, "https://example.com/film.mp4", "1280x720", 12.5)
+    reported = await projects.save_export(project, "https://example.com/film.mp4", "1280x720", 12.5)
     asked = await projects.request_export(project, "720p")
-    assert (told["status"], asked["status"]) == ("completed", "pending")
+    assert (reported["status"], asked["status"]) == ("completed", "pending")
     assert [row["id"] for row in (await projects.load_project(project))["exports"]] == [
         asked["id"],
-        told["id"],
+        reported["id"],
     ]
 
 

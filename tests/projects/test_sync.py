@@ -69,8 +69,8 @@ async def project(installed: str, db: asyncpg.Connection) -> str:
 
 async def test_it_writes_once_a_moment_after_the_last_change(installed: str, project: str) -> None:
     clock, spy = Clock(), Spy(PostgresTables(installed))
-    told: list[str] = []
-    sync = ProjectSync(project, spy, on_status=told.append, sleep=clock.sleep)
+    reported: list[str] = []
+    sync = ProjectSync(project, spy, on_status=reported.append, sleep=clock.sleep)
     assert sync.is_initial_load
     async with sync:
         assert (sync.is_initial_load, sync.project["title"]) == (False, "old")
@@ -82,7 +82,7 @@ async def test_it_writes_once_a_moment_after_the_last_change(installed: str, pro
         await clock.move(1.4)
         assert spy.written == []
         await clock.move(0.2)
-        await until(lambda: told == ["saving", "saved"])
+        await until(lambda: reported == ["saving", "saved"])
         # The script is what it was: it is not written.
         assert spy.written == [{"title": "abc"}]
         await clock.move(60)
@@ -113,10 +113,10 @@ async def test_offline_it_keeps_the_changes_and_tries_again(
     installed: str, project: str, db: asyncpg.Connection
 ) -> None:
     clock = Clock()
-    told: list[str] = []
+    reported: list[str] = []
     away = AsyncProjects(PostgresTables("postgresql://nobody@127.0.0.1:1/none"))
     there = AsyncProjects(PostgresTables(installed))
-    async with ProjectSync(project, there, on_status=told.append, sleep=clock.sleep) as sync:
+    async with ProjectSync(project, there, on_status=reported.append, sleep=clock.sleep) as sync:
         sync._projects = away
         sync.change(title="a")
         await clock.move(1.5)
@@ -126,7 +126,7 @@ async def test_offline_it_keeps_the_changes_and_tries_again(
         for _ in range(3):  # the pause, and the moment after the last change
             await clock.move(10)
         await until(lambda: sync.status == "saved")
-        assert told == ["saving", "offline", "saving", "saved"]
+        assert reported == ["saving", "offline", "saving", "saved"]
     row = await db.fetchrow("select title, script from projects")
     assert tuple(row or ()) == ("a", "b")
     await there.close()
@@ -166,13 +166,13 @@ async def test_without_a_database_it_works_in_memory_and_says_so_once(
     for name in ("DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_KEY"):
         monkeypatch.delenv(name, raising=False)
     clock = Clock()
-    told: list[str] = []
+    reported: list[str] = []
     with structlog.testing.capture_logs() as logs:
-        async with ProjectSync("p", on_status=told.append, sleep=clock.sleep) as sync:
+        async with ProjectSync("p", on_status=reported.append, sleep=clock.sleep) as sync:
             sync.change(title="a")
             await clock.move(2)
             await sync.save_now()
             assert (sync.project["title"], sync.status, sync.is_initial_load) == ("a", "offline", False)
     (warning,) = logs
     assert warning["event"].startswith("project is kept in memory")
-    assert told == ["offline"]
+    assert reported == ["offline"]

@@ -20,7 +20,7 @@ SENTENCE = "The garden needs some water in summer. "
 
 
 def spoken(*texts: str, chapters: int = 1) -> Enrichment:
-    """What was said, a paragraph for each text."""
+    """Return an enrichment with a paragraph for each text."""
     return Enrichment(
         "en", 60, 10, 1, ("garden", "water"),
         tuple(Chapter(float(number), number + 1.0, "Garden") for number in range(chapters)),
@@ -82,7 +82,7 @@ async def test_a_long_transcript_goes_piece_by_piece_and_none_is_paid_for_twice(
     assert all(len(piece) <= 900 for piece in said)
     assert len(said) == 4
     assert said[2] == said[3]
-    # Of what came before a piece the model sees the end.
+    # The model sees the end of the text before a piece.
     assert "What came before it:" in provider.asked[1].fields["messages"][1]["content"]
     assert text.count("Refined:") == 3
     assert text.replace("Refined: ", "").split() == (SENTENCE * 52).split()

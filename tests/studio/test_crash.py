@@ -19,7 +19,7 @@ from tests.support.standin.provider import CHAT, SPEECH, providing
 
 USER = str(uuid.uuid4())
 
-# A change to a word waits for whoever holds the lock of that word.
+# A change to a word waits until the lock of that word is free.
 GATES = """
 create function gate() returns trigger language plpgsql as
   $$ begin perform pg_advisory_xact_lock_shared(hashtext(new.status)); return new; end $$;

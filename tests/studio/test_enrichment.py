@@ -1,4 +1,4 @@
-"""What is told of a transcript, and its captions."""
+"""The enrichment of a transcript, and its captions."""
 
 from __future__ import annotations
 

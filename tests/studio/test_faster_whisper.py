@@ -1,4 +1,4 @@
-"""faster-whisper, whose models can't be had here: a module in its place says what the real one says (1.2)."""
+"""faster-whisper, whose models are not available here: a stand-in module behaves as version 1.2."""
 
 from __future__ import annotations
 

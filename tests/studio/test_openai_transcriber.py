@@ -18,7 +18,7 @@ from tests.support.standin.provider import SPEECH, Provider, Refuse, Word, provi
 
 
 class Diary:
-    """What a job has kept, for the attempt after it."""
+    """The checkpoint of a job, for its next attempt."""
 
     def __init__(self) -> None:
         self.kept: list[dict[str, Any]] = []

@@ -133,7 +133,7 @@ async def test_a_frontend_is_told_of_every_stage(
     async with scenery() as made:
         await made.upload(tones)
         await made.add(None, user=str(uuid.uuid4()))
-        told: list[str] = []
+        reported: list[str] = []
         async with made.harness.acting_as(USER):
             pass
         browser = AsyncRealtimeClient(f"{made.project.url}/realtime/v1", made.project.publishable_key)
@@ -142,7 +142,7 @@ async def test_a_frontend_is_told_of_every_stage(
         ready: list[object] = []
 
         def hear(payload: Any) -> None:
-            told.append(payload["data"]["record"]["status"])
+            reported.append(payload["data"]["record"]["status"])
 
         channel = browser.channel("studio_jobs_changes")
         channel.on_postgres_changes(
@@ -156,9 +156,9 @@ async def test_a_frontend_is_told_of_every_stage(
         await channel.subscribe()
         await until(lambda: ready)
         await made.add("talk.ogg")
-        await until(lambda: told[-1:] == ["COMPLETE"], within=20)
+        await until(lambda: reported[-1:] == ["COMPLETE"], within=20)
         await browser.close()
-        assert told == STAGES
+        assert reported == STAGES
 
 
 async def test_a_file_that_is_no_recording_fails_with_details(scenery: Scenery, tmp_path: Path) -> None:

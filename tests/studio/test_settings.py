@@ -1,4 +1,4 @@
-"""What the studio is told from outside."""
+"""The settings of the studio."""
 
 from __future__ import annotations
 
