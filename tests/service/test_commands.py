@@ -31,4 +31,7 @@ async def test_commands_work_over_the_rest_api(
     await run("cancel", "jobs", "a")
     assert (await jobs.row("a"))["status"] == "cancelled"
     refused = await run("watch", "jobs", "a")
-    assert refused == "error: the REST API takes no queries, which this command needs; set DATABASE_URL\n"
+    assert (
+        refused
+        == "error: this command needs SQL queries, which the REST API does not offer; set DATABASE_URL\n"
+    )
