@@ -6,17 +6,20 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from handlers.export.model import Colour, Film, FilmError, MediaItem, Picture, Sound, Text
 from handlers.export.opencut import schema
 from handlers.export.opencut.curves import delayed
+from handlers.export.opencut.touching import Moment, equalled
 
 MAX_WIDTH, MAX_HEIGHT = 7680, 4320
 MAX_FPS = 120
 
 BOLD = {"bold", "bolder", "600", "700", "800", "900"}
 ALIGNS: dict[str, Literal["left", "center", "right"]] = {"left": "left", "center": "center", "right": "right"}
+
+Clips = TypeVar("Clips", Picture, Picture | Text, Sound)
 
 _CANVAS = schema.CanvasSize(width=1920, height=1080)
 
@@ -94,14 +97,17 @@ class TimelineBuilder:
         """
         if self.end == 0:
             raise FilmError(" ".join(["The timeline has nothing to show or play.", *self.warnings]))
+        pictures = list(backdrop)
+        parts = (*pictures, *self.clips, *self.sounds)
+        moment = equalled([self.end, *(time for part in parts for time in (part.start, part.end))])
         film = Film(
             width=self.width,
             height=self.height,
             fps=self.fps,
-            duration=self.end,
+            duration=moment(self.end) or self.end,
             background=self.colour(background, (0, 0, 0, 255), "the background")[:3],
-            clips=(*_in_turn(backdrop), *self.clips),
-            sounds=tuple(self.sounds),
+            clips=(*_in_turn(_moved(pictures, moment)), *_moved(self.clips, moment)),
+            sounds=tuple(_moved(self.sounds, moment)),
         )
         return Timeline(film, self.media, list(self.warnings))
 
@@ -177,6 +183,12 @@ def media_of(*holders: Mapping[str, Any]) -> Mapping[str, object]:
             if isinstance(raw, dict) and raw:
                 return raw
     return {}
+
+
+def _moved(clips: Iterable[Clips], moment: Moment) -> list[Clips]:
+    """Return the clips from and to the moments that their times stand for; one that would end there is left out."""
+    spans = ((clip, moment(clip.start), moment(clip.end)) for clip in clips)
+    return [replace(clip, start=start, length=end - start) for clip, start, end in spans if start < end]
 
 
 def _in_turn(pictures: Iterable[Picture]) -> list[Picture]:

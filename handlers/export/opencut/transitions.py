@@ -16,6 +16,7 @@ from functools import partial
 from handlers.export.model import Curve, Key, Picture, Side, Text
 from handlers.export.opencut.curves import combined, still
 from handlers.export.opencut.elements import Element, Track
+from handlers.export.opencut.touching import GAP_SECONDS
 
 Ramp = tuple[tuple[float, float], ...]
 """Values by progress, 0..1, joined by straight lines."""
@@ -23,7 +24,6 @@ Ramp = tuple[tuple[float, float], ...]
 RISE: Ramp = ((0, 0), (1, 1))
 FALL: Ramp = ((0, 1), (1, 0))
 SMOOTH: Ramp = tuple((step / 8, (step / 8) ** 2 * (3 - step / 4)) for step in range(9))
-_GAP = Fraction(1, 1000)  # seconds between two clips that the editors treat as none
 
 ALWAYS: Ramp = ((0, 1),)
 NEVER: Ramp = ((0, 0),)
@@ -131,7 +131,7 @@ def find(track: Track, row: Sequence[Drawn], warn: Callable[[str], None]) -> lis
             continue
         name = drawn.clip.name
         named = centred or change.fromElementId in {"", before.id if before else ""}
-        if before is None or not named or abs(coming.startTime - before.end) > _GAP:
+        if before is None or not named or abs(coming.startTime - before.end) > GAP_SECONDS:
             warn(f"The transition to “{name}” is left out: no other clip ends where it begins.")
             continue
         kind = KINDS.get(change.type)
