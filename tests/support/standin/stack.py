@@ -284,6 +284,7 @@ async def running(dsn: str) -> AsyncIterator[Stack]:
         yield stack
     finally:
         await stack.stop()
+        stack.storage.close()
 
 
 def _routes(stack: Stack) -> list[BaseRoute]:

@@ -77,7 +77,11 @@ class Shelf:
     ranges: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the folder now, because the garbage collector would do it during another test."""
+        self._remove()
 
     async def receive(
         self, request: Request, version: str, offset: int, upload: Upload | None = None
