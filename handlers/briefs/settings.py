@@ -67,6 +67,8 @@ class BriefSettings(Environment):
         50, "Files that a brief may bring.", _WHOLE, "BRIEFS_MAX_ASSETS", ge=1)
     max_file_mb: int = setting(
         2048, "Size of one of them.", "megabytes, a whole number from 1 up", "BRIEFS_MAX_FILE_MB", ge=1)
+    max_hours: float = setting(
+        4.0, "Hours that one of them may last.", "hours above 0, such as 1.5", "BRIEFS_MAX_HOURS", gt=0)
     max_clips: int = setting(
         10, "Clips that are generated for a brief.", _WHOLE, "BRIEFS_MAX_CLIPS", ge=1)
     keep_days: float = setting(

@@ -100,7 +100,7 @@ class Step:
         """Bring an asset to the local disk and probe it.
 
         Raises:
-            BriefError: it is another user's, too large, or not in the storage.
+            BriefError: it is another user's, too large, too long, or not in the storage.
             FetchError, StorageError: it could not be fetched.
             MediaError: it is not media.
         """
@@ -121,9 +121,11 @@ class Step:
         except (intake.NotOwned, storage.ObjectNotFound, storage.BadKey) as error:
             raise BriefError(str(error)) from error
         try:
-            return path, await media.probe(path)
+            found = await media.probe(path)
         except media.MediaError as error:
             raise media.MediaError(str(error).replace(path.name, asset.name, 1)) from error
+        check_length(asset.name, found)
+        return path, found
 
     async def publish(self, path: Path) -> dict[str, str]:
         """Store a file and return its key and an address that is valid for seven days."""
@@ -158,3 +160,15 @@ def kind_of(found: Media) -> Kind:
     if found.video is None:
         return "audio"
     return "image" if found.video.is_image else "video"
+
+
+def check_length(name: str, found: Media) -> None:
+    """Refuse a file that lasts too long, by its header or by the time of its last picture.
+
+    Raises:
+        BriefError: the sentence names the file and the limit.
+    """
+    last = found.video.last if found.video else None
+    limit = settings().max_hours
+    if max(found.duration or 0, last or 0) > limit * 3600:
+        raise BriefError(f"{name} is longer than {limit:g} hours, the limit (BRIEFS_MAX_HOURS).")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from handlers.briefs.image_edit import ImageEdit, edit_image
+from handlers.briefs.settings import settings
 from handlers.shared.progress import OnProgress
 from listener.kit import ffmpeg
 from listener.kit.media import Media
@@ -99,7 +100,9 @@ async def _waveform(source: Path, target: Path) -> Path:
 
 
 def _opened(source: Path) -> list[str]:
-    return [*ffmpeg.input_options(), "-i", str(source)]
+    """Return the arguments that open a file and end it a second after the limit, whatever its header says."""
+    seconds = settings().max_hours * 3600 + 1
+    return [*ffmpeg.input_options(), "-t", f"{seconds:.3f}", "-i", str(source)]
 
 
 def _within(longest: int) -> str:

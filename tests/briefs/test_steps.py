@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from handlers import briefs
-from handlers.briefs.step import BUCKET
+from handlers.briefs import transcode
+from handlers.briefs.settings import settings
+from handlers.briefs.step import BUCKET, check_length
 from listener.kit import ffmpeg, media
 from listener.testing import Harness, running_app
 from tests.support.harness import until
@@ -313,6 +315,35 @@ async def test_an_asset_that_is_too_large_fails_with_the_limit(
         job = await made.job("analysis", payload={"user_id": USER}, metadata={"image_url": key})
         assert job["status"] == "failed"
         assert job["error"] == "asset1 is too large; the limit is 2048 MB (BRIEFS_MAX_FILE_MB)."
+
+
+@pytest.mark.parametrize("step", ["analysis", "asset_prep"])
+async def test_an_asset_that_is_too_long_fails_with_the_limit(scenery: Scenery, step: str) -> None:
+    async with scenery() as made:
+        # Two pictures, so far apart that each second between them would be made.
+        far = ["-vf", "setpts=N*1e7/TB", "-fps_mode", "passthrough", "-c:v", "libx264"]
+        key = await made.upload("far.mkv", "-f", "lavfi", "-i", "color=s=64x64:r=1:d=2", *far)
+        job = await made.job(step, payload={"user_id": USER}, metadata={"video_url": key})
+        assert job["status"] == "failed"
+        assert job["error"] == "asset1 is longer than 4 hours, the limit (BRIEFS_MAX_HOURS)."
+
+
+async def test_no_header_prolongs_the_work_on_an_asset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRIEFS_MAX_HOURS", "0.0005")
+    settings.cache_clear()
+    path = tmp_path / "long.wav"
+    await ffmpeg.run(["-f", "lavfi", "-i", "sine=d=20", path])
+    found = replace(await media.probe(path), duration=None)
+    try:
+        check_length("long", found)
+        made = await transcode.audio(path, found, tmp_path, "made", lambda percent, message: None)
+        with pytest.raises(briefs.BriefError, match=r"made is longer than 0\.0005 hours"):
+            check_length("made", await media.probe(made["file"]))
+        assert seconds(await media.probe(made["file"])) < 4
+    finally:
+        settings.cache_clear()
 
 
 async def test_a_generation_goes_on_behind_the_clip_that_is_there(scenery: Scenery) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from handlers.briefs import transcode
 from handlers.briefs.image_edit import ImageEdit, edit_image
 from handlers.briefs.model import BriefError
-from handlers.briefs.step import Asset, Step, kind_of
+from handlers.briefs.step import Asset, Step, check_length, kind_of
 from handlers.briefs.steps.analysis import shape
 from listener.kit import media
 
@@ -40,11 +40,9 @@ async def _prepared(step: Step, asset: Asset, done: float, share: float) -> dict
         case _:
             made = await _named(asset.name, transcode.image(source, folder, asset.name))
     source.unlink()
-    result: dict[str, Any] = {
-        "name": asset.name,
-        "kind": kind,
-        **shape(await media.probe(made["file"], count_frames=True)),
-    }
+    file = await media.probe(made["file"], count_frames=True)
+    check_length(asset.name, file)
+    result: dict[str, Any] = {"name": asset.name, "kind": kind, **shape(file)}
     stored = {name: await step.publish(path) for name, path in made.items()}
     result |= stored.pop("file")
     result["thumbnails"] = [file for name, file in stored.items() if name.startswith("thumbnail")]
