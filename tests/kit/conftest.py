@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
+import string
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -52,6 +54,7 @@ def film(media_folder: Path) -> Path:
     return media_folder / "film.mp4"
 
 
+DOCS = Path(__file__).parents[2] / "docs"
 BUCKETS = ["exports", "uploads", "thumbs"]
 
 
@@ -152,3 +155,10 @@ def copy(source: Path, target: Path, *, share: float = 1.0) -> Path:
 def names(folder: Path) -> list[str]:
     """Return the names in a folder."""
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def documented() -> str:
+    """Return the characters that the documentation allows in keys of Supabase, without the separator of folders."""
+    sentence = re.search(r"ASCII letters, digits, spaces and `([^`]+)`", (DOCS / "storage.md").read_text())
+    assert sentence is not None
+    return string.ascii_letters + string.digits + " " + sentence[1].replace("/", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from listener.errors import LeaseLost
 from listener.kit import storage
 from listener.kit.storage import BadKey, LocalStorage, ObjectNotFound, Storage, StorageError, TooLarge
 
-from .conftest import names, serving
+from .conftest import documented, names, serving
 
 GOOD_NAMES = ["film.mp4", "a b (1)+c.png", "&$@=;:,?!.txt", ".hidden", "a..b"]
 BAD_KEYS = {
@@ -49,6 +51,33 @@ async def test_what_was_uploaded_comes_back(files: Storage, folder: Path) -> Non
     assert await files.keys("exports", "user/job") == keys
     for key in keys:
         assert (await files.download("exports", key, folder)).read_bytes() == key.encode()
+
+
+async def test_every_documented_character_works_in_every_place_of_a_key(files: Storage, folder: Path) -> None:
+    (folder / "x").write_bytes(b"content")
+    special = [char for char in documented() if not char.isalnum()]
+    keys = sorted(
+        {f"all/{documented()}", f"{documented()}/in a folder"}
+        | {f"user/{name}" for char in special for name in (f"{char}b", f"a{char}b", f"a{char}", char)}
+        - {"user/."}  # a segment with a meaning, which is refused
+    )
+    async with serving(files) if isinstance(files, LocalStorage) else httpx.AsyncClient() as browser:
+        for key in keys:
+            await files.upload("exports", folder / "x", key)
+        listed = [
+            key for place in ("all", "user", documented()) for key in await files.keys("exports", place)
+        ]
+        assert sorted(listed) == keys
+        for key in keys:
+            assert (await files.download("exports", key, folder)).read_bytes() == b"content", key
+            address = await files.url("exports", key)
+            assert re.fullmatch(r"[!-~]+", address), address
+            urllib.request.Request(address)
+            answer = await browser.get(address)
+            assert (answer.status_code, answer.content) == (200, b"content"), key
+            await files.remove("exports", key)
+            with pytest.raises(ObjectNotFound):
+                await files.download("exports", key, folder)
 
 
 async def test_keys_that_could_mean_something_else_are_refused(files: Storage, folder: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tests.support.harness import until
 from tests.support.standin.stack import Stack
 from tests.support.standin.storage_shelf import Shelf
 
-from .conftest import names
+from .conftest import documented, names
 
 MIB = 1024**2
 TUS = "/storage/v1/upload/resumable"
@@ -126,6 +128,59 @@ async def test_a_chunk_whose_answer_was_lost_is_not_sent_again(
     project.faults.add(f"PATCH {TUS}/*", cut="after", times=3)
     await supabase.upload("exports", big, "film.mp4")
     assert (shelf.received, await supabase.keys("exports", "film.mp4")) == (15 * MIB, [])
+
+
+async def test_a_large_object_is_replaced(supabase: SupabaseStorage, big: Path, folder: Path) -> None:
+    await supabase.upload("exports", big, "film.mp4")
+    fill(big, os.urandom(9 * MIB))
+    await supabase.upload("exports", big, "film.mp4")
+    assert content(await supabase.download("exports", "film.mp4", folder)) == content(big)
+
+
+async def test_an_upload_that_was_complete_is_not_sent_again(
+    supabase: SupabaseStorage, shelf: Shelf, big: Path
+) -> None:
+    """The process was killed after the upload, before its row was written. The next attempt resumes the upload."""
+    words: list[str] = []
+
+    async def remember(word: str) -> None:
+        words.append(word)
+
+    for resume in (None, "the word"):
+        await supabase.upload("exports", big, "film.mp4", resume=resume and words[0], remember=remember)
+    assert (shelf.received, len(words)) == (15 * MIB, 1)
+
+
+async def test_two_attempts_at_one_upload_both_succeed(
+    supabase: SupabaseStorage, hasty: SupabaseStorage, shelf: Shelf, big: Path, folder: Path
+) -> None:
+    words: list[str] = []
+
+    async def remember(word: str) -> None:
+        words.append(word)
+
+    shelf.cut_at = 7 * MIB
+    with pytest.raises(StorageError):
+        await hasty.upload("exports", big, "film.mp4", remember=remember)
+    async with anyio.create_task_group() as attempts:
+        for _ in range(2):
+            attempts.start_soon(partial(supabase.upload, "exports", big, "film.mp4", resume=words[0]))
+    assert content(await supabase.download("exports", "film.mp4", folder)) == content(big)
+
+
+async def test_a_large_object_may_have_any_documented_character_in_its_key(
+    supabase: SupabaseStorage, big: Path, folder: Path
+) -> None:
+    key = f"{documented()}/{documented()}"
+    await supabase.upload("exports", big, key)
+    assert content(await supabase.download("exports", key, folder)) == content(big)
+    assert await supabase.keys("exports", documented()) == [key]
+
+
+async def test_an_object_that_is_not_there_gets_no_address(supabase: SupabaseStorage) -> None:
+    for bucket in ("exports", "nowhere"):
+        with pytest.raises(ObjectNotFound, match=rf"There is no object 'a\+b' in bucket '{bucket}'"):
+            await supabase.url(bucket, "a+b")
 
 
 async def test_an_upload_outlives_its_process(
@@ -343,6 +398,32 @@ async def test_a_wrong_key_is_the_operators_to_mend(project: Stack, folder: Path
         await rotated.download("exports", "film.mp4", folder)
     assert not isinstance(caught.value, Refused)  # the job can succeed, once the key is right
     assert "yesterday" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "signature verification failed",
+        '"exp" claim timestamp check failed',
+        '"nbf" claim timestamp check failed',
+        'missing required "exp" claim',
+        "Invalid Compact JWS",
+        "JWS Protected Header is invalid",
+        '"alg" (Algorithm) Header Parameter value not allowed',
+        "no applicable key found in the JSON Web Key Set",
+        "Access denied: JWT is not authenticated",
+        "Access denied: Invalid role",
+    ],
+)
+async def test_a_key_that_the_storage_itself_refuses_is_the_operators_to_mend(
+    hasty: SupabaseStorage, project: Stack, folder: Path, reason: str
+) -> None:
+    """Where no gateway checks the key, the storage's reason is one of its JWT library."""
+    body = {"statusCode": "403", "error": "Unauthorized", "message": reason, "code": "AccessDenied"}
+    project.faults.add(READ, status=400, body=json.dumps(body).encode())
+    with pytest.raises(StorageError, match="check SUPABASE_SERVICE_KEY") as caught:
+        await hasty.download("exports", "film.mp4", folder)
+    assert not isinstance(caught.value, Refused)
     with pytest.raises(ConfigError, match="copy it again") as malformed:
         SupabaseStorage(project.url, "sb_secret_with a space")
     assert "sb_secret" not in str(malformed.value)

@@ -95,10 +95,17 @@ class SupabaseStorage:
     async def url(self, bucket: str, key: str, *, expires: timedelta = WEEK) -> str:
         """Return a signed address, as `Storage.url` says."""
         check(bucket, key)
-        wanted = {"expiresIn": int(expires.total_seconds())}
+        # The key is sent in the body. A key in the path is signed in a partly decoded form, `a%2Bb` for `a+b`, which
+        # never equals the fully decoded path of the reader.
+        wanted = {"expiresIn": int(expires.total_seconds()), "paths": [key]}
         async with self._api.session() as http:
-            answer = await self._api.call(http, "POST", f"/object/sign/{place(bucket, key)}", json=wanted)
-        return f"{self._api.base}{answer.json()['signedURL']}"
+            answer = await self._api.call(http, "POST", f"/object/sign/{bucket}", json=wanted)
+        (signed,) = answer.json()
+        if not signed["signedURL"]:
+            raise ObjectNotFound(f"There is no object {key!r} in bucket {bucket!r}.")
+        # The address in the response is not escaped; only its token is used.
+        token = signed["signedURL"].rpartition("?token=")[2]
+        return f"{self._api.base}/object/sign/{place(bucket, key)}?token={token}"
 
     async def remove(self, bucket: str, key: str) -> None:
         """Remove an object, as `Storage.remove` says."""

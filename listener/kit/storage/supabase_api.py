@@ -148,17 +148,26 @@ def refusal(answer: httpx.Response) -> StorageError:
     )
     if is_transient(status):  # 409 and 423 occur where two uploads meet
         return Busy(said, retry_after(answer.headers, longest=MAX_REST_SECONDS) or 0.0)
-    if (
-        status == httpx.codes.UNAUTHORIZED
-        or code == "InvalidJWT"
-        or re.search(r"\b(jws|jwt)\b", message, re.I)
-    ):
+    if _is_about_the_key(status, code, message):
         return StorageError(f"Supabase Storage does not know the key; check SUPABASE_SERVICE_KEY. {said}")
     kinds: dict[int, type[StorageError]] = {
         403: Refused, 404: ObjectNotFound, 410: ObjectNotFound, 413: PayloadTooLarge, 415: Refused
     }  # fmt: skip
     kind = BadKey if code == "InvalidKey" else kinds.get(status, StorageError)
     return kind(said)
+
+
+def _is_about_the_key(status: int, code: str, message: str) -> bool:
+    """Whether the service's key was refused, rather than this object.
+
+    A storage without a gateway in front of it reports a bad token as AccessDenied with the reason of its JWT library,
+    such as `signature verification failed`. A refused object has the same code and the reason of the database.
+    """
+    if status == httpx.codes.UNAUTHORIZED or code == "InvalidJWT" or re.search(r"\bJW[STK]\b", message, re.I):
+        return True
+    return code == "AccessDenied" and not re.fullmatch(
+        r".*(row-level security|permission denied|must be owner).*|Access denied\.", message, re.I
+    )
 
 
 def _read(answer: httpx.Response) -> tuple[int, str, str]:

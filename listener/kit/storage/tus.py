@@ -22,6 +22,9 @@ CHUNK = 6 * 1024 * 1024
 PIECE_BYTES = 64 * 1024  # sent at once; each must be sent before the time-out
 UPLOADS = "/upload/resumable"
 VERSION = {"Tus-Resumable": "1.0.0"}
+UPSERT = {"x-upsert": "true"}
+"""Sent with every POST and PATCH: the server decides for each request whether it may replace an object, and forgets
+what the upload began with. Without it, the repetition of a last chunk whose answer was lost gets 409."""
 
 
 async def upload(
@@ -77,8 +80,8 @@ async def _begin(api: Api, http: httpx.AsyncClient, size: int, metadata: list[st
 
     The rest of the address is dropped, because behind a proxy it may name a host that only the proxy knows.
     """
-    headers = {"Upload-Length": str(size), "Upload-Metadata": ",".join(metadata), "x-upsert": "true"}
-    answer = await api.once(http, "POST", UPLOADS, headers=VERSION | headers)
+    headers = {"Upload-Length": str(size), "Upload-Metadata": ",".join(metadata)}
+    answer = await api.once(http, "POST", UPLOADS, headers=VERSION | UPSERT | headers)
     location: str = answer.headers.get("Location", "")
     return urlsplit(location).path.rpartition("/")[2]
 
@@ -94,11 +97,15 @@ async def _offset(api: Api, http: httpx.AsyncClient, word: str, size: int, metad
 
 async def _send(api: Api, http: httpx.AsyncClient, word: str, offset: int, chunk: bytes) -> int:
     """Send the chunk that begins at `offset`, and return where the next one begins."""
-    headers = VERSION | {
-        "Upload-Offset": str(offset),
-        "Content-Type": "application/offset+octet-stream",
-        "Content-Length": str(len(chunk)),
-    }
+    headers = (
+        VERSION
+        | UPSERT
+        | {
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+            "Content-Length": str(len(chunk)),
+        }
+    )
     answer = await api.once(http, "PATCH", f"{UPLOADS}/{word}", headers=headers, content=_pieces(chunk))
     return int(answer.headers["Upload-Offset"])
 

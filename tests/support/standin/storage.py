@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import asyncpg
 import jwt
@@ -62,6 +64,7 @@ def routes(stack: Stack) -> list[BaseRoute]:
     return [
         Route(ROOT + "/object/sign/{bucket}/{key:path}", signed, methods=["GET"]),
         route("/object/sign/{bucket}/{key:path}", objects.sign, "POST"),
+        route("/object/sign/{bucket}", objects.sign_all, "POST"),
         route("/object/list/{bucket}", objects.list, "POST"),
         route("/object/authenticated/{bucket}/{key:path}", objects.read, "GET"),
         route("/object/{bucket}/{key:path}", objects.store, "POST"),
@@ -144,10 +147,31 @@ class Objects:
         await self.shelf.bucket(bucket)
         async with self.stack.acting_as(caller) as connection:
             await self.shelf.find(connection, bucket, key)
-        expires = int(time.time()) + int((await request.json())["expiresIn"])
-        token = jwt.encode({"url": f"{bucket}/{key}", "exp": expires}, self.stack.jwt_secret, "HS256")
-        path = request.url.path.removeprefix(ROOT)
-        return JSONResponse({"signedURL": f"{path}?token={token}"})
+        raw = request.scope["raw_path"].decode().removeprefix(f"{ROOT}/object/sign/")
+        return JSONResponse(
+            {"signedURL": self._address(_decode_uri(raw), (await request.json())["expiresIn"])}
+        )
+
+    async def sign_all(self, request: Request, caller: Caller) -> Response:
+        bucket, wanted = request.path_params["bucket"], await request.json()
+        signed = []
+        for key in wanted["paths"]:
+            try:
+                async with self.stack.acting_as(caller) as connection:
+                    await self.shelf.find(connection, bucket, key)
+            except Bad:
+                reason = "Either the object does not exist or you do not have access to it"
+                signed.append({"error": reason, "path": key, "signedURL": None})
+            else:
+                address = self._address(f"{bucket}/{key}", wanted["expiresIn"])
+                signed.append({"error": None, "path": key, "signedURL": address})
+        return JSONResponse(signed)
+
+    def _address(self, path: str, expires_in: int | str) -> str:
+        """Return a signed address; like the real server's, its path is not escaped."""
+        expires = int(time.time()) + int(expires_in)
+        token = jwt.encode({"url": path, "exp": expires}, self.stack.jwt_secret, "HS256")
+        return f"/object/sign/{path}?token={token}"
 
     async def signed(self, request: Request) -> Response:
         bucket, key = request.path_params["bucket"], request.path_params["key"]
@@ -165,6 +189,12 @@ class Objects:
         tag = md5(row["version"].encode(), usedforsecurity=False).hexdigest()
         headers = {"ETag": f'"{tag}"', "Cache-Control": "max-age=3600"}
         return FileResponse(path, headers=headers, media_type=json.loads(row["metadata"])["mimetype"])
+
+
+def _decode_uri(path: str) -> str:
+    """Decode like JavaScript's decodeURI, which leaves the escapes of reserved characters as they are."""
+    kept = re.sub(r"%(?=3B|2F|3F|3A|40|26|3D|2B|24|2C|23)", "%25", path, flags=re.IGNORECASE)
+    return unquote(kept)
 
 
 def _authorized(request: Request) -> None:

@@ -43,11 +43,11 @@ class Upload:
     bucket: str
     key: str
     length: int
-    upsert: bool
     metadata: str
     mimetype: str
     version: str
     offset: int = 0
+    is_locked: bool = False
 
 
 @dataclass

@@ -37,7 +37,7 @@ class Uploads:
         )
         word = urlsafe_b64encode(f"{bucket}/{key}/{version}".encode()).decode().rstrip("=")
         self.shelf.uploads[word] = Upload(
-            bucket, key, length, upsert, request.headers["upload-metadata"], about["contentType"], version
+            bucket, key, length, request.headers["upload-metadata"], about["contentType"], version
         )
         headers = {"Location": f"{self.shelf.origin}{PATH}/{word}", "Tus-Resumable": "1.0.0"}
         return Response(status_code=201, headers=headers)
@@ -49,6 +49,8 @@ class Uploads:
 
     async def append(self, request: Request, caller: Caller) -> Response:
         upload = self._upload(request)
+        if upload.is_locked:
+            raise Bad(423, "Locked", "The resource is locked", "ResourceLocked")
         if int(request.headers["upload-offset"]) != upload.offset:
             raise Bad(409, "Conflict", "Upload-Offset conflict", "TusError")
         size = int(request.headers["content-length"])
@@ -56,14 +58,23 @@ class Uploads:
             raise Bad(415, "InvalidMimeType", "Invalid Content-Type", "TusError")
         if size != min(CHUNK, upload.length - upload.offset):
             raise Bad(400, "InvalidRequest", f"a chunk of {size} bytes", "TusError")
-        await self.shelf.receive(request, upload.version, upload.offset, upload)
-        if upload.offset == upload.length:
-            await self.shelf.enter(
-                caller, upload.bucket, upload.key, upload.version, upload.mimetype, upsert=upload.upsert
-            )
+        upload.is_locked = True
+        try:
+            await self._write(request, caller, upload)
+        finally:
+            upload.is_locked = False
         return Response(
             status_code=204, headers={"Upload-Offset": str(upload.offset), "Tus-Resumable": "1.0.0"}
         )
+
+    async def _write(self, request: Request, caller: Caller, upload: Upload) -> None:
+        # The server reads from each request whether the object may be replaced, and forgets what POST said.
+        entry = (caller, upload.bucket, upload.key, upload.version, upload.mimetype)
+        upsert = request.headers.get("x-upsert") == "true"
+        await self.shelf.enter(*entry, upsert=upsert, only_try=True)
+        await self.shelf.receive(request, upload.version, upload.offset, upload)
+        if upload.offset == upload.length:
+            await self.shelf.enter(*entry, upsert=True)
 
     def _upload(self, request: Request) -> Upload:
         _tus(request)
