@@ -210,8 +210,13 @@ class Settings(Environment):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """Whether only this machine can reach the service, directly or by a proxy."""
         return ipaddress.ip_address(self.bind_host).is_loopback
+
+    @property
+    def trusts_own_machine(self) -> bool:
+        """Whether callers on this machine need no token. A token or a public address suggests that a proxy is there."""
+        return self.is_loopback and self.api_token is None and self.public_url is None
 
 
 def _is_public(key: str) -> bool:

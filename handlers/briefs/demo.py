@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,16 @@ class Ended:
 
 async def show(folder: Path, console: Console) -> str:
     """Run the demonstration, probe each brief's film, and return a summary."""
-    async with running_app(briefs.app, folder / "storage", presets=("supabase_shim", "briefs")) as made:
+    token = secrets.token_urlsafe()
+    presets = "supabase_shim", "briefs"
+    async with running_app(briefs.app, folder / "storage", presets=presets, api_token=token) as made:
         console.print(f"  service is up; its dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
         await made.connection.execute("insert into auth.users (id) values ($1)", user)
         assets = await _upload(folder / "assets", made, user)
         console.print("  a video, two pictures and a sound are uploaded")
         await made.connection.execute("select listener.pause('jobs/text_analysis')")
-        ids = await _ask(made, user, assets)
+        ids = await _ask(made, token, user, assets)
         console.print(
             "  four briefs are posted to /api/briefs; an older worker does text_analysis by claim_job()"
         )
@@ -84,7 +87,7 @@ async def _upload(folder: Path, made: Harness, user: str) -> dict[str, list[str]
     }
 
 
-async def _ask(made: Harness, user: str, assets: dict[str, list[str]]) -> dict[str, str]:
+async def _ask(made: Harness, token: str, user: str, assets: dict[str, list[str]]) -> dict[str, str]:
     queries = {
         "video": "Generate a 2 second video about bees",
         "image": "Make a square slideshow of these pictures",
@@ -92,7 +95,8 @@ async def _ask(made: Harness, user: str, assets: dict[str, list[str]]) -> dict[s
         "text": TEXT,
     }
     ids = {}
-    async with httpx.AsyncClient(base_url=made.address, trust_env=False) as client:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=made.address, trust_env=False, headers=headers) as client:
         for media_type, query in queries.items():
             brief = {
                 "user_id": user,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
@@ -23,6 +24,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+# Headers that proxies and content delivery networks add to the requests that they forward.
+_OF_PROXIES = re.compile(
+    r"forwarded|via|cdn-loop|early-data|proxy-connection|front-end-https|ssl-client-.*|(.+-)?client-ip|"
+    r"x-(amz|azure|envoy|forwarded|original|real|request-start|scheme).*|(cf|cloudfront)-.*"
+)
 
 
 class Shield:
@@ -70,14 +77,17 @@ class Shield:
 def is_own_machine(request: Request) -> bool:
     """Return whether a request to a loopback address comes from this machine itself.
 
-    It does not if its headers show that a local proxy forwards it, or that a page of another origin sends it in a
-    local browser: browsers send the Origin header with every request that changes something.
+    It does not if anything suggests that a local proxy forwards it: a header that only proxies add, the protocol
+    HTTP/1.0 (nginx before 1.29.7 sends it by default), or a foreign host name. It does not either if a page of another
+    origin sends it in a local browser: browsers send the Origin header with every request that changes something.
+
+    A proxy may forward a request without a trace, so `Settings.trusts_own_machine` must hold, too.
     """
     headers = request.headers
-    passed_on = "forwarded" in headers or "x-forwarded-for" in headers
+    proxied = request.scope["http_version"] == "1.0" or any(map(_OF_PROXIES.fullmatch, headers))
     origin = headers.get("origin")
     from_page = origin is not None and not _is_local(_host(origin.partition("://")[2]))
-    return _is_local(_host(headers.get("host", ""))) and not passed_on and not from_page
+    return _is_local(_host(headers.get("host", ""))) and not proxied and not from_page
 
 
 def _host(authority: str) -> str | None:

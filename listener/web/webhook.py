@@ -74,7 +74,7 @@ def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:
     """Return the route, which checks its callers.
 
     Args:
-        settings: have the secret; without one, only this machine may call.
+        settings: have the secret; without one, only this machine may call, and only if it needs no token.
         wake: makes the service claim jobs.
     """
     router = APIRouter(tags=["webhook"])
@@ -87,7 +87,7 @@ def routes(settings: Settings, wake: Callable[[], None]) -> APIRouter:
     ) -> None:
         secret = settings.webhook_secret
         if secret is None:
-            if settings.is_loopback and is_own_machine(request):
+            if settings.trusts_own_machine and is_own_machine(request):
                 return
             raise HTTPException(503, "The service accepts no webhooks; set WEBHOOK_SECRET.")
         scheme, _, bearer = authorization.partition(" ")

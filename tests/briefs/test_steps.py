@@ -24,6 +24,8 @@ from tests.support.media import pixel, seconds, video_of
 
 from .conftest import USER
 
+TOKEN = "a-token-of-some-length"
+
 
 @dataclass
 class Scene:
@@ -94,9 +96,11 @@ def scenery(tmp_path: Path, database: str) -> Scenery:
         files = tmp_path / "files"
         async with (
             running_app(
-                briefs.app, files, presets=("supabase_shim", "briefs"), database_url=database
+                briefs.app, files, presets=("supabase_shim", "briefs"), database_url=database, api_token=TOKEN
             ) as made,
-            httpx.AsyncClient(base_url=made.address, trust_env=False) as client,
+            httpx.AsyncClient(
+                base_url=made.address, trust_env=False, headers={"Authorization": f"Bearer {TOKEN}"}
+            ) as client,
         ):
             await made.connection.execute(
                 "insert into auth.users (id) values ($1) on conflict do nothing", USER

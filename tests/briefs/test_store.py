@@ -124,7 +124,9 @@ async def test_over_http_users_see_and_make_only_their_own(
             room.app, tmp_path, presets=("supabase_shim", "briefs"), database_url=database,
             supabase_url=project.url, supabase_service_key=project.secret_key,
         ) as made,
-        httpx.AsyncClient(base_url=made.address, trust_env=False) as service,
+        httpx.AsyncClient(
+            base_url=made.address, trust_env=False, headers={"Authorization": f"Bearer {project.secret_key}"},
+        ) as service,
     ):  # fmt: skip
         await made.connection.execute("insert into auth.users (id) values ($1), ($2)", USER, stranger)
         await made.connection.execute("select listener.pause(name) from listener.queue")

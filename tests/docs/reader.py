@@ -88,6 +88,8 @@ class Reader:
                 return f"{saved}. {text}"
             case "python":
                 return f"{saved}python {text}"
+            case "nginx" | "haproxy" | "caddyfile":  # tests/web/test_proxies.py runs nginx
+                return ":\n"
             case "dotenv":
                 return saved
             case language if language in STEPS:

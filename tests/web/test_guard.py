@@ -88,10 +88,38 @@ async def test_a_proxy_on_the_machine_passes_with_the_token_only(ask: Any) -> No
 
     assert (await ask("/health", **proxied)).status_code == 200
     assert (await ask("/metrics", **proxied)).status_code == 401
-    forwarded = {"X-Forwarded-For": "203.0.113.9"}
-    assert (await ask("/metrics", headers=forwarded)).status_code == 401
     token = {"Authorization": f"Bearer {TOKEN}"}
     assert (await ask("/metrics", headers=token, api_token=TOKEN, **proxied)).status_code == 200
+
+
+@pytest.mark.parametrize("setting", [{"api_token": TOKEN}, {"public_url": "https://jobs.example.com"}])
+async def test_a_token_or_a_public_address_ends_the_trust_in_the_machine(
+    ask: Any, setting: dict[str, str]
+) -> None:
+    assert (await ask("/metrics", **setting)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via"),
+        *("CF-Connecting-IP", "CF-Ray", "True-Client-IP", "X-Original-URL", "X-Envoy-External-Address"),
+    ],
+)
+async def test_a_header_of_a_proxy_ends_the_trust_in_the_machine(ask: Any, header: str) -> None:
+    assert (await ask("/metrics", headers={header: ""})).status_code == 401
+
+
+async def test_nothing_is_changed_without_a_token(status: Status) -> None:
+    router = APIRouter()
+    router.add_api_route(
+        "/jobs", lambda: [], methods=["GET", "POST", "DELETE"], dependencies=[Depends(caller)]
+    )
+    transport = httpx.ASGITransport(create_app(Settings.load(), status, Metrics(), open_routers=[router]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answers = [await client.request(method, "/jobs") for method in ("GET", "POST", "DELETE")]
+
+    assert [answer.status_code for answer in answers] == [200, 401, 401]
 
 
 @pytest.mark.parametrize("path", ["/health", "/nowhere", "/docs"])

@@ -111,7 +111,7 @@ async def test_without_a_key_only_the_machine_itself_is_the_service(ask: Ask, pr
 async def test_a_page_from_elsewhere_cant_have_a_browser_here_call_as_the_service(ask: Ask) -> None:
     here = Settings.load(host="127.0.0.1")
     answers = [
-        await ask({"Origin": origin}, here, "POST")
+        await ask({"Origin": origin}, here)
         for origin in (
             "https://evil.example.com",
             "null",
