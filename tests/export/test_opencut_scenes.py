@@ -454,7 +454,7 @@ def test_what_is_not_shown_as_in_the_editor_is_named(element: Json, warning: str
     [
         shot("a", 0, 1, effects=[{"type": "blur", "enabled": False}], masks=[], crop={"top": 0}, mask=None),
         shot("a", 0, 1, params={"reframe.mode": "cover", "reframe.cropX": 0}),
-        shot("a", 0, 1, transitionIn=None, animations=None, retime=None, unknown={"x": 1}),
+        shot("a", 0, 1, transitionIn=None, animations=None, retime=None, unknown={"x": 0}),
     ],
 )
 def test_what_is_switched_off_is_not_named(element: Json) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from handlers.export.model import FilmError
 from handlers.export.opencut.builder import Request, Timeline
 from handlers.export.opencut.scenes import ScenesReader
-from handlers.export.opencut.schema import meant, members
+from handlers.export.opencut.schema import Model, Rate, check, meant, members
 from handlers.export.opencut.ticks import TicksReader, in_ticks
 from handlers.export.opencut.timeline import TimelineReader
 
@@ -33,13 +33,15 @@ def read(
     Args:
         document: a timeline, a project, or `{project, mediaItems}`.
         width, height: pixels of the film, rounded down to even numbers; the project's where they are None.
-        fps: frames a second, 29.97 for 30000/1001 and its like; the project's where it is None.
+        fps: frames a second, 29.97 for 30000/1001 and its like; where it is None, those of the document's export
+            options, and else the project's.
         max_elements: how many elements the timeline may have; None sets no limit.
 
     Raises:
         FilmError: the film can't be made; the sentence names the element or the limit.
     """
-    request = Request(width, height, None if fps is None else meant(Fraction(fps)), max_elements)
+    chosen = _requested_rate(document) if fps is None else meant(Fraction(fps))
+    request = Request(width, height, chosen, max_elements)
     if isinstance(document.get("tracks"), list):
         return TimelineReader(document, request).read()
     nested = members(document.get("project"))
@@ -51,3 +53,14 @@ def read(
         )
     reader = TicksReader if in_ticks(project) else ScenesReader
     return reader(project, document, request).read()
+
+
+class _ExportOptions(Model):
+    fps: Rate | None = None
+
+
+def _requested_rate(document: Mapping[str, Any]) -> Fraction | None:
+    for holder in (document, members(document.get("project"))):
+        if options := members(holder.get("exportOptions")):
+            return check(_ExportOptions, options, "the export options").fps
+    return None

@@ -26,6 +26,7 @@ from handlers.export.opencut.animation import Animation
 from handlers.export.opencut.builder import BOLD, TimelineBuilder
 from handlers.export.opencut.curves import amplitude, clamped, combined, mapped
 from handlers.export.opencut.elements import Element, Look, TextLook, Track, flat, undrawn
+from handlers.export.opencut.known import ELEMENT
 from handlers.export.opencut.panning import one_after_the_other, panned
 from handlers.export.opencut.schema import check
 
@@ -92,7 +93,9 @@ class ElementsBuilder(TimelineBuilder):
         where = f"“{name}”"
         params = flat(raw)
         if lost := ", ".join(dict.fromkeys(undrawn(raw, params))):
-            self.warn(f"{where} is {'heard' if raw['type'] == 'audio' else 'shown'} without its {lost}.")
+            way = "heard" if raw["type"] == "audio" else "shown"
+            self.warn_of(name, f"is {way} without its {lost}.", f"are {way} without their {lost}.")
+        self.inspect({**raw, "params": params}, ELEMENT, "", name)
         timing = check(Element, raw, where, self.clock)
         motion = animation.read(raw.get("animations"), where, self.clock, timing.duration)
         for way in motion.unknown:
@@ -193,9 +196,15 @@ class ElementsBuilder(TimelineBuilder):
         look, curves = item.look, item.motion.curves
         still = {path.partition(":")[0] for path in (*item.motion.others, *(curves.keys() - _PLACED))}
         if still := still - {"volume", "pan"}:
-            self.warn(f"“{item.name}” does not change its {', '.join(sorted(still))[:200]} while it is seen.")
+            lost = ", ".join(sorted(still))[:200]
+            self.warn_of(
+                item.name,
+                f"does not change its {lost} while it is seen.",
+                f"do not change their {lost} while they are seen.",
+            )
         if look.blend not in _BLENDS:
-            self.warn(f"“{item.name}” is blended normally: “{look.blend[:40]}” is not supported.")
+            rest = f"blended normally: “{look.blend[:40]}” is not supported."
+            self.warn_of(item.name, f"is {rest}", f"are {rest}")
 
         def curve(path: str, value: float, limit: float, factor: float = 1.0) -> Curve:
             moving = curves.get(path) or Curve.fixed(value)

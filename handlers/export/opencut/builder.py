@@ -11,7 +11,9 @@ from typing import Any, Literal, TypeVar
 from handlers.export.model import Colour, Film, FilmError, MediaItem, Picture, Sound, Text
 from handlers.export.opencut import schema
 from handlers.export.opencut.curves import delayed
+from handlers.export.opencut.known import MEDIA, Shape, unknown
 from handlers.export.opencut.touching import Moment, equalled
+from handlers.export.opencut.warnings import MAX_FIELD, Warnings
 
 MAX_WIDTH, MAX_HEIGHT = 7680, 4320
 MAX_FPS = 120
@@ -80,7 +82,7 @@ class TimelineBuilder:
         self.items = items
         self.elements, self.max_elements = 0, request.max_elements
         self.media: dict[str, MediaItem] = {}
-        self.warnings: dict[str, None] = {}
+        self.warnings = Warnings()
         self.clips: list[Picture | Text] = []
         self.sounds: list[Sound] = []
         self.end = Fraction(0)
@@ -96,7 +98,7 @@ class TimelineBuilder:
             FilmError: there is nothing.
         """
         if self.end == 0:
-            raise FilmError(" ".join(["The timeline has nothing to show or play.", *self.warnings]))
+            raise FilmError(f"The timeline has nothing to show or play. {self.warnings}".strip())
         pictures = list(backdrop)
         parts = (*pictures, *self.clips, *self.sounds)
         moment = equalled([self.end, *(time for part in parts for time in (part.start, part.end))])
@@ -109,10 +111,28 @@ class TimelineBuilder:
             clips=(*_in_turn(_moved(pictures, moment)), *_moved(self.clips, moment)),
             sounds=tuple(_moved(self.sounds, moment)),
         )
-        return Timeline(film, self.media, list(self.warnings))
+        return Timeline(film, self.media, self.warnings.sentences())
 
     def warn(self, sentence: str) -> None:
-        self.warnings[sentence] = None
+        self.warnings.add(sentence)
+
+    def warn_of(self, name: str, was: str, are: str) -> None:
+        """Warn of an element with the rest of a sentence, and once of all elements that share this rest.
+
+        Args:
+            was, are: the rest, for one element and for several.
+        """
+        self.warnings.add(was, are, name)
+
+    def inspect(self, raw: object, shape: Shape, what: str, name: str = "") -> None:
+        """Warn of the fields of a part of the document that are neither drawn nor known to be harmless.
+
+        Args:
+            what: the kind of the part, such as `track`; empty for an element.
+            name: of the part, empty where there is one only.
+        """
+        for path in dict.fromkeys(unknown(raw, shape)):
+            self.warnings.add_unknown(path.removeprefix("params.")[:MAX_FIELD], what, name)
 
     def count(self, elements: int) -> None:
         """Count elements before they are read.
@@ -130,7 +150,8 @@ class TimelineBuilder:
     def lasts(self, start: Fraction, length: Fraction, name: str) -> bool:
         """Tell whether an element lasts at all; if so, the film lasts at least until its end."""
         if length <= 0:
-            self.warn(f"“{name}” is left out: nothing of it remains after trimming.")
+            remains = "left out: nothing of {} remains after trimming."
+            self.warn_of(name, f"is {remains.format('it')}", f"are {remains.format('them')}")
             return False
         self.end = max(self.end, start + length)
         return True
@@ -147,6 +168,8 @@ class TimelineBuilder:
         if isinstance(raw, str):
             raw = {"url": raw}
         item = schema.check(schema.MediaEntry, raw, f"the media “{media_id[:80]}”")
+        if media_id not in self.media:
+            self.inspect(raw, MEDIA, "the media", (item.name or media_id)[:80])
         self.use(media_id, item.name or media_id, item.url)
         return item.type
 

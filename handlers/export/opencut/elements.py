@@ -13,7 +13,7 @@ from pydantic import Field
 
 from handlers.export.opencut.schema import Length, Model, Seconds, Span, Words, members
 
-_SAME = (  # names that only moved into `params`
+SAME = (  # names that only moved into `params`
     *("opacity", "blendMode", "volume", "muted", "content", "fontSize", "fontFamily", "color", "textAlign"),
     *("fontWeight", "fontStyle", "textDecoration", "letterSpacing", "lineHeight", "strokeWidth"),
     *("pan", "fadeInDuration", "fadeOutDuration"),
@@ -26,7 +26,7 @@ _OF_FORKS = {
     "ducking": "ducking",
     "equalizer": "equalizer",
 }
-_UNDRAWN = {
+UNDRAWN = {
     "effects": "effects",
     "masks": "masks",
     "mask": "masks",
@@ -39,15 +39,20 @@ _UNDRAWN = {
     "captionWordTimings": "highlighting of words",
     **_OF_FORKS,
 }
-_UNDRAWN_PARAMS = {
+UNDRAWN_PARAMS = {
     "background.perLine": "box for each line",
     "strokeWidth": "outline",
     "outline.enabled": "outline",
     "shadow.enabled": "shadow",
     **_OF_FORKS,
 }
-_REFRAME = {"mode": "contain", "cropX": 0, "cropY": 0, "cropWidth": 1, "cropHeight": 1}
-_REFRAME |= {"focalX": 0.5, "focalY": 0.5, "targetX": 0, "targetY": 0, "targetWidth": 1, "targetHeight": 1}
+_OFF = ("none", "normal", "off", "auto", "solid", "determined-by-preset")  # words that change nothing
+UNDRAWN_RETIME = {
+    **dict.fromkeys(("curve", "timeMap", "keyframes", "freezeFrameAt"), "changes of speed"),
+    **dict.fromkeys(("reverse", "reversed"), "reversal"),
+}
+REFRAME = {"mode": "contain", "cropX": 0, "cropY": 0, "cropWidth": 1, "cropHeight": 1}
+REFRAME |= {"focalX": 0.5, "focalY": 0.5, "targetX": 0, "targetY": 0, "targetWidth": 1, "targetHeight": 1}
 
 Factor = Annotated[float, Field(strict=True, ge=-100, le=100)]
 Padding = Annotated[float, Field(strict=True, ge=0, le=2_000)]
@@ -139,6 +144,7 @@ class TextLook(Look):
 class Track(Model):
     """`volume`, a factor, `pan`, from -1 to 1, and `solo` are what some editors add."""
 
+    id: str = ""
     name: str = ""
     type: str = "video"
     isMain: bool = False
@@ -161,7 +167,7 @@ def flat(element: Mapping[str, Any]) -> dict[str, Any]:
         "transform.scaleX": transform.get("scaleX", transform.get("scale")),
         "transform.scaleY": transform.get("scaleY", transform.get("scale")),
         "transform.rotate": transform.get("rotate", element.get("rotation")),
-        **{name: element.get(name) for name in _SAME},
+        **{name: element.get(name) for name in SAME},
     }
     if isinstance(element.get("background"), dict):
         box = {"enabled": element["background"].get("color", "transparent") != "transparent"}
@@ -177,31 +183,34 @@ def flat(element: Mapping[str, Any]) -> dict[str, Any]:
             "background.paddingX": 8 / large,
             "background.paddingY": 4 / large,
         }
-    return params | dict(members(element.get("params")))
+    params |= members(element.get("params"))
+    if params.get("textFillMode", "solid") == "solid":  # the colours of a gradient that is not used
+        return {name: value for name, value in params.items() if not name.startswith("gradient")}
+    return params
 
 
 def undrawn(element: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[str]:
     """Yield the features of an element that the film does not show, in a user's words."""
-    for name, words in _UNDRAWN.items():
-        if _is_set(element.get(name)):
+    for name, words in UNDRAWN.items():
+        if is_set(element.get(name)):
             yield words
-    for name, words in _UNDRAWN_PARAMS.items():
-        if _is_set(params.get(name)):
+    for name, words in UNDRAWN_PARAMS.items():
+        if is_set(params.get(name)):
             yield words
-    reframe = {name: params.get(f"reframe.{name}", usual) for name, usual in _REFRAME.items()}
-    if reframe not in (_REFRAME, {**_REFRAME, "mode": "cover"}):
+    reframe = {name: params.get(f"reframe.{name}", usual) for name, usual in REFRAME.items()}
+    if reframe not in (REFRAME, {**REFRAME, "mode": "cover"}):
         yield "reframing"
     retime = members(element.get("retime"))
-    if any(_is_set(retime.get(name)) for name in ("curve", "timeMap", "keyframes", "freezeFrameAt")):
-        yield "changes of speed"
-    if any(_is_set(retime.get(name)) for name in ("reverse", "reversed")):
-        yield "reversal"
+    for name, words in UNDRAWN_RETIME.items():
+        if is_set(retime.get(name)):
+            yield words
 
 
-def _is_set(value: object) -> bool:
+def is_set(value: object) -> bool:
+    """Tell whether the value of a field that is not drawn would change the film."""
     if isinstance(value, dict):
-        on = value.get("enabled") is not False and _is_set(value.get("type", True))
-        return on and any(_is_set(part) for part in value.values())
+        on = value.get("enabled") is not False and is_set(value.get("type", True))
+        return on and any(is_set(part) for part in value.values())
     if isinstance(value, list):
-        return any(_is_set(part) for part in value)
-    return bool(value) and value != "none"
+        return any(is_set(part) for part in value)
+    return bool(value) and value not in _OFF

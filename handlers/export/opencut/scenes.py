@@ -15,7 +15,8 @@ from handlers.export.opencut.appearance import ElementsBuilder, Item, visible
 from handlers.export.opencut.builder import Request, Timeline, media_of
 from handlers.export.opencut.curves import mapped
 from handlers.export.opencut.elements import TextLook, Track
-from handlers.export.opencut.schema import Model, check
+from handlers.export.opencut.known import DOCUMENT, PROJECT, SCENE, TRACK, Shape
+from handlers.export.opencut.schema import Model, check, members
 
 _DRAWN = {"video", "image", "audio", "media", "text"}
 _LEFT_OUT = {"sticker": "stickers", "graphic": "shapes", "effect": "effects over other tracks"}
@@ -56,12 +57,18 @@ class ScenesReader(ElementsBuilder):
         self.project = check(Project, project, "the project")
         settings = self.project.settings
         super().__init__(media_of(document, project), request, settings.canvasSize, settings.fps)
+        self._raw_scenes: list[object] = project["scenes"]
+        self._holders: list[tuple[object, Shape, str]] = [(project, PROJECT, "the project")]
+        if project is not document:
+            self._holders.insert(0, (document, DOCUMENT, "the timeline"))
         if self.project.version is not None:
             self.version = self.project.version
         self.lines = settings.canvasSize.height if settings.canvasSize else self.height
         self.main: list[Picture] = []
 
     def read(self) -> Timeline:
+        for raw, shape, what in self._holders:
+            self.inspect(raw, shape, what)
         tracks = self._tracks()
         self.count(sum(len(track.elements) for track in tracks))
         soloed = any(track.solo for track in tracks)
@@ -83,7 +90,9 @@ class ScenesReader(ElementsBuilder):
         if len(scenes) > 1:
             self.warn("Only one of the project's scenes is drawn: the one that is open in the editor.")
         current = [scene for scene in scenes if scene.id == self.project.currentSceneId]
-        return (current or [scene for scene in scenes if scene.isMain] or scenes)[0]
+        scene = (current or [scene for scene in scenes if scene.isMain] or scenes)[0]
+        self.inspect(self._raw_scenes[scenes.index(scene)], SCENE, "the scene")
+        return scene
 
     def _tracks(self) -> list[Track]:
         """Return the tracks from the bottom to the top; the main track lies below all others."""
@@ -101,6 +110,8 @@ class ScenesReader(ElementsBuilder):
     def _checked(self, raw: object, where: str) -> list[Track]:
         if not isinstance(raw, list):
             raise FilmError("The scene has no 'tracks'.")
+        for number, track in enumerate(raw, 1):
+            self.inspect(track, TRACK, "the track", str(members(track).get("name") or number)[:80])
         return [check(Track, track, f"{where} {number}", self.clock) for number, track in enumerate(raw, 1)]
 
     def _track(self, track: Track) -> None:
@@ -134,10 +145,9 @@ class ScenesReader(ElementsBuilder):
         kind = str(raw.get("type"))
         if raw.get("hidden") is True or kind in _DRAWN:
             return raw.get("hidden") is not True
-        if kind in _LEFT_OUT:
-            self.warn(f"“{name}” is left out: {_LEFT_OUT[kind]} are not drawn.")
-        else:
-            self.warn(f"“{name}” is left out: elements of type “{kind[:40]}” are unknown.")
+        reason = f"elements of type “{kind[:40]}” are unknown"
+        rest = f"left out: {f'{_LEFT_OUT[kind]} are not drawn' if kind in _LEFT_OUT else reason}."
+        self.warn_of(name, f"is {rest}", f"are {rest}")
         return False
 
     def _backdrop(self) -> list[Picture]:

@@ -1,6 +1,6 @@
 """Shapes that all formats share: checked numbers, errors that name their field, colours.
 
-Unknown keys are ignored; numbers are not forgiven: one that is missing, not finite or out of bounds is an
+Unknown keys are ignored here, and `known` names them; numbers are not forgiven: one that is missing, not finite or out of bounds is an
 error with a sentence that names its element.
 """
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from handlers.export.model import Sides
 from handlers.export.opencut.elements import Track
+from handlers.export.opencut.known import TRACKS
 from handlers.export.opencut.panning import balanced
 from handlers.export.opencut.scenes import ScenesReader
 from handlers.export.opencut.schema import members
@@ -34,11 +35,20 @@ class TicksReader(ScenesReader):
             raw = list(raw.values())  # version 25 turned some lists into objects with numbers for keys
         if not isinstance(raw, dict):
             return self._from_list(raw)
+        self.inspect(raw, TRACKS, "the scene's tracks")
         main = self._checked([raw["main"]], "main track") if raw.get("main") else []
         for track in main:
             track.isMain = True
         overlay = self._checked(raw.get("overlay") or [], "overlay track")
-        return [*main, *reversed(overlay), *self._checked(raw.get("audio") or [], "audio track")]
+        audio = self._checked(raw.get("audio") or [], "audio track")
+        return [*reversed(_ordered([*overlay, *main], raw.get("order"))), *audio]
+
+
+def _ordered(tracks: list[Track], order: object) -> list[Track]:
+    """Return tracks from the top to the bottom; those that `order`, a list of ids, does not name follow as they are."""
+    ids = [each for each in order if isinstance(each, str)] if isinstance(order, list) else []
+    places = {each: place for place, each in reversed(list(enumerate(ids)))}
+    return sorted(tracks, key=lambda track: places.get(track.id, len(ids)))
 
 
 def in_ticks(project: Mapping[str, Any]) -> bool:

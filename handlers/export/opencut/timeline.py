@@ -12,6 +12,7 @@ from pydantic import Field
 from handlers.export.model import Curve, FilmError, Picture, Placement, Sound, Style, Text
 from handlers.export.opencut import schema
 from handlers.export.opencut.builder import BOLD, Request, Timeline, TimelineBuilder, media_of
+from handlers.export.opencut.known import DOCUMENT, PROJECT, names
 from handlers.export.opencut.schema import Length, Model, Seconds, Share, check, exact
 
 _PADDING = (8.0, 4.0)  # of the editor's text box, in pixels of its canvas
@@ -86,6 +87,13 @@ class TextElement(TimelineElement):
     opacity: Share = 1
 
 
+_ELEMENT = {
+    **names(TextElement, MediaElement, more="id name type hidden locked createdAt updatedAt"),
+    "transform": names(Flips),
+}
+_TRACK = names(TimelineTrack, more="id locked height collapsed expanded createdAt updatedAt")
+
+
 class TimelineReader(TimelineBuilder):
     def __init__(self, document: Mapping[str, Any], request: Request) -> None:
         self.document = document
@@ -93,6 +101,8 @@ class TimelineReader(TimelineBuilder):
         super().__init__(media_of(document), request, self.project.canvasSize, self.project.fps)
 
     def read(self) -> Timeline:
+        self.inspect(self.document, DOCUMENT, "the timeline")
+        self.inspect(self.document.get("project"), PROJECT, "the project")
         for track in reversed(self._tracks()):
             for number, raw in enumerate(track.elements, 1):
                 if raw.get("hidden") is not True:
@@ -118,10 +128,14 @@ class TimelineReader(TimelineBuilder):
         raw = self.document["tracks"]
         tracks = [check(TimelineTrack, track, f"track {number}") for number, track in enumerate(raw, 1)]
         self.count(sum(len(track.elements) for track in tracks))
+        for number, track in enumerate(raw):
+            self.inspect(track, _TRACK, "the track", tracks[number].name[:80] or str(number + 1))
         return sorted(tracks, key=lambda track: _RANKS.get("main" if track.isMain else track.type, 1))
 
     def _element(self, track: TimelineTrack, raw: dict[str, Any], name: str) -> None:
         kind = str(raw.get("type"))
+        if kind in {"text", "media"}:
+            self.inspect(raw, _ELEMENT, "", name)
         if kind == "text":
             text = check(TextElement, raw, f"“{name}”")
             if self.lasts(text.start, text.length, name):
@@ -131,7 +145,8 @@ class TimelineReader(TimelineBuilder):
             if self.lasts(media.start, media.length, name):
                 self._media(track, media, name)
         else:
-            self.warn(f"“{name}” is left out: elements of type “{kind[:40]}” are unknown.")
+            rest = f"left out: elements of type “{kind[:40]}” are unknown."
+            self.warn_of(name, f"is {rest}", f"are {rest}")
 
     def _media(self, track: TimelineTrack, element: MediaElement, name: str) -> None:
         kind = self.need(element.mediaId, name)
