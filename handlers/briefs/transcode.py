@@ -100,7 +100,7 @@ async def _waveform(source: Path, target: Path) -> Path:
 
 
 def _opened(source: Path) -> list[str]:
-    """Return the arguments that open a file and end it a second after the limit, whatever its header says."""
+    """Return the arguments that open a file and end it a second after the limit, even if its header names fewer."""
     seconds = settings().max_hours * 3600 + 1
     return [*ffmpeg.input_options(), "-t", f"{seconds:.3f}", "-i", str(source)]
 

@@ -1,7 +1,7 @@
 """Shapes that all formats share: checked numbers, errors that name their field, colours.
 
-Unknown keys are ignored here, and `known` names them; numbers are not forgiven: one that is missing, not finite or out of bounds is an
-error with a sentence that names its element.
+Unknown keys are ignored here, and `known` finds them. Numbers are not forgiven: one that is missing, not finite or out
+of bounds is an error with a sentence that names its element.
 """
 
 from __future__ import annotations
