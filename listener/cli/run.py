@@ -17,6 +17,7 @@ from listener.engine.engine import Engine
 from listener.errors import DatabaseUnavailable
 from listener.kit.configured import configure
 from listener.kit.storage.http import routes
+from listener.web.connections import raise_descriptor_limit
 
 # uvloop: a job starts after a few turns of the event loop, and these are faster in C.
 LOOP = {"use_uvloop": True}
@@ -47,6 +48,7 @@ async def serve(app: App, settings: Settings, announce: Callable[[str | None], N
         settings: the settings of the service; with STORAGE_DIR it also serves the local storage.
         announce: called when it listens for events, with the address of its HTTP routes, or None without HTTP.
     """
+    raise_descriptor_limit()
     backend = Backend(settings)
     with suppress(DatabaseUnavailable):  # the engine waits for it
         await backend.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from listener.metrics import QueueMetrics
 MAX_DELAY_SECONDS = 365 * 86400.0
 # A shorter snooze would be a loop that does nothing but write.
 MIN_SNOOZE_SECONDS = 0.25
+DESCRIPTORS_DELAY_SECONDS = 5.0
 _NOTHING = object()
 
 LOGGED_FROM_SECONDS = 0.5
@@ -131,6 +133,10 @@ class Attempt:
     def _failed(self, error: BaseException) -> Outcome:
         # A handler with a task group raises a group: one error alone in it counts as that error.
         error = single(error)
+        if _lacks_descriptors(error):
+            # The process is at fault and not the job, so this counts as no attempt.
+            self._job.log.error("descriptors exhausted", error=summary(error))
+            return Outcome("snooze", {"delay": DESCRIPTORS_DELAY_SECONDS})
         match error:
             case Snooze():
                 return Outcome("snooze", {"delay": max(MIN_SNOOZE_SECONDS, _limited(error.delay))})
@@ -199,6 +205,15 @@ def _kind(error: BaseException) -> str:
     """The class name of the error, or of the cause of a Fail or Retry."""
     cause = error.__cause__ if isinstance(error, Fail | Retry) else None
     return type(cause or error).__name__
+
+
+def _lacks_descriptors(error: BaseException | None) -> bool:
+    """Return whether an error, or one that caused it, says that no more files can be opened."""
+    for _ in range(10):  # causes may form a circle
+        if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+            return True
+        error = error and (error.__cause__ or error.__context__)
+    return False
 
 
 def _limited(delay: float) -> float:

@@ -63,12 +63,19 @@ class Shield:
                 raise HTTPException(413, f"The body is larger than the maximum of {MOST // 1024} kB.")
             return message
 
-        host = _host(Headers(scope=scope).get("host", ""))
+        headers = Headers(scope=scope)
+        host = _host(headers.get("host", ""))
         if self._loopback and not _is_local(host) and host != self._public:
             sentence = (
                 "Only requests to localhost are accepted; set PUBLIC_URL if the service is behind a proxy."
             )
             refusal = JSONResponse({"error": sentence}, status_code=421)
+            await refusal(scope, receive, send_with_headers)
+            return
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # RFC 9112, section 6.3: a proxy may have read another length than this server.
+            sentence = "Send either Content-Length or Transfer-Encoding."
+            refusal = JSONResponse({"error": sentence}, status_code=400, headers={"Connection": "close"})
             await refusal(scope, receive, send_with_headers)
             return
         await self._app(scope, receive_bounded, send_with_headers)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from listener.config import Settings
 from listener.errors import ConfigError, ListenerError
 from listener.status import Status
+from listener.web.connections import Connection
 
 _LOOK_EVERY = 0.5
 
@@ -44,6 +45,8 @@ class WebServer:
         server = uvicorn.Server(
             uvicorn.Config(
                 self._app,
+                http=Connection,
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,

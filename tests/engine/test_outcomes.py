@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import decimal
 import enum
+import errno
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -250,6 +251,26 @@ async def test_a_snooze_holds_no_slot_and_counts_no_attempt(jobs: Table, databas
     waited = [waited for _, _, waited in seen]
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(waited))
     assert await jobs.history("a") == ["completed"]
+
+
+async def test_a_lack_of_descriptors_counts_no_attempt(
+    jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listener.engine.executor.DESCRIPTORS_DELAY_SECONDS", 0.3)
+    attempts = []
+
+    async def handle(job: Job) -> None:
+        attempts.append(job.attempt)
+        if len(attempts) < 5:
+            try:
+                raise OSError(errno.EMFILE, "Too many open files")  # noqa: TRY301
+            except OSError as error:
+                raise Retry("the program could not be started") from error
+
+    async with serving(app_of(handle), database):
+        await jobs.add("a")
+        await jobs.becomes("a", "completed")
+    assert attempts == [1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("delay", [float("inf"), 1e14, 1e300])
