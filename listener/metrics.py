@@ -25,6 +25,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from listener.database.model import RetryReason, Verb
+from listener.errors import ErrorKind
 
 JobOutcome = Literal["completed", "failed", "cancelled", "lost"]
 FencedOp = Literal["heartbeat", Verb]
@@ -102,6 +103,12 @@ class Metrics:
         self.reconnects = counter(
             "reconnects", "Reconnections of an event source, by reason.", "source", "reason"
         )
+        self.database_errors = counter(
+            "database_errors",
+            "Calls to the database that failed, by verb and kind: absent, slow, refused or misconfigured.",
+            "verb",
+            "kind",
+        )
         self.build = Info(
             "build",
             "The versions of the service and of Python.",
@@ -131,6 +138,10 @@ class Metrics:
         if name not in self._sources:
             self._sources[name] = SourceMetrics(self, name)
         return self._sources[name]
+
+    def count_database_error(self, verb: str, kind: ErrorKind) -> None:
+        """Count a call of a verb that failed."""
+        self.database_errors.labels(verb, kind).inc()
 
     def publish(self, stats: Mapping[str, Any] | None) -> None:
         """Show the numbers of all workers.

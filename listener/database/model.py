@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Verb = Literal["complete", "fail", "retry", "snooze", "release", "progress", "stage", "checkpoint"]
+Verb = Literal[
+    "complete", "fail", "retry", "snooze", "release", "progress", "stage", "checkpoint", "set_aside"
+]
 """The SQL functions that take a batch of writes, each of which names a delivery and its fence."""
 
-AnswerOutcome = Literal["ok", "lost", "locked", "refused", "spent"]
+AnswerOutcome = Literal["ok", "lost", "locked", "later", "refused", "spent"]
 RetryReason = Literal["asked", "error", "timeout"]
 StopReason = Literal["lost", "cancelled", "timeout", "shutdown"]
 
@@ -26,6 +28,7 @@ class Delivery:
         waited: seconds since the job was first due.
         late: seconds since the job was due this time.
         origin: how the job was found: insert, update, reconcile, adopt or requeue.
+        unreadable: a sentence about the value of the row that Python can't read, so that the job can't run; or None.
     """
 
     id: int
@@ -41,6 +44,7 @@ class Delivery:
     waited: float
     late: float
     origin: str
+    unreadable: str | None = None
 
 
 @dataclass(slots=True)
@@ -107,11 +111,13 @@ class Answer:
 
     Attributes:
         outcome: ok; lost, the attempt had ended already; locked, the row is locked and the write may be repeated;
-            refused, the table refused it with `error`; spent, the job failed because no attempt was left.
+            later, the table refused it with `error` and `sqlstate`, which may pass with time; refused, the table
+            refused it with `error`; spent, the job failed because no attempt was left.
     """
 
     outcome: AnswerOutcome
     error: str | None = None
+    sqlstate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from listener.errors import DatabaseError, DatabaseUnavailable, refusal
+from listener.database.decoding import decode
+from listener.errors import DatabaseError, DatabaseUnavailable, ErrorKind, kind_of, refusal
 from listener.log import reason_of
 
 POOLER_PORT = 6543  # Supabase's poolers in transaction mode
@@ -102,7 +103,10 @@ class ConnectionPool:
                 for dead in (connection, *self._idle):
                     _drop(dead)
                 self._idle.clear()
-                raise DatabaseUnavailable(f"the database did not answer ({reason_of(error)})") from error
+                kind: ErrorKind = "slow" if isinstance(error, TimeoutError) else "absent"
+                raise DatabaseUnavailable(
+                    f"the database did not answer ({reason_of(error)})", kind=kind
+                ) from error
             case ValueError() | RecursionError():
                 # Nothing was sent, because a value is too large or too deeply nested for JSON.
                 raise DatabaseError(f"a value can't be written as JSON ({reason_of(error)})") from error
@@ -125,7 +129,12 @@ class ConnectionPool:
         try:
             return await self._acquire()
         except CONNECTION_ERRORS as error:
-            raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
+            sqlstate = str(getattr(error, "sqlstate", None) or "")
+            raise DatabaseUnavailable(
+                f"the database can't be reached ({reason_of(error)})",
+                kind="misconfigured" if kind_of(sqlstate) == "misconfigured" else "absent",
+                sqlstate=sqlstate,
+            ) from error
 
     async def _acquire(self) -> PoolConnectionProxy:
         if self._pool is None:
@@ -167,7 +176,7 @@ class ConnectionPool:
         try:
             async with transaction(connection) if self._pooled else nullcontext():
                 await connection.set_type_codec(
-                    "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+                    "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=decode
                 )
                 # asyncpg looks up the type of arrays when a connection first uses one: now, instead of in a claim.
                 await connection.fetchval("select '{}'::int[]")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from listener.database.decoding import decode
 from listener.errors import DatabaseError, DatabaseUnavailable, refusal
 from listener.log import reason_of
 from listener.service_key import ServiceKey
@@ -23,10 +24,15 @@ _MISSING = {"PGRST202": "42883", "PGRST205": "42P01"}
 NO_CONTENT = 204
 # The status of the last response in this task, because the package does not return it.
 _status: ContextVar[int] = ContextVar("status")
+# The last successful response in this task, whose content the package may be unable to decode.
+_answer: ContextVar[httpx.Response | None] = ContextVar("answer", default=None)
 
 
 class KeyRefused(DatabaseUnavailable):
     """The project refused the key, or the token is not or no longer valid; nothing was carried out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="misconfigured")
 
 
 class Query(Protocol):
@@ -74,15 +80,21 @@ class Rest:
             DatabaseUnavailable: the API did not answer; the request may or may not have been carried out.
             DatabaseError: the request was refused, and nothing was changed.
         """
+        _answer.set(None)
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await query(self._api()).execute()
             return None if _status.get() == NO_CONTENT else answer.data, answer.count
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise DatabaseUnavailable(f"the REST API did not answer in {self._timeout:g} s") from error
+            raise DatabaseUnavailable(
+                f"the REST API did not answer in {self._timeout:g} s",
+                kind="absent" if isinstance(error, httpx.ConnectTimeout) else "slow",
+            ) from error
         except (httpx.HTTPError, OSError, UnicodeDecodeError) as error:
             raise DatabaseUnavailable(f"the REST API did not answer ({reason_of(error)})") from error
         except (ValueError, TypeError, RecursionError) as error:
+            if (answer := _answer.get()) is not None:
+                return decode(answer.text), None
             # Nothing was sent.
             raise DatabaseError(f"a value can't be written as JSON ({error})") from error
 
@@ -115,6 +127,7 @@ async def _check(response: httpx.Response) -> None:
     _status.set(response.status_code)
     if response.is_success:
         if response.status_code == NO_CONTENT or _is_json(response):
+            _answer.set(response)
             return
         raise DatabaseUnavailable(
             "SUPABASE_URL is not the address of a Supabase project: its REST API responds with something else than JSON"
@@ -137,9 +150,11 @@ def _refusal(response: httpx.Response) -> DatabaseError | DatabaseUnavailable:
     if status == 406 and code == "PGRST106":
         hint = "Expose the schema in the API settings of the project."
     if code.startswith("PGRST") and status < 500:
-        return DatabaseError(message, hint=hint)
+        # PGRST1 says that the request is malformed; the others that what it names is not there, or ambiguous.
+        is_malformed = code.startswith("PGRST1") and code != "PGRST106"
+        return DatabaseError(message, hint=hint, kind="refused" if is_malformed else "misconfigured")
     if status == 413:
-        return DatabaseError("the REST API refused the request because it is too large")
+        return DatabaseError("the REST API refused the request because it is too large", kind="slow")
     return DatabaseUnavailable(f"the REST API could not answer now ({status} {message})")
 
 

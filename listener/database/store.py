@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from listener.database import migrate
+from listener.database.decoding import unreadable
 from listener.database.model import Answer, Claim, Delivery, Lost, Miss, Served, Verb
 from listener.database.transport import Transport
-from listener.errors import DatabaseError, SchemaError
+from listener.errors import DatabaseError, DatabaseUnavailable, ErrorKind, SchemaError
 
 Batch = Sequence[Mapping[str, Any]]
 
@@ -21,12 +22,30 @@ class Store:
         transport: calls the SQL functions.
         lease: seconds after a claim or a heartbeat until the job's lease ends.
         beat: seconds between heartbeats.
+        on_error: called with the verb and the kind of each error.
     """
 
-    def __init__(self, transport: Transport, *, lease: float = 20.0, beat: float = 5.0) -> None:
-        self._call = transport.call
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        lease: float = 20.0,
+        beat: float = 5.0,
+        on_error: Callable[[str, ErrorKind], None] | None = None,
+    ) -> None:
+        self._transport_call = transport.call
+        self._call = self._transport_call if on_error is None else self._call_and_report
+        self._on_error = on_error
         self._lease = timedelta(seconds=lease)
         self._beat = timedelta(seconds=beat)
+
+    async def _call_and_report(self, function: str, /, **arguments: Any) -> Any:
+        try:
+            return await self._transport_call(function, **arguments)
+        except (DatabaseError, DatabaseUnavailable) as error:
+            if self._on_error is not None:
+                self._on_error(function, error.kind)
+            raise
 
     async def check_schema(self) -> None:
         """Check that the schema is the one that this program needs.
@@ -135,7 +154,10 @@ class Store:
             Delivery -> answer.
         """
         answers = await self._call(verb, batch=list(batch))
-        return {one["delivery"]: Answer(one["outcome"], one.get("error")) for one in answers}
+        return {
+            one["delivery"]: Answer(one["outcome"], one.get("error"), one.get("sqlstate", ""))
+            for one in answers
+        }
 
     async def rescue(self) -> list[dict[str, Any]]:
         """Rescue the jobs whose lease has ended: [{queue, key, worker, spent}]."""
@@ -235,5 +257,6 @@ def _deliveries(answer: Mapping[str, Any]) -> list[Delivery]:
     return [_delivery(**job) for job in answer["jobs"]]
 
 
-def _delivery(delivery: int, **rest: Any) -> Delivery:
-    return Delivery(delivery, **rest)
+def _delivery(delivery: int, row: Any, saved: Any, **rest: Any) -> Delivery:
+    problem = unreadable(row) or unreadable(saved, "the checkpoint")
+    return Delivery(delivery, row=row, saved=saved, unreadable=problem, **rest)

@@ -14,14 +14,14 @@ class PostgresTransport:
 
     Args:
         dsn: a `postgresql://` URL.
-        connections: the most connections, opened when needed. Claim, settlement, progress, heartbeat and maintenance
-            use one each and the dashboard two, so that none waits for another.
+        connections: the most connections, opened when needed. Claim, heartbeat and maintenance use one each, outcomes
+            and the dashboard two, progress and slow queues one, so that none waits for another.
         timeout: seconds after which a call without an answer fails and its connection is dropped.
         pooled: whether a transaction-mode pooler is between.
     """
 
     def __init__(
-        self, dsn: str, *, connections: int = 7, timeout: float = 10.0, pooled: bool = False
+        self, dsn: str, *, connections: int = 9, timeout: float = 10.0, pooled: bool = False
     ) -> None:
         self._pool = ConnectionPool(dsn, most=connections, timeout=timeout, pooled=pooled)
         self.fetchval: Callable[..., Coroutine[Any, Any, Any]] = self._pool.fetchval

@@ -79,7 +79,12 @@ class Engine:
         # The database.
         self._backend = backend = backend or Backend(settings)
         self._sources: list[Source] = []
-        self._store = Store(backend, lease=settings.lease, beat=settings.heartbeat)
+        self._store = Store(
+            backend,
+            lease=settings.lease,
+            beat=settings.heartbeat,
+            on_error=self.metrics.count_database_error,
+        )
         self._registration = Registration(self._store, self.worker_id, handlers, timeout=settings.job_timeout)
         reconcile = Wakeup()
 

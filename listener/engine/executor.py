@@ -75,7 +75,12 @@ class Attempt:
             self._scope.cancel()
 
     async def run(self) -> Outcome:
-        """Call the handler, and return the outcome when the handler has returned, even after a timeout."""
+        """Call the handler, and return the outcome when the handler has returned, even after a timeout. A job whose row
+        can't be read is set aside instead.
+        """
+        if self.delivery.unreadable is not None:
+            self._job._clean_up()
+            return Outcome("set_aside", {"error": self.delivery.unreadable})
         started = time.perf_counter()
         try:
             outcome = await self._perform()
@@ -91,11 +96,15 @@ class Attempt:
         if outcome.verb is None:
             answer = Answer("lost")
         else:
-            if outcome.verb == "snooze" and progress:
-                # The row keeps its state for a while, and only its progress message can say why.
+            item = dict(outcome.item)
+            if progress and outcome.verb == "complete":
+                item["message"] = progress["message"]
+            elif progress and outcome.verb in {"fail", "retry", "snooze"}:
+                # The row keeps the last progress, and after a snooze only its message can say why the job waits.
                 await self._settlement.settle("progress", self.delivery, progress)
-            warnings = {"warnings": self._job.warnings} if self._job.warnings else {}
-            answer = await self._settlement.settle(outcome.verb, self.delivery, {**outcome.item, **warnings})
+            if self._job.warnings:
+                item["warnings"] = self._job.warnings
+            answer = await self._settlement.settle(outcome.verb, self.delivery, item)
         self._count(outcome, answer)
 
     async def _perform(self) -> Outcome:
@@ -189,6 +198,9 @@ class Attempt:
             case _, "lost":
                 finished["lost"].inc()
                 logger.warning("outcome rejected, because the attempt had lost its lease", verb=outcome.verb)
+            case "set_aside", _:
+                finished["failed"].inc()
+                logger.error("job can't run; its delivery is broken", error=outcome.item["error"])
             case (_, "refused") | ("fail", _) | (_, "spent"):
                 finished["failed"].inc()
                 logger.error("job failed", error=answer.error or outcome.item.get("error"))

@@ -9,27 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from listener.backoff import delays
 from listener.database.model import Answer, Delivery, StopReason, Verb
 from listener.database.store import Store
-from listener.errors import DatabaseError, DatabaseUnavailable, LeaseLost
-from listener.jsonable import bounded
+from listener.engine.lane import Calls, Lane, Pending
+from listener.errors import DatabaseError, LeaseLost
 from listener.metrics import Metrics
 from listener.wakeup import Wakeup
 
 log = structlog.get_logger(__name__)
 
-MAX_BATCH = 250
-LOCKED_RETRY_SECONDS = 0.25
 PROGRESS_INTERVAL_SECONDS = 1.0
-# The verbs whose refusal fails the job. A refused `fail` is not sent again as another `fail`.
-_ENDS: frozenset[Verb] = frozenset({"complete", "retry", "snooze", "release"})
+# Calls at once: of outcomes, of progress, and of slow queues for both.
+QUICK_CALLS = 2
+QUICK_PROGRESS_CALLS = 1
+SLOW_CALLS = 1
 # The outcomes that end a job for good. If the table refused an outcome, the job has failed.
 _FINAL = {
     ("complete", "ok"): "completed",
@@ -43,26 +43,17 @@ def notify_nobody(_delivery: Delivery, _event: str, _content: Mapping[str, Any])
     """Do nothing, because progress is not broadcast."""
 
 
-class _Pending:
-    __slots__ = ("answer", "delivery", "item", "verb")
-
-    def __init__(self, verb: Verb, delivery: Delivery, item: Mapping[str, Any]) -> None:
-        self.verb = verb
-        self.delivery = delivery.id
-        self.item = {"delivery": delivery.id, "fence": delivery.fence, **item}
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-
 class _LatestProgress:
     """The latest progress of one attempt. Any thread may write it: first the values, then `is_new`."""
 
-    __slots__ = ("delivery", "is_new", "message", "percent")
+    __slots__ = ("delivery", "is_new", "is_sent", "message", "percent")
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
         self.percent: float | None = None
         self.message: str | None = None
         self.is_new = False
+        self.is_sent = False  # and not answered yet
 
     def values(self) -> dict[str, Any]:
         return {"percent": self.percent, "message": self.message}
@@ -71,8 +62,8 @@ class _LatestProgress:
 class Settlement:
     """Collect the writes of attempts, and send them in batches.
 
-    The next batch gathers while one is being written: an idle service writes at once, and a busy one in few
-    statements. A batch without an answer is sent again, which is safe because each write names its fence.
+    Each queue has one lane for outcomes and one for progress, so that no queue waits for another one, and the writes of
+    one attempt arrive in their order. An idle service writes at once, and a busy one in few statements.
 
     Args:
         on_lost: called with a fence and `lost` when the database reports that this attempt has lost its job.
@@ -92,10 +83,13 @@ class Settlement:
         self._metrics = metrics
         self._on_lost = on_lost
         self._notify = notify
-        self._pending: list[_Pending] = []
         self._unanswered: set[asyncio.Future[Answer]] = set()
         self._closed = False
-        self._arrived = Wakeup()
+        slow = asyncio.Semaphore(SLOW_CALLS)
+        self._calls = Calls(QUICK_CALLS, slow)
+        self._progress_calls = Calls(QUICK_PROGRESS_CALLS, slow)
+        self._lanes: dict[tuple[str, bool], Lane] = {}
+        self._group: TaskGroup | None = None
         self._progress: dict[int, _LatestProgress] = {}
         self._progressed = Wakeup()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,10 +102,9 @@ class Settlement:
         """
         if self._closed:
             raise asyncio.CancelledError
-        pending = _Pending(verb, delivery, item)
-        self._pending.append(pending)
+        pending = Pending(verb, delivery, item)
         self._unanswered.add(pending.answer)
-        self._arrived.set()
+        self._lane(delivery.queue, verb).put(pending)
         try:
             answer = await pending.answer
         finally:
@@ -162,118 +155,56 @@ class Settlement:
     async def run(self) -> None:
         """Write until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._run_progress)
-            while True:
-                await self._arrived.wait()
-                while self._pending:
-                    await self._flush(group)
+            self._group = group
+            for lane in self._lanes.values():
+                group.start_soon(lane.run)
+            await self._run_progress()
 
-    async def _flush(self, group: TaskGroup) -> None:
-        batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-        by_verb: dict[Verb, dict[int, _Pending]] = {}
-        later: list[_Pending] = []
-        for pending in batch:
-            members = by_verb.setdefault(pending.verb, {})
-            # A batch names a delivery once. A replaced attempt at it may write beside the new one.
-            if pending.delivery in members:
-                later.append(pending)
-            else:
-                members[pending.delivery] = pending
-        self._pending[:0] = later
-        for verb, members in by_verb.items():
-            answers = await self._call(verb, [pending.item for pending in members.values()])
-            locked = []
-            for delivery, pending in members.items():
-                answer = answers.get(delivery, Answer("lost"))
-                if answer.outcome == "locked":
-                    locked.append(pending)
-                elif not pending.answer.done():
-                    pending.answer.set_result(answer)
-            if locked:
-                group.start_soon(self._retry_locked, locked)
-
-    async def _retry_locked(self, locked: list[_Pending]) -> None:
-        await anyio.sleep(LOCKED_RETRY_SECONDS)
-        self._pending.extend(locked)
-        self._arrived.set()
-
-    async def _call(self, verb: Verb, items: list[Mapping[str, Any]]) -> dict[int, Answer]:
-        for delay in delays():
-            try:
-                return await self._store.settle(verb, items)
-            except DatabaseUnavailable as error:
-                log.warning(
-                    "database did not answer; outcomes are sent again",
-                    verb=verb,
-                    jobs=len(items),
-                    error=str(error),
-                )
-                await anyio.sleep(delay)
-            except DatabaseError as error:
-                # The database refused the whole call, because it can't read one of the items: find that one.
-                if len(items) == 1:
-                    return await self._refused(verb, items[0], str(error))
-                answers: dict[int, Answer] = {}
-                for item in items:
-                    answers |= await self._call(verb, [item])
-                return answers
-        raise AssertionError("delays never end")
-
-    async def _refused(self, verb: Verb, item: Mapping[str, Any], error: str) -> dict[int, Answer]:
-        """Fail the job whose outcome was refused, because it would otherwise run again and again."""
-        delivery = item["delivery"]
-        if verb in _ENDS:
-            text = bounded(f"the database refused the outcome: {error}")
-            failure = {"delivery": delivery, "fence": item["fence"], "error": text}
-            answer = (await self._call("fail", [failure]))[delivery]
-            if answer.outcome != "ok":
-                return {delivery: answer}
-        return {delivery: Answer("refused", error)}
+    def _lane(self, queue: str, verb: Verb) -> Lane:
+        is_progress = verb == "progress"
+        lane = self._lanes.get((queue, is_progress))
+        if lane is None:
+            calls = self._progress_calls if is_progress else self._calls
+            lane = self._lanes[queue, is_progress] = Lane(queue, self._store.settle, calls)
+            if self._group is not None:
+                self._group.start_soon(lane.run)
+        return lane
 
     async def _run_progress(self) -> None:
         self._loop = asyncio.get_running_loop()
         while True:
             await self._progressed.wait()
             started = time.monotonic()
-            await self._flush_progress()
+            self._send_progress()
             await anyio.sleep(max(0.0, PROGRESS_INTERVAL_SECONDS - (time.monotonic() - started)))
 
-    async def _flush_progress(self) -> None:
-        items: dict[int, Mapping[str, Any]] = {}
-        latest: dict[int, _LatestProgress] = {}
+    def _send_progress(self) -> None:
         # Sorted, because the newest of several attempts at one delivery counts.
-        for fence, progress in sorted(self._progress.items()):
-            if progress.is_new:
-                progress.is_new = False
+        for _, progress in sorted(self._progress.items()):
+            if progress.is_new and not progress.is_sent:
+                progress.is_new, progress.is_sent = False, True
                 delivery, values = progress.delivery, progress.values()
                 self._notify(delivery, "progress", values)
-                latest[delivery.id] = progress
-                items[delivery.id] = {"delivery": delivery.id, "fence": fence, **values}
-        if not items:
-            return
-        try:
-            answers = await self._store.settle("progress", list(items.values()))
-        except DatabaseUnavailable as error:
-            log.warning("database did not answer; progress is sent again", error=str(error))
-            answers = dict.fromkeys(items, Answer("locked"))
-        except DatabaseError as error:
-            log.warning("database refused the progress of jobs", jobs=len(items), error=str(error))
-            return
-        for delivery_id, answer in answers.items():
-            self._take_answer(latest[delivery_id], answer)
+                pending = Pending("progress", delivery, values, repeats=False)
+                pending.answer.add_done_callback(partial(self._take_answer, progress))
+                self._lane(delivery.queue, "progress").put(pending)
 
-    def _take_answer(self, progress: _LatestProgress, answer: Answer) -> None:
+    def _take_answer(self, progress: _LatestProgress, done: asyncio.Future[Answer]) -> None:
+        progress.is_sent = False
         fence = progress.delivery.fence
         if self._progress.get(fence) is not progress:
             # The attempt has ended meanwhile and writes its own outcome.
             return
+        answer = done.result()
         match answer.outcome:
             case "lost":
                 del self._progress[fence]
                 self._metrics.queue(progress.delivery.queue).fenced["progress"].inc()
                 self._on_lost(fence, "lost")
-            case "locked":
+                return
+            case "locked" | "later":
                 progress.is_new = True
-                self._progressed.set()
             case "refused":
                 log.warning("table refused the progress", job=progress.delivery.key, error=answer.error)
+        if progress.is_new:
+            self._progressed.set()

@@ -23,7 +23,9 @@ begin
       when 'completed' then jsonb_build_object('status', a.done, 'progress', 100, 'finished_at', true)
       else jsonb_build_object('status', a.failed, 'finished_at', true) end);
     perform listener.write_rows(a, (
-      select jsonb_agg(jsonb_build_object('key', h.job_key, 'columns', coalesce(h.item->'columns', '{}') || state
+      select jsonb_agg(jsonb_build_object('key', h.job_key, 'columns', case when h.item->>'message' is null then '{}'
+          else listener.state_columns(a, jsonb_build_object('message', h.item->'message')) end
+        || coalesce(h.item->'columns', '{}') || state
         || case finish.outcome when 'failed' then listener.state_columns(a, jsonb_build_object(
              'error', jsonb_build_object('stage', h.word, 'error', coalesce(h.item->>'kind', 'Fail'),
                'message', h.item->'error', 'attempt', h.attempt))) else '{}' end))

@@ -1,4 +1,5 @@
--- complete: ends attempts well. Batch: [{"delivery", "fence", "columns": {name: value}, "warnings"?}].
+-- complete: ends attempts well. Batch: [{"delivery", "fence", "columns": {name: value}, "message"?, "warnings"?}]; the
+-- message is the last one of the attempt's progress.
 -- The done word, the finish time and the handler's columns are written in one transaction with the delivery's end.
 create or replace function listener.complete(batch jsonb) returns jsonb
 language sql security definer set search_path = '' set row_security = off

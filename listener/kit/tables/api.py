@@ -11,9 +11,12 @@ times, dates and uuids are texts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from listener.database.decoding import unreadable
 from listener.kit.errors import KitError
+
+Data = TypeVar("Data")
 
 Row = dict[str, Any]
 Where = Mapping[str, Any]
@@ -169,3 +172,16 @@ def check_where(where: Where, *, changes: bool = False) -> None:
     for column, value in where.items():
         if isinstance(value, list | tuple) and None in value:
             raise TablesError(f"A list can't hold null, as that of {column} does; ask for null by itself.")
+
+
+def readable(data: Data) -> Data:
+    """Return what a query returned.
+
+    Raises:
+        TablesError: Python can't read one of the values, such as a number of more than 4,300 digits.
+    """
+    values: Sequence[Any] = data if isinstance(data, list) else [data]
+    for value in values:
+        if sentence := unreadable(value):
+            raise TablesError(f"{sentence}; leave the column out with columns=[...], or shorten the value.")
+    return data

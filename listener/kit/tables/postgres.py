@@ -16,7 +16,16 @@ from asyncpg.pool import PoolConnectionProxy
 from listener.database.postgres import ConnectionPool, transaction
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.kit.per_loop import PerLoop
-from listener.kit.tables.api import Row, TablesError, TablesUnavailable, Where, check_where, listed, split
+from listener.kit.tables.api import (
+    Row,
+    TablesError,
+    TablesUnavailable,
+    Where,
+    check_where,
+    listed,
+    readable,
+    split,
+)
 
 BROWSERS = ("authenticated", "anon")
 TIMEOUT_SECONDS = 10.0
@@ -160,7 +169,7 @@ class PostgresTables:
 
 
 async def _rows(connection: PoolConnectionProxy, sql: str, *values: Any) -> list[Any]:
-    return [row[0] for row in await connection.fetch(sql, *values)]
+    return readable([row[0] for row in await connection.fetch(sql, *values)])
 
 
 def _insert(name: str, columns: Sequence[str], conflict: str) -> str:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from listener.database.rest import Query, Rest
 from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.kit.per_loop import PerLoop
-from listener.kit.tables.api import Row, TablesError, TablesUnavailable, Where, check_where, listed, split
+from listener.kit.tables.api import (
+    Row,
+    TablesError,
+    TablesUnavailable,
+    Where,
+    check_where,
+    listed,
+    readable,
+    split,
+)
 
 if TYPE_CHECKING:
     from postgrest import AsyncPostgrestClient
@@ -113,7 +122,8 @@ class RestTables:
 
     async def _counted(self, query: Callable[[AsyncClient], Query]) -> tuple[Any, int | None]:
         try:
-            return await self._rest.get().counted(query)
+            data, count = await self._rest.get().counted(query)
+            return readable(data), count
         except DatabaseUnavailable as error:
             raise TablesUnavailable(str(error)) from error
         except DatabaseError as error:
