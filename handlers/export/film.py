@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from handlers.export.intake import sources
+from handlers.export.intake.even_sound import evened
 from handlers.export.model import Film, MediaItem, Output, Rendered
 from handlers.export.render.renderer import render
 from handlers.export.settings import check_film
@@ -68,6 +69,8 @@ async def render_film(
     report(0, "fetching media")
     async with probing() as by:
         found = await sources.collect(media, workdir, owner=owner, inline=inline, by=by)
+        if output.sound:
+            found = await evened(film, found, workdir)
         return await render(
             film,
             found,

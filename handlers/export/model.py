@@ -270,10 +270,18 @@ class MediaItem:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A media file on the local disk and what a probe found in it."""
+    """A media file on the local disk and what a probe found in it.
+
+    Attributes:
+        name: what the project's author calls it; empty if it is not known.
+        sound: a file of this program with its sound from the beginning on, in stereo at `SAMPLE_RATE`, if the sound
+            must not be read from `path`; else None.
+    """
 
     path: Path
     media: Media
+    name: str = ""
+    sound: Path | None = None
 
     @property
     def loops(self) -> bool:

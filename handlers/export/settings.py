@@ -39,10 +39,18 @@ class ExportSettings(Environment):
     max_media_mb: int = setting(
         10240, "Size of all media files of a film.",
         _MB, "EXPORT_MAX_MEDIA_MB", ge=1)
+    max_megapixels: float = setting(
+        120.0, "Width × height of one picture; a frame of a video may have at most 40 megapixels.",
+        "megapixels above 0, such as 120", "EXPORT_MAX_MEGAPIXELS", gt=0)
     max_output_mb: int = setting(
         8192, "Size of a finished film.",
         _MB, "EXPORT_MAX_OUTPUT_MB", ge=1)
     # fmt: on
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels of one picture."""
+        return round(self.max_megapixels * 1_000_000)
 
     @property
     def max_output(self) -> int:

@@ -18,6 +18,7 @@ RATE = 16000  # samples per second, mono, 16 bits: what every recogniser was tra
 LOUDNESS = -45  # decibels below which it counts as silent
 SHORTEST_PAUSE = 0.3
 SHORTEST_SPEECH = 0.2
+MAX_CHANNELS_ALONE = 8  # of a recording whose mix is silent
 OPUS_BITS = 24_000  # per second; speech stays as easy to understand
 
 
@@ -83,17 +84,42 @@ async def listen(recording: Path, folder: Path, *, max_hours: float) -> Audio:
     wave = folder / "sound.wav"
     # The length that a file claims may be a lie: what is decoded is bounded, too.
     most = math.ceil(max_hours * 3600) + 1
-    detect = f"silencedetect=n={LOUDNESS}dB:d={SHORTEST_PAUSE},ametadata=mode=print:file=pauses.txt"
-    source = [*ffmpeg.input_options(), "-i", str(recording), "-map", "0:a:0", "-t", str(most)]
-    target = ["-ac", "1", "-ar", str(RATE), "-c:a", "pcm_s16le", "-map_metadata", "-1", str(wave)]
-    await ffmpeg.run([*source, "-af", detect, *target], cwd=folder)
-    duration = (await to_thread.run_sync(lambda: wave.stat().st_size)) / (2 * RATE)
-    if duration > max_hours * 3600:
-        raise _too_long(max_hours)
-    pauses = _pauses(await to_thread.run_sync((folder / "pauses.txt").read_text), duration)
-    if duration - sum(pause.end - pause.start for pause in pauses) < SHORTEST_SPEECH:
+    source = [
+        *ffmpeg.input_options(),
+        "-i",
+        str(recording),
+        "-map",
+        f"0:a:{found.audio.number}",
+        "-t",
+        str(most),
+    ]
+    for mix in _mixes(found.audio):
+        detect = f"{mix},silencedetect=n={LOUDNESS}dB:d={SHORTEST_PAUSE},ametadata=mode=print:file=pauses.txt"
+        target = ["-ar", str(RATE), "-c:a", "pcm_s16le", "-map_metadata", "-1", str(wave)]
+        await ffmpeg.run([*source, "-af", detect, *target], cwd=folder)
+        duration = (await to_thread.run_sync(lambda: wave.stat().st_size)) / (2 * RATE)
+        if duration > max_hours * 3600:
+            raise _too_long(max_hours)
+        pauses = _pauses(await to_thread.run_sync((folder / "pauses.txt").read_text), duration)
+        if duration - sum(pause.end - pause.start for pause in pauses) >= SHORTEST_SPEECH:
+            break
+    else:
         raise RecordingError("The recording is silent from its beginning to its end.")
     return Audio(wave, duration, pauses, await to_thread.run_sync(_digest, recording))
+
+
+def _mixes(audio: media.Audio) -> list[str]:
+    """Return filters that make one channel of a recording, the preferred one first.
+
+    Where one wire is the wrong way round, left and right cancel each other, and only one of them is heard.
+    """
+    each = [f"pan=mono|c0=c{channel}" for channel in range(min(audio.channels, MAX_CHANNELS_ALONE))]
+    if audio.channels == 1 or audio.layout.startswith("ambisonic"):  # whose first channel is all around
+        return each
+    if "channels" in audio.layout:  # nobody named them
+        together = "+".join(f"c{channel}" for channel in range(audio.channels))
+        return [f"pan=mono|c0<{together}", *each]
+    return ["aformat=channel_layouts=mono", *each]
 
 
 def plan(duration: float, pauses: Sequence[Piece], longest: float) -> list[Piece]:

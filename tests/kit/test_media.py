@@ -26,7 +26,7 @@ async def test_a_film(film: Path) -> None:
     found = await media.probe(film)
     assert found.format == "mov,mp4,m4a,3gp,3g2,mj2"
     assert found.duration == 3
-    assert found.audio == Audio(codec="aac", rate=44100, channels=1)
+    assert found.audio == Audio(codec="aac", rate=44100, channels=1, duration=Fraction(3), layout="mono")
     assert found.video == Video(
         width=320,
         height=240,
@@ -85,7 +85,9 @@ async def test_sound_with_cover_art_has_no_video(media_folder: Path, tmp_path: P
     options = "-map 0 -map 1 -c copy -disposition:v attached_pic"
     covered = make(tmp_path / "covered.mp3", f"-i {sound} -i {cover} {options}")
     found = await media.probe(covered)
-    assert (found.video, found.audio) == (None, Audio(codec="mp3", rate=44100, channels=1))
+    assert found.video is None
+    assert found.audio is not None
+    assert (found.audio.codec, found.audio.rate, found.audio.channels) == ("mp3", 44100, 1)
     assert found.duration == pytest.approx(2.0, abs=0.06)
 
 
@@ -131,7 +133,9 @@ async def test_counting_finds_what_the_header_only_claims(film: Path, tmp_path: 
     claimed, counted = await media.probe(cut), await media.probe(cut, count_frames=True)
     assert claimed.video is not None
     assert counted.video is not None
-    assert (claimed.video.frames, claimed.duration) == (90, Fraction(3))
+    assert (claimed.video.frames, claimed.declared) == (90, Fraction(3))
+    assert claimed.duration is not None
+    assert claimed.duration < Fraction(5, 2)
     assert counted.video.frames is not None
     assert counted.video.frames < 70
     assert counted.duration is not None
@@ -163,8 +167,8 @@ async def test_playlists_and_documents_are_refused_whatever_their_name(film: Pat
 
 
 async def test_a_format_that_is_not_supported_is_named(tmp_path: Path) -> None:
-    sound = make(tmp_path / "sound.caf", "-f lavfi -i sine=d=0.1")
-    with pytest.raises(MediaError, match=r"\(its format, caf, is not supported\)\.$"):
+    sound = make(tmp_path / "sound.sox", "-f lavfi -i sine=d=0.1")
+    with pytest.raises(MediaError, match=r"\(its format, sox, is not supported\)\.$"):
         await media.probe(sound)
 
 
@@ -209,7 +213,7 @@ async def test_a_picture_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> No
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(_png(16_000, 16_000))
     assert bomb.stat().st_size < 1_000_000
-    with pytest.raises(MediaError, match=r"^bomb\.png .*16000x16000 exceeds"):
+    with pytest.raises(MediaError, match=r"^bomb\.png has too many pixels, 16000 × 16000"):
         await media.probe(bomb)
 
 

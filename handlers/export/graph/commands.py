@@ -12,7 +12,8 @@ from handlers.export.graph.expressions import seconds
 from handlers.export.graph.inputs import Inputs
 from handlers.export.graph.picture import picture
 from handlers.export.graph.plan import Plan
-from handlers.export.model import SAMPLE_RATE, Rendered, Sound
+from handlers.export.model import SAMPLE_RATE, Rendered, Sound, Source
+from listener.kit.media import Audio
 
 _POSTER_CHOICE = 60  # the most frames among which `thumbnail` chooses the most typical one
 
@@ -23,7 +24,7 @@ def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]
     Args:
         still: where to put a JPEG of the frame a third into the film, which costs nearly nothing on the way.
     """
-    film, inputs = plan.film, Inputs(plan)
+    film, inputs = plan.film, Inputs(plan.sources, plan.guards)
     seen = picture(plan, plan.composition, inputs)
     streams, posters = [seen.stream], []
     if still:
@@ -40,16 +41,25 @@ def whole_film(plan: Plan, target: Path, still: Path | None = None) -> list[str]
 
 def segment(plan: Plan, part: Composition, target: Path) -> list[str]:
     """Return the arguments that make some frames of a film, without sound."""
-    seen = picture(plan, part, Inputs(plan))
+    seen = picture(plan, part, Inputs(plan.sources, plan.guards))
     options = encoding.segment(plan.output, plan.film, part.end - part.first)
     return dsl.arguments(dsl.output([seen.stream], str(target), **options))
 
 
 def mixture(plan: Plan, sounds: Sequence[Sound], target: Path) -> list[str]:
     """Return the arguments that mix some sounds of a film into a file that begins at `first_sample`."""
-    inputs, origin = Inputs(plan), first_sample(plan, sounds)
+    inputs, origin = Inputs(plan.sources, plan.guards), first_sample(plan, sounds)
     stream = mix.together([mix.placed(sound, plan.film, inputs, origin=origin) for sound in sounds])
     return dsl.arguments(dsl.output([stream], str(target), acodec="wavpack", ar=SAMPLE_RATE, format="wv"))
+
+
+def even_sound(
+    source: Source, audio: Audio, guards: Sequence[str], length: Fraction, target: Path
+) -> list[str]:
+    """Return the arguments that write the first `length` seconds of a source's sound as `Source.sound` wants it."""
+    opened = Inputs({}, guards).source(source, vn=None, t=seconds(length))
+    options: dict[str, object] = {"acodec": "flac", "sample_fmt": "s32", "format": "matroska"}
+    return dsl.arguments(dsl.output([mix.evened(opened.audio, audio)], str(target), **options))
 
 
 def first_sample(plan: Plan, sounds: Sequence[Sound]) -> int:
@@ -64,7 +74,7 @@ def joined(plan: Plan, segments: Path, mixtures: Sequence[tuple[int, Path]], tar
         segments: their list, in the format of FFmpeg's demuxer `concat`.
         mixtures: the files, and the samples of the film at which they begin.
     """
-    inputs = Inputs(plan)
+    inputs = Inputs(plan.sources, plan.guards)
     streams = [inputs.own(segments, format="concat", safe=0).video]
     if plan.output.sound:
         sounds = [mix.delayed(inputs.own(path).audio, sample) for sample, path in mixtures]

@@ -32,17 +32,23 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An opened input: the first stream of each kind."""
+    """An opened input.
+
+    Attributes:
+        picture, sound: numbers of the streams that are meant, among those that are no covers, and among the sounds.
+    """
 
     _stream: Any
+    picture: int = 0
+    sound: int = 0
 
     @property
     def video(self) -> Stream:
-        return Stream(self._stream.video)
+        return Stream(self._stream[f"V:{self.picture}"])
 
     @property
     def audio(self) -> Stream:
-        return Stream(self._stream.audio)
+        return Stream(self._stream[f"a:{self.sound}"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,12 @@ class Run:
         self._inputs = 0
         self._named_filters = 0
 
-    def open(self, filename: str, **options: object) -> Input:
+    def open(self, filename: str, streams: tuple[int, int] = (0, 0), **options: object) -> Input:
         # ffmpeg-python merges nodes that are equal, but a filter graph may read each input only once. The number, an
         # argument that the library ignores, makes equal inputs differ.
         self._inputs += 1
         node = InputNode("input", args=[self._inputs], kwargs={"filename": filename, **options})
-        return Input(node.stream())
+        return Input(node.stream(), *streams)
 
     def named(self, filter_name: str) -> str:
         """Name one filter of a kind, such as `lut@1`, so that `sendcmd` can address it."""

@@ -11,6 +11,7 @@ from handlers.export.graph.expressions import TickRange, number
 from handlers.export.graph.inputs import Cut, Inputs, Span
 from handlers.export.graph.plan import Plan
 from handlers.export.model import SAMPLE_RATE, STRAIGHT, Film, Sound
+from listener.kit.media import Audio
 
 _STEREO = {"sample_fmts": "fltp", "channel_layouts": "stereo"}
 
@@ -77,13 +78,15 @@ def _span(sound: Sound) -> Span:
 
 def _stereo(sound: Sound, inputs: Inputs, cut: Cut | None, samples: int) -> Stream:
     """Return `samples` samples, from the sound's first one on."""
-    cut = cut or inputs.cut(sound.source, sound.offset, sound.length * sound.rate, vn=None)
+    source, length = inputs.sources[sound.source], sound.length * sound.rate
+    audio = source.media.audio
+    if source.sound:
+        cut = inputs.even_sound(source.sound, sound.offset, length)
+        stream = in_stereo(cut.input.audio, None)
+    else:
+        cut = cut or inputs.cut(sound.source, sound.offset, length, vn=None)
+        stream = in_stereo(cut.input.audio, audio)
     begin = round(cut.lead * SAMPLE_RATE)
-    audio = inputs.sources[sound.source].media.audio
-    stream = cut.input.audio.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
-    if audio is not None and audio.channels == 1:
-        stream = stream.filter("pan", "stereo|c0<c0|c1<c0")  # plain upmixing is 3 dB quieter
-    stream = stream.filter("aformat", **_STEREO)
     if sound.sides != STRAIGHT:
         mono = audio is not None and audio.channels == 1
         loudest = max(1.0, *map(sum, sound.sides)) if mono else 1.0
@@ -94,6 +97,35 @@ def _stereo(sound: Sound, inputs: Inputs, cut: Cut | None, samples: int) -> Stre
     if sound.rate == 1:
         return stream.filter("atrim", start_sample=begin, end_sample=begin + samples)
     return _paced(stream, sound, begin, samples)
+
+
+def in_stereo(stream: Stream, audio: Audio | None) -> Stream:
+    """Convert the sound of a file to stereo at `SAMPLE_RATE`, whatever its channels are, gaps filled with silence."""
+    if audio and (matrix := _matrix(audio)):
+        stream = stream.filter("pan", matrix)
+    stream = stream.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+    if audio is not None and audio.channels == 1:
+        stream = stream.filter("pan", "stereo|c0<c0|c1<c0")  # plain upmixing is 3 dB quieter
+    return stream.filter("aformat", **_STEREO)
+
+
+def evened(stream: Stream, audio: Audio) -> Stream:
+    """Convert a sound to stereo at `SAMPLE_RATE` by filters that can begin anew when its channels or rate change."""
+    if matrix := _matrix(audio):
+        stream = stream.filter("pan", matrix)
+    # Plain upmixing of one channel is 3 dB quieter.
+    stream = stream.filter("volume", "if(eq(nb_channels,1),sqrt(2),1)", precision="float")
+    return stream.filter("aresample", SAMPLE_RATE).filter("aformat", channel_layouts="stereo")
+
+
+def _matrix(audio: Audio) -> str | None:
+    """Return how channels become stereo that FFmpeg can't downmix; None for layouts with names."""
+    if audio.layout.startswith("ambisonic"):  # AmbiX: all around, and the difference of left and right
+        return "stereo|c0=0.7*c0+0.7*c1|c1=0.7*c0-0.7*c1" if audio.channels > 1 else None
+    if audio.channels > 2 and "channels" in audio.layout:  # nobody named them: they alternate
+        sides = ("+".join(f"c{n}" for n in range(first, audio.channels, 2)) for first in (0, 1))
+        return "stereo|c0<{}|c1<{}".format(*sides)
+    return None
 
 
 def _paced(stream: Stream, sound: Sound, begin: int, samples: int) -> Stream:

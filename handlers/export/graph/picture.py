@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 from handlers.export.graph import blend, colour, dsl
 from handlers.export.graph.composition import Composition, Overlay, Shot
@@ -16,8 +15,8 @@ from handlers.export.graph.hdr import hdr_of
 from handlers.export.graph.inputs import Cut, Inputs, Span
 from handlers.export.graph.layer import Layer, Placer
 from handlers.export.graph.plan import Plan, natural_size, video_of
-from handlers.export.graph.scaling import Material, fitted, ticking, to_length
-from handlers.export.model import ONE, Blend, Picture, Text
+from handlers.export.graph.scaling import Material, fitted, steady, ticking, to_length
+from handlers.export.model import ONE, Blend, Picture, Source, Text
 from listener.kit.media import Video
 
 # Seconds by which a frame counts as begun early, because containers round their times to milliseconds.
@@ -140,7 +139,9 @@ class _Compiler:
         """Read what a clip shows from the film's frame `first` on, at the film's frame rate."""
         video = video_of(clip, self.inputs.sources)
         if video.is_image:
-            stream = _upright(self.inputs, self.inputs.sources[clip.source].path, video)
+            stream = _upright(self.inputs, self.inputs.sources[clip.source], video)
+            # Behind a photograph there may be more: its gain map, a thumbnail, the other pages.
+            stream = stream.filter("trim", end_frame=1)
         else:
             stream = self._frames(clip, video, first, end)
         if video.pix_fmt == "pal8":  # FFmpeg always converts it into YUV by bt601
@@ -174,7 +175,7 @@ class _Compiler:
             offset = min(offset, video.last + (1 / video.fps / 2 if video.fps else 0))
         cut = self.inputs.cut(clip.source, offset, length or 2 / film.fps)
         self.cuts[Span(clip.source, clip.start + begin, offset, length)] = cut
-        stream = cut.input.video
+        stream = steady(cut.input.video, video)
         if video.is_interlaced:
             stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
         # In microseconds, because some containers count whole frames, and the result of `setpts` is rounded down.
@@ -187,11 +188,11 @@ class _Compiler:
         return to_length(stream, 1) if clip.rate == 0 else stream
 
 
-def _upright(inputs: Inputs, path: Path, video: Video) -> Stream:
+def _upright(inputs: Inputs, source: Source, video: Video) -> Stream:
     """Read a still image, turned as its Exif tag requires; some FFmpegs turn only JPEGs, and mirrored ones too."""
     if video.codec == "mjpeg" or not video.rotation:
-        return inputs.file(path).video
-    stream = inputs.file(path, noautorotate=None).video
+        return inputs.source(source).video
+    stream = inputs.source(source, noautorotate=None).video
     for _ in range(video.rotation // 90):
         stream = stream.filter("transpose", "clock")
     return stream.filter("sidedata", mode="delete", type="DISPLAYMATRIX")

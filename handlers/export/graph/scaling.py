@@ -11,6 +11,7 @@ from handlers.export.graph.dsl import Stream
 from handlers.export.graph.expressions import number
 from handlers.export.graph.geometry import Box
 from handlers.export.model import Film, Placement
+from listener.kit.media import Video
 
 LARGEST = 2
 """The largest multiple of the film's size to which a picture is scaled before it is cropped or warped."""
@@ -54,6 +55,13 @@ def fitted(film: Film, material: Material, place: Box, placement: Placement, pix
     if seen != whole:
         stream = stream.filter("crop", seen.width, seen.height, seen.left - whole.left, seen.top - whole.top)
     return stream
+
+
+def steady(stream: Stream, video: Video) -> Stream:
+    """Bring frames whose size or format differs from the first one to it; FFmpeg passes all others on unchanged."""
+    if video.pix_fmt == "pal8":  # which the filter can't output
+        return stream
+    return stream.filter("scale", video.width, video.height, flags="bicubic+accurate_rnd")
 
 
 def to_length(stream: Stream, frames: int) -> Stream:

@@ -8,11 +8,12 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from handlers.export.intake.animated_webp import to_apng
+from handlers.export.intake.pictures import readable, too_large
 from handlers.export.model import FilmError, MediaItem, Source
 from handlers.export.settings import limits, over
 from listener.kit import intake, media, storage
 from listener.kit.errors import TooLarge
+from listener.kit.ffmpeg import MAX_FRAME_PIXELS
 from listener.kit.media.probe_process import ProbeProcess
 
 BUCKET = "export_data"
@@ -55,13 +56,20 @@ async def collect(
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     paths = [fetched.files[media_id] for media_id in items]
-    found = await media.probe_all(paths, by=by, timeout=60)  # some have to be read to their end
+    # Some have to be read to their end.
+    found = await media.probe_all(paths, by=by, timeout=60, max_pixels=limits().max_pixels)
     sources = {}
     for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
+        if isinstance(result, media.PictureTooLarge):
+            if result.width * result.height > limits().max_pixels:
+                raise too_large(item.name, result.width, result.height) from result
+            problem = f"its frames have {result.width} × {result.height} pixels"
+            most = f"{MAX_FRAME_PIXELS // 1_000_000} megapixels"
+            raise FilmError(f"The media “{item.name}” can't be used: {problem}; at most {most} are possible.")
         if isinstance(result, media.MediaError):
             reason = str(result).replace(path.name, "it", 1)
             raise FilmError(f"The media “{item.name}” can't be used: {reason}") from result
-        sources[media_id] = Source(path, result)
+        sources[media_id] = Source(path, result, name=item.name)
     return sources
 
 
@@ -92,7 +100,7 @@ class _Fetched:
             max_bytes = min(limits().max_file_mb * _MB, self.room)
             try:
                 path = await self._fetch(item, target, max_bytes)
-                path = await to_apng(path, target.with_suffix(".apng"), item.name)
+                path = await readable(path, target, item.name)
                 size = (await to_thread.run_sync(path.stat)).st_size
             except TooLarge:
                 size = max_bytes + 1

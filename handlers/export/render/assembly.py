@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ async def assemble(
     *,
     workdir: Path,
     resume_in: Path,
+    damage: Counter[Path],
     by: ProbeProcess | None,
     on_progress: Report | None,
 ) -> None:
@@ -39,6 +41,7 @@ async def assemble(
         parts: what each segment shows.
         workdir: for files that only this attempt needs.
         resume_in: for finished segments; those that it holds already are not made again.
+        damage: where the complaints of each run are added up, as `Finished.damage`.
         by: as for `probe`.
         on_progress: as for `render`.
 
@@ -53,8 +56,8 @@ async def assemble(
     paths = [resume_in / f"{names.name(segment.command)}.mp4" for segment in segments]
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_mix, mixtures, workdir)
-            tasks.start_soon(_render, segments, paths, unfinished, workdir, by, on_progress)
+            tasks.start_soon(_mix, mixtures, workdir, damage)
+            tasks.start_soon(_render, segments, paths, unfinished, workdir, damage, by, on_progress)
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     listed = resume_in / "segments.txt"
@@ -74,6 +77,7 @@ async def _render(
     paths: Sequence[Path],
     unfinished: Path,
     workdir: Path,
+    damage: Counter[Path],
     by: ProbeProcess | None,
     on_progress: Report | None,
 ) -> None:
@@ -85,13 +89,14 @@ async def _render(
             report = on_progress and partial(
                 _report, on_progress, message, done / frames, segment.frames / frames
             )
-            await ffmpeg.run(
+            made = await ffmpeg.run(
                 segment.command,
                 frames=segment.frames,
                 on_progress=report,
                 max_bytes=limits().max_output,
                 cwd=workdir,
             )
+            damage.update(made.damage)
             await _check(unfinished, segment.frames, by)
             await anyio.Path(unfinished).rename(path)
         done += segment.frames
@@ -111,6 +116,6 @@ async def _check(path: Path, frames: int, by: ProbeProcess | None) -> None:
         raise ffmpeg.FfmpegError(f"a part has {found} frames; {frames} were planned.", "incomplete")
 
 
-async def _mix(mixtures: Sequence[Mixture], workdir: Path) -> None:
+async def _mix(mixtures: Sequence[Mixture], workdir: Path, damage: Counter[Path]) -> None:
     for mixture in mixtures:
-        await ffmpeg.run(mixture.command, cwd=workdir)
+        damage.update((await ffmpeg.run(mixture.command, cwd=workdir)).damage)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from anyio import to_thread
 from handlers.export import text
 from handlers.export.graph import commands, hdr
 from handlers.export.graph.plan import Plan, make_plan
-from handlers.export.model import Film, Output, Picture, Rendered, RenderError, Source, Text
-from handlers.export.render import segments
+from handlers.export.model import Film, Output, Rendered, RenderError, Source, Text
+from handlers.export.render import notes, segments
 from handlers.export.render.assembly import assemble
 from handlers.export.render.poster import poster
 from handlers.export.settings import limits
@@ -54,7 +55,9 @@ async def render(
         FfmpegError: FFmpeg failed.
         RenderError: the file that it made isn't the film.
     """
+    film, warnings = notes.playable(film, sources)
     plan = await to_thread.run_sync(_prepare, film, sources, output, workdir)
+    damage: Counter[Path] = Counter()
     parts = await to_thread.run_sync(segments.divide, plan)
     one = None
     if len(parts) == 1 and len(plan.sounds) <= segments.SOUNDS_AT_ONCE:
@@ -62,7 +65,8 @@ async def render(
         one = await to_thread.run_sync(commands.whole_film, plan, target, still if early else None)
     if one and segments.fits_in_argv(one):
         most = limits().max_output
-        await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
+        done = await ffmpeg.run(one, frames=film.frames, on_progress=on_progress, max_bytes=most, cwd=workdir)
+        damage += done.damage
     else:
         await assemble(
             plan,
@@ -70,13 +74,15 @@ async def render(
             target,
             workdir=workdir,
             resume_in=resume_in or workdir,
+            damage=damage,
             by=by,
             on_progress=on_progress,
         )
     found = await media.probe(target, count_frames=True, timeout=120, by=by)
     frames, duration = _verify(plan, found)
+    warnings += [*notes.of_plan(plan), *notes.of_damage(damage, sources)]
     size = (await to_thread.run_sync(target.stat)).st_size
-    made = Rendered(target, frames, duration, size, tuple(dict.fromkeys(_warnings(plan))))
+    made = Rendered(target, frames, duration, size, tuple(dict.fromkeys(warnings)))
     if still and not await to_thread.run_sync(still.exists):
         await poster(made, still)
     return made
@@ -89,7 +95,7 @@ def _prepare(film: Film, sources: Mapping[str, Source], output: Output, folder: 
     rasters = {clip: raster for clip, raster in drawn if raster}
     for name, table in hdr.tables(sources.values()).items():
         (folder / name).write_text(table)
-    return make_plan(film, sources, rasters, output, ffmpeg.input_options())
+    return make_plan(film, sources, rasters, output, ffmpeg.input_options(limits().max_pixels))
 
 
 def _verify(plan: Plan, made: media.Media) -> tuple[int, Fraction]:
@@ -113,16 +119,3 @@ def _verify(plan: Plan, made: media.Media) -> tuple[int, Fraction]:
             f"The sound lasts {float(heard):.3f} s of the {float(planned):.3f} s that were planned."
         )
     return video.frames, duration
-
-
-def _warnings(plan: Plan) -> Iterator[str]:
-    film = plan.film
-    for clip in film.clips:
-        if isinstance(clip, Picture):
-            source = plan.sources[clip.source]
-            length = source.media.duration
-            needed = clip.offset + clip.length * clip.rate
-            if length is not None and not source.loops and needed > length + 1 / film.fps:
-                yield f"“{clip.name}” is longer than its file: the last picture stays."
-        elif clip in plan.rasters:
-            yield from plan.rasters[clip].notes

@@ -3,6 +3,7 @@
 from listener.kit.ffmpeg.api import (
     FORMATS,
     MAX_BYTES,
+    MAX_FRAME_PIXELS,
     MAX_PIXELS,
     MEMORY,
     QUIET,
@@ -18,6 +19,7 @@ from listener.kit.ffmpeg.output import Progress
 __all__ = [
     "FORMATS",
     "MAX_BYTES",
+    "MAX_FRAME_PIXELS",
     "MAX_PIXELS",
     "MEMORY",
     "QUIET",

@@ -6,8 +6,10 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from signal import SIGKILL, SIGXCPU, SIGXFSZ, Signals
 from typing import Literal
@@ -16,7 +18,7 @@ import anyio
 from anyio import to_thread
 
 from listener.kit.errors import KitError
-from listener.kit.ffmpeg.output import Progress, ProgressReader, cause, scrub
+from listener.kit.ffmpeg.output import Progress, ProgressReader, cause, scrub, undecodable
 from listener.kit.sandbox import process
 from listener.kit.sandbox.policy import Confinement
 
@@ -24,13 +26,17 @@ Reason = Literal["missing", "exit", "killed", "stalled", "incomplete", "memory",
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,aac,flac,aiff,gif,apng,image2,"
-    "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+    "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,"
+    "ac3,eac3,amr,amrnb,amrwb,ape,asf,au,caf,dss,dts,dv,gsm,loas,mxf,rm,tta,voc,w64,wv"
 )
 """Demuxers that untrusted media may use. None of them opens a second file or a network address; playlists (hls, concat,
 dash) and documents (svg) would."""
 
-MAX_PIXELS = 40_000_000
-"""Width times height of the largest picture to decode; a file of 1 MB can need gigabytes when decoded."""
+MAX_PIXELS = 120_000_000
+"""Width times height of the largest still to decode; a file of 1 MB can need gigabytes when decoded."""
+
+MAX_FRAME_PIXELS = 40_000_000
+"""Width times height of the largest frame of a video, because a decoder holds up to 17 frames of H.264 or HEVC."""
 
 MEMORY = 4 * 1024**3  # bytes that a run may use, unless `limit_memory` says otherwise
 MAX_BYTES = 64 * 1024**3  # of one output file, unless `run` says otherwise
@@ -86,12 +92,14 @@ class Finished:
         duration: seconds of output written.
         elapsed: seconds that the run took.
         stderr: warnings, at most 16 KiB, without folders.
+        damage: by the path of an input, how often FFmpeg reported at the end of stderr that it could not decode it.
     """
 
     frames: int
     duration: float
     elapsed: float
     stderr: str
+    damage: Counter[Path] = field(default_factory=Counter)
 
 
 def binary() -> Path:
@@ -190,7 +198,9 @@ async def run(
         raise FfmpegError(f"ffmpeg made no progress for {stall:g} s; it was stopped.", "stalled", stderr)
     elapsed = time.monotonic() - started
     _verify(child.returncode or 0, latest, stderr, elapsed)
-    return Finished(latest.frames, latest.seconds, elapsed, stderr)
+    inputs = [Path(name.removeprefix("file:")) for flag, name in pairwise(arguments) if flag == "-i"]
+    damage = Counter({inputs[number]: count for number, count in undecodable(stderr).items()})
+    return Finished(latest.frames, latest.seconds, elapsed, stderr, damage)
 
 
 def _verify(code: int, latest: Progress, stderr: str, elapsed: float) -> None:

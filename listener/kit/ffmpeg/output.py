@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ _ECHO = re.compile(
 )
 _FOLDERS = re.compile(r"(?<![\w/.])(?:file:)?/(?:[^/\s'\":,;]+/)+")
 _MAX_CAUSE = 300  # characters
+_UNDECODABLE = re.compile(
+    r"Error while decoding stream #(\d+):"  # FFmpeg 5
+    r"|\[[av]ist#(\d+):.*(?:Error submitting packet to decoder|corrupt decoded frame|Decoding error)"  # from 6.1 on
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +131,9 @@ def cause(stderr: str) -> str:
         causes = [line.strip().rstrip(".") for line in stderr.splitlines() if line.strip()][-1:]
     shown = "; ".join(dict.fromkeys([*causes[:1], *causes[-1:]]))
     return shown if len(shown) <= _MAX_CAUSE else shown[: _MAX_CAUSE - 1] + "…"
+
+
+def undecodable(stderr: str) -> Counter[int]:
+    """Count by the number of its input how often FFmpeg could not decode something, in all versions from 5 to 9."""
+    found = (_UNDECODABLE.search(line) for line in stderr.splitlines())
+    return Counter(int(match[1] or match[2]) for match in found if match)

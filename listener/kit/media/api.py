@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from listener.kit.errors import KitError
-from listener.kit.ffmpeg import FORMATS, MAX_PIXELS
+from listener.kit.ffmpeg import FORMATS, MAX_FRAME_PIXELS, MAX_PIXELS
 from listener.kit.media.probe_process import ProbeProcess, probing
 
 
@@ -26,9 +26,22 @@ class MediaError(KitError):
     permanent = True
 
 
+class PictureTooLarge(MediaError):
+    """A picture has more pixels than are allowed.
+
+    Attributes:
+        width, height: in pixels.
+    """
+
+    def __init__(self, message: str, width: int, height: int) -> None:
+        super().__init__(message)
+        self.width = width
+        self.height = height
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
-    """The first picture stream.
+    """The stream of pictures that is meant: a film before a cover, the default track before others.
 
     Attributes:
         width, height: pixels as shown, that is after `rotation`.
@@ -48,6 +61,9 @@ class Video:
         first: seconds at which the first frame begins; the sound may begin earlier.
         last: seconds at which the last frame begins; None for a still, and with `count_frames`.
         pauses: when frames begin and end that stay for more than 0.1 s, in seconds, without the last frame.
+        number: of the stream among those that FFmpeg's stream specifier `V` matches, counted from 0.
+        decoder: FFmpeg's name of the decoder that keeps the transparency, where the usual one drops it; else None.
+        is_damaged: parts of a still can't be decoded; False for a video.
     """
 
     width: int
@@ -67,23 +83,33 @@ class Video:
     first: Fraction = Fraction(0)
     last: Fraction | None = None
     pauses: tuple[tuple[Fraction, Fraction], ...] = ()
+    number: int = 0
+    decoder: str | None = None
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """The first sound stream.
+    """The sound stream that is meant: the first that can be heard, the default track before others.
 
     Attributes:
         codec: FFmpeg's name of the codec.
         rate: samples per second.
         channels: number of channels.
-        duration: seconds, measured with `count_frames`, else None.
+        duration: seconds from the beginning of the file to the end of the sound, None if not known; with
+            `count_frames` the measured span of the sound.
+        layout: FFmpeg's name of the channel layout, such as `stereo` or `ambisonic 1`.
+        number: of the stream among those that FFmpeg's stream specifier `a` matches, counted from 0.
+        tracks: number of sound streams in the file.
     """
 
     codec: str
     rate: int
     channels: int
     duration: Fraction | None = None
+    layout: str = ""
+    number: int = 0
+    tracks: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +119,17 @@ class Media:
     Attributes:
         format: FFmpeg's name of the demuxer, such as `mov,mp4,m4a,3gp,3g2,mj2` or `png_pipe`.
         duration: seconds; with `count_frames` the measured span of the video (of the sound if there is no
-            video), else what the file claims, or measured where it claims nothing; None for a still.
-        video: the first picture stream, or None. Cover art of a sound file doesn't count.
-        audio: the first sound stream, or None.
+            video), else the end of the last packet; None for a still.
+        video: the stream of pictures, or None. Cover art of a sound file doesn't count.
+        audio: the sound stream, or None.
+        declared: seconds that the header declares, if the file ends earlier; else None.
     """
 
     format: str
     duration: Fraction | None
     video: Video | None
     audio: Audio | None
+    declared: Fraction | None = None
 
 
 async def probe(
@@ -119,12 +147,14 @@ async def probe(
         count_frames: read the whole file, without decoding it, for the real number of frames and duration.
             Verifies a finished film: a truncated file has fewer frames than its header claims.
         timeout: seconds after which the file counts as unreadable.
-        max_pixels: width times height of the largest picture to accept.
+        max_pixels: width times height of the largest still to accept; a frame of a video may have at most
+            `MAX_FRAME_PIXELS` and `max_pixels`.
         by: a probe process of the caller; None uses one for this call.
 
     Raises:
+        PictureTooLarge: a picture has more pixels than allowed.
         MediaError: the file is missing, empty or not a regular file; it is no media, or its format is not on the
-            list (playlists and documents are refused); a picture is too large; it crashed or hung the process.
+            list (playlists and documents are refused); it crashed or hung the process.
     """
     (found,) = await probe_all(
         [path], count_frames=count_frames, timeout=timeout, max_pixels=max_pixels, by=by
@@ -151,7 +181,12 @@ async def probe_all(
     Returns:
         For each path the result or the error of `probe`.
     """
-    request = {"formats": FORMATS, "max_pixels": max_pixels, "count_frames": count_frames}
+    request = {
+        "formats": FORMATS,
+        "max_pixels": max_pixels,
+        "max_frame_pixels": MAX_FRAME_PIXELS,
+        "count_frames": count_frames,
+    }
     results: list[Media | MediaError] = []
 
     async def read(by: ProbeProcess) -> None:
@@ -191,6 +226,9 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _media(found: dict[str, Any], name: str) -> Media:
+    if size := found.get("size"):
+        width, height = size
+        raise PictureTooLarge(f"{name} has too many pixels, {width} × {height}.", width, height)
     if error := found.get("error"):
         raise MediaError(f"{name} {error}.")
     video, audio = found["video"], found["audio"]
@@ -202,6 +240,7 @@ def _media(found: dict[str, Any], name: str) -> Media:
         duration=_fraction(found["duration"]),
         video=Video(**video) if video else None,
         audio=Audio(**audio | {"duration": _fraction(audio["duration"])}) if audio else None,
+        declared=_fraction(found["declared"]),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from handlers.export.intake.animated_webp import to_apng
+from handlers.export.intake.pictures import readable
 from handlers.export.model import FilmError
 from listener.kit import media
 
@@ -31,7 +31,7 @@ def animated(path: Path) -> Path:
 async def test_frames_times_and_transparency_stay(tmp_path: Path) -> None:
     given = animated(tmp_path / "in0.bin")
     before = given.read_bytes()
-    path = await to_apng(given, tmp_path / "in0.apng", "sticker")
+    path = await readable(given, tmp_path / "in0", "sticker")
 
     assert given.read_bytes() == before
     found = (await media.probe(path)).video
@@ -52,8 +52,8 @@ async def test_stills_and_other_files_are_left_alone(tmp_path: Path) -> None:
     words.write_text("RIFF")
 
     for path in (still, words):
-        assert await to_apng(path, tmp_path / "made.apng", path.name) == path
-    assert not (tmp_path / "made.apng").exists()
+        assert await readable(path, tmp_path / "made.png", path.name) == path
+    assert not (tmp_path / "made.png").exists()
 
 
 async def test_a_broken_one_is_named(tmp_path: Path) -> None:
@@ -63,4 +63,4 @@ async def test_a_broken_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         FilmError, match="The media “sticker” can't be used: it is an animated WebP that is broken"
     ):
-        await to_apng(path, tmp_path / "in0.apng", "sticker")
+        await readable(path, tmp_path / "in0", "sticker")
