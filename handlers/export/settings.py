@@ -24,6 +24,12 @@ class ExportSettings(Environment):
     max_elements: int = setting(
         2000, "Elements that a timeline may have.",
         _WHOLE, "EXPORT_MAX_ELEMENTS", ge=1)
+    max_glyphs: int = setting(
+        300_000, "Characters and glyphs of all texts of a film; four hours of speech have about 200,000.",
+        _WHOLE, "EXPORT_MAX_GLYPHS", ge=1)
+    max_text_gigapixels: float = setting(
+        8.0, "Pixels of all texts of a film, those of each glyph and of each picture of a text.",
+        "gigapixels above 0, such as 8", "EXPORT_MAX_TEXT_GIGAPIXELS", gt=0)
     max_media: int = setting(
         250, "Media files that a film may be made of.",
         _WHOLE, "EXPORT_MAX_MEDIA", ge=1)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.export.model import FilmError, Style
+from handlers.export.model import Style
+from handlers.export.text import TextError
 
 from .calligraphy import PLAIN, drawn, ramp, raster, title
 
@@ -65,14 +66,14 @@ def test_a_text_that_is_enlarged_without_bounds_is_drawn_coarsely(tmp_path: Path
 
 
 def test_a_text_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FilmError, match="“title” is too large"):
+    with pytest.raises(TextError, match="“title” is too large"):
         raster(title("M" * 500, HUGE, x=ramp(-1e6, 1e6), y=ramp(-1e6, 1e6)), tmp_path)
-    with pytest.raises(FilmError, match="“title” is too large"):
+    with pytest.raises(TextError, match="“title” is too large"):
         raster(title("M", replace(PLAIN, size=1e12)), tmp_path)
 
 
 def test_a_text_that_is_far_too_long_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FilmError, match="“title” has 20001 characters; at most 20000"):
+    with pytest.raises(TextError, match="“title” has 20001 characters; at most 20000"):
         raster(title("M" * (MAX_CHARACTERS + 1)), tmp_path)
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from handlers.export import text
 from handlers.export.graph import commands, hdr
 from handlers.export.graph.plan import Plan, make_plan
 from handlers.export.model import Film, Output, Rendered, RenderError, Source, Text
-from handlers.export.render import notes, segments
+from handlers.export.render import notes, segments, texts
 from handlers.export.render.assembly import assemble
 from handlers.export.render.poster import poster
 from handlers.export.settings import limits
+from handlers.export.text import Raster
 from listener.kit import ffmpeg, media
 from listener.kit.media.probe_process import ProbeProcess
 
@@ -56,7 +56,8 @@ async def render(
         RenderError: the file that it made isn't the film.
     """
     film, warnings = notes.playable(film, sources)
-    plan = await to_thread.run_sync(_prepare, film, sources, output, workdir)
+    rasters = await texts.draw(film, workdir)
+    plan = await to_thread.run_sync(_prepare, film, sources, rasters, output, workdir)
     damage: Counter[Path] = Counter()
     parts = await to_thread.run_sync(segments.divide, plan)
     one = None
@@ -88,11 +89,10 @@ async def render(
     return made
 
 
-def _prepare(film: Film, sources: Mapping[str, Source], output: Output, folder: Path) -> Plan:
+def _prepare(
+    film: Film, sources: Mapping[str, Source], rasters: Mapping[Text, Raster], output: Output, folder: Path
+) -> Plan:
     """Compose the film, and write the files that its graph reads besides the sources."""
-    texts = dict.fromkeys(clip for clip in film.clips if isinstance(clip, Text))
-    drawn = ((clip, text.draw(clip, film, folder / f"text{n}.png")) for n, clip in enumerate(texts))
-    rasters = {clip: raster for clip, raster in drawn if raster}
     for name, table in hdr.tables(sources.values()).items():
         (folder / name).write_text(table)
     return make_plan(film, sources, rasters, output, ffmpeg.input_options(limits().max_pixels))

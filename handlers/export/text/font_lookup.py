@@ -187,13 +187,14 @@ def _bundled() -> tuple[Face, ...]:
 def _installed() -> dict[str, list[Face]]:
     """Return the installed faces by their names in lower case."""
     found: dict[str, list[Face]] = {}
-    for face in (face for folder in _folders() for face in read(folder)):
+    for face in (face for folder in folders() for face in read(folder)):
         for name in {face.family.casefold(), face.alias.casefold()}:
             found.setdefault(name, []).append(face)
     return found
 
 
-def _folders() -> Iterator[Path]:
+def folders() -> Iterator[Path]:
+    """Yield the folders in which fonts are installed."""
     if sys.platform == "darwin":
         yield from (Path("/System/Library/Fonts"), Path("/Library/Fonts"))
     else:

@@ -10,7 +10,7 @@ from io import BytesIO
 import uharfbuzz as hb
 from PIL import Image, ImageDraw
 
-from handlers.export.model import Colour
+from handlers.export.clips import Colour
 from handlers.export.text.layout import Glyph
 
 _ROUNDEST = 1500  # pixels of a corner's radius

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import uharfbuzz as hb
 
-from handlers.export.model import Style
+from handlers.export.clips import Style
 from handlers.export.text import bidi, emoji, font_lookup
 from handlers.export.text.font_lookup import Face
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from handlers.export.model import Film, FilmError, Style, Text
+from handlers.export.clips import Canvas, Style, Text
 from handlers.export.text import font_lookup, glyphs, visibility
 from handlers.export.text.glyphs import Area, Placed
 from handlers.export.text.layout import Composer, Line
@@ -21,6 +21,39 @@ _MAX_PIXELS = 32_000_000  # 128 MB while it is drawn
 _MIN_SCALE = 0.25  # pixels for each of the film: less would look broken
 _SHARES = {"left": 0.0, "center": 0.5, "right": 1.0}
 _UNDER, _THROUGH = -0.1, 0.28  # where lines stand above the baseline, as shares of the size
+
+
+class TextError(Exception):
+    """A text can't be drawn; the sentence names it, for the author of the project."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """The work that the texts of a film may still take.
+
+    Attributes:
+        glyphs: that may be set.
+        pixels: that may be drawn, those of each glyph and of each picture.
+    """
+
+    glyphs: float = math.inf
+    pixels: float = math.inf
+
+    def use(self, *, glyphs: int = 0, pixels: int = 0) -> None:
+        """Take glyphs or pixels from the budget.
+
+        Raises:
+            TextError: not so many are left.
+        """
+        self.glyphs -= glyphs
+        self.pixels -= pixels
+        if self.glyphs < 0:
+            raise TextError("The film's texts have too many characters (EXPORT_MAX_GLYPHS); shorten them.")
+        if self.pixels < 0:
+            raise TextError(
+                "The film's texts take too many pixels (EXPORT_MAX_TEXT_GIGAPIXELS); "
+                "shorten them, or make them smaller."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +85,33 @@ class _Row:
         return ((glyph, self.x + glyph.x, self.y - glyph.y) for glyph in self.line.glyphs)
 
 
-def draw(text: Text, film: Film, path: Path, scale: float | None = None) -> Raster | None:
+def draw(
+    text: Text, film: Canvas, path: Path, scale: float | None = None, budget: Budget | None = None
+) -> Raster | None:
     """Draw `text` into the file `path` (PNG, RGBA), without the parts that are never seen.
 
     Args:
         scale: pixels of the file for each pixel of the film; None keeps the text crisp where it is largest. Fewer are
             drawn where the file would be too large.
+        budget: what is used is taken from it; None sets no limit.
 
     Returns:
         None when no part of the text is ever seen; then there is no file.
 
     Raises:
-        FilmError: the text is far too long or too large to be drawn.
+        TextError: the text is far too long or too large to be drawn, or the budget is used up.
     """
-    scale = _crisp_scale(text) if scale is None else scale
+    scale, budget = _crisp_scale(text) if scale is None else scale, budget or Budget()
     if len(text.content) > _MAX_CHARACTERS:
-        raise FilmError(
+        raise TextError(
             f"The text “{text.name}” has {len(text.content)} characters; at most {_MAX_CHARACTERS} can be drawn."
         )
     if not text.style.size * scale < _MAX_FONT_PIXELS:
-        raise FilmError(f"The text “{text.name}” is too large to be drawn; make it smaller.")
+        raise TextError(f"The text “{text.name}” is too large to be drawn; make it smaller.")
+    budget.use(glyphs=len(text.content))
     composer = Composer(text.style, scale)
     rows = _rows(composer, text)
+    budget.use(glyphs=max(0, sum(len(row.line.glyphs) for row in rows) - len(text.content)))
     if not any(row.line.width for row in rows):
         return None
     box, area = _areas(rows, text, scale)
@@ -85,12 +123,13 @@ def draw(text: Text, film: Film, path: Path, scale: float | None = None) -> Rast
     if 4 * width * height > _MAX_PIXELS:
         smaller = scale * math.sqrt(_MAX_PIXELS / (4 * width * height)) * 0.99
         if smaller > _MIN_SCALE:
-            return draw(text, film, path, smaller)
-        raise FilmError(f"The text “{text.name}” is too large to be drawn; shorten it, or make it smaller.")
+            return draw(text, film, path, smaller, budget)
+        raise TextError(f"The text “{text.name}” is too large to be drawn; shorten it, or make it smaller.")
     window = Area(-width, -height, width, height)
+    budget.use(pixels=4 * width * height)
     picture = _board(box, window, text.style, scale)
     for row in rows:
-        _write(row, picture, window, text.style, scale)
+        _write(row, picture, window, text.style, scale, budget)
     picture.save(path, format="PNG", compress_level=1)
     notes = tuple(_notes(text, composer))
     return Raster(path, picture.size, picture.width / scale, picture.height / scale, notes)
@@ -151,9 +190,10 @@ def _board(box: Area, window: Area, style: Style, scale: float) -> Image.Image:
     return picture
 
 
-def _write(row: _Row, picture: Image.Image, window: Area, style: Style, scale: float) -> None:
+def _write(row: _Row, picture: Image.Image, window: Area, style: Style, scale: float, budget: Budget) -> None:
     """Draw a line of text over the picture."""
     seen = [(placed, area) for placed in row.glyphs() if (area := glyphs.extent(placed) & window)]
+    budget.use(pixels=sum(math.prod(area.size) for _, area in seen))
     plain = [(placed, area) for placed, area in seen if not glyphs.is_coloured(placed[0])]
     bars = [bar & window for bar in _bars(row, style, scale)]
     strip = Area()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from handlers.export.model import Curve, Film, Placement, Text
+from handlers.export.clips import Canvas, Curve, Placement, Text
 
 _SMALLEST = 0.1  # a share of its size; a clip drawn even smaller may lack parts beyond ten times the film
 
 
-def reach(placement: Placement, film: Film) -> tuple[float, float]:
+def reach(placement: Placement, film: Canvas) -> tuple[float, float]:
     """Return how far from its centre a clip can be seen, along its axes and in its pixels."""
     x, y = film.width / 2 + _farthest(placement.x), film.height / 2 + _farthest(placement.y)
     if _turned(placement):
@@ -18,7 +18,7 @@ def reach(placement: Placement, film: Film) -> tuple[float, float]:
     return x / next(scales), y / next(scales)
 
 
-def is_outside(text: Text, film: Film, halves: tuple[float, float]) -> bool:
+def is_outside(text: Text, film: Canvas, halves: tuple[float, float]) -> bool:
     """Tell whether a clip that reaches `halves` to each side of its centre is never seen."""
     placement = text.placement
     width, height = halves[0] * _farthest(placement.scale_x), halves[1] * _farthest(placement.scale_y)
