@@ -26,6 +26,7 @@ from handlers.shared.progress import OnProgress
 from listener.kit.errors import KitError
 from listener.kit.fetch import fetch
 from listener.kit.http_status import is_transient, retry_after
+from listener.kit.response_body import UNCOMPRESSED, bound
 from listener.kit.text import bounded
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -42,7 +43,7 @@ class Fal:
         if settings.fal_key is None:
             raise ClipError("The provider fal needs a key; set FAL_KEY, or choose the provider synthetic.")
         self._settings = settings
-        self._headers = {"Authorization": f"Key {settings.fal_key.get_secret_value()}"}
+        self._headers = {"Authorization": f"Key {settings.fal_key.get_secret_value()}", **UNCOMPRESSED}
 
     async def submit(self, request: Request) -> Ref:
         """Order a clip by one request; raises as `Provider.submit`."""
@@ -134,14 +135,10 @@ class Fal:
             httpx.AsyncClient(trust_env=False, timeout=TIMEOUT, headers=self._headers) as client,
             client.stream(method, url, json=content) as response,
         ):
-            body = bytearray()
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > MAX_RESPONSE:
-                    raise _Malformed("it is too long")
+            await bound(response, MAX_RESPONSE).aread()
             try:
-                answer = httpx.Response(200, content=bytes(body)).json()
-            except ValueError:
+                answer = response.json()
+            except (ValueError, RecursionError):
                 if response.is_success:
                     raise _Malformed("it is no JSON") from None
                 answer = {}

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 
 from listener import Fail, Retry
 from listener.kit.http_status import is_transient, retry_after
+from listener.kit.response_body import UNCOMPRESSED, bound
 from listener.kit.text import reason_of
 
+MAX_RESPONSE = 32 * 1024**2  # bytes
 OPENAI = "https://api.openai.com/v1"
 
 
@@ -66,12 +68,15 @@ class OpenAIClient:
             Retry: the provider did not respond or is busy; with the delay that it asks for.
             Refusal: the provider rejects the request for good.
         """
-        headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
+        headers = {**UNCOMPRESSED}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         with self._broken_off():
             async with (
                 httpx.AsyncClient(trust_env=False, timeout=self._timeout, headers=headers) as client,
                 client.stream("POST", f"{self._url}{path}", **request) as answer,
             ):
+                bound(answer, MAX_RESPONSE)
                 if answer.status_code != httpx.codes.OK:
                     raise self._refused(answer, _reason(await answer.aread()))
                 yield answer

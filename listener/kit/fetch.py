@@ -29,10 +29,18 @@ PORTS = {"http": 80, "https": 443}
 
 # Global unicast (RFC 4291); all other addresses are local, reserved, or IPv4 through a translator.
 UNICAST = ip_network("2000::/3")
-# ipaddress calls these global, but they are tunnels to IPv4 (6to4, Teredo) or internal to a cloud.
+# ipaddress calls these global, but they are tunnels to IPv4 (6to4, Teredo), internal to a cloud, or for
+# documentation (RFC 9637).
 INNER = [
     ip_network(network)
-    for network in ("2002::/16", "2001::/32", "192.88.99.0/24", "192.0.0.0/24", "168.63.129.16/32")
+    for network in (
+        "2002::/16",
+        "2001::/32",
+        "192.88.99.0/24",
+        "192.0.0.0/24",
+        "168.63.129.16/32",
+        "3fff::/20",
+    )
 ]
 
 
@@ -122,10 +130,11 @@ def _checked(url: str, allow: Collection[str], base: httpx.URL | None = None) ->
     """Return the parsed address if its form is allowed; `_resolve` checks its IP addresses."""
     try:
         address = httpx.URL(url) if base is None else base.join(url)
-    except httpx.InvalidURL:
+        host = address.host  # decodes an internationalized name
+    except (httpx.InvalidURL, UnicodeError):
         raise FetchError(f"{_shown(url)} is not a valid address.", permanent=True) from None
     trusted = _trusted(address, allow)
-    if "\\" in url or not address.host:
+    if "\\" in url or not host:
         problem = "is not a valid address"
     elif address.userinfo:
         problem = "holds a user name or password; use a signed address instead"

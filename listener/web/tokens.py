@@ -17,11 +17,13 @@ import structlog
 
 from listener.config import Settings
 from listener.errors import ListenerError
+from listener.response_body import UNCOMPRESSED, bound
 
 log = structlog.get_logger(__name__)
 
 AUDIENCE = "authenticated"
 LEEWAY = 30  # seconds by which clocks may differ
+MAX_RESPONSE = 256 * 1024  # bytes
 FRESH = 600.0  # seconds for which keys are cached, as Supabase's edge caches them
 PAUSE = 30.0  # minimum seconds between two requests for keys
 
@@ -118,12 +120,23 @@ class _Keys:
 
     async def _refresh(self) -> None:
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
-                answer = await client.get(self._url)
-                published = answer.raise_for_status().json()["keys"]
+            async with (
+                httpx.AsyncClient(timeout=5, headers=UNCOMPRESSED) as client,
+                client.stream("GET", self._url) as answer,
+            ):
+                await bound(answer.raise_for_status(), MAX_RESPONSE).aread()
+            published = answer.json()["keys"]
             self._keys = {key["kid"]: made for key in published if (made := _made(key))}
             self._read = self._tried
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+        except (
+            httpx.HTTPError,
+            AttributeError,
+            KeyError,
+            RecursionError,
+            TypeError,
+            ValueError,
+            jwt.PyJWTError,
+        ) as error:
             log.warning("public keys unavailable", url=self._url, error=str(error))
 
 

@@ -82,7 +82,7 @@ REFUSALS: dict[str, tuple[Answer, str]] = {
     "cut": (CUT, "It is unknown .* It is not sent again, because it could be paid twice"),
     "html": ((200, b"<html>"), "It is unknown .*it is no JSON"),
     "text": ((200, b'"yes"'), "It is unknown .*it is no JSON object"),
-    "endless": ((200, b" " * 2_000_000), "It is unknown .*it is too long"),
+    "endless": ((200, b" " * 2_000_000), "It is unknown .*larger than 1048576 bytes"),
     "elsewhere": ((200, ELSEWHERE), "It is unknown .*has no request_id or no URLs"),
 }
 
