@@ -133,6 +133,8 @@ def test_memory_holds_no_media(tmp_path: Path) -> None:
         ('{"a": "data:image/png;base64,' + "A" * 2 * MIN_SPLIT_BYTES + '?"}', "Media 1 .* is damaged"),
         ('{"a": "data:image/png;base64,' + "A" * 2 * MIN_SPLIT_BYTES + '\\n"}', "Media 1 .* is damaged"),
         ('{"a": "data:image/png;base64,' + "A" * 2 * MIN_SPLIT_BYTES + '\\q"}', "Media 1 .* is damaged"),
+        (b"SQLite format 3\0" + bytes(84), "is a project of the coming OpenCut .* SQLite"),
+        (b"PK\x03\x04" + bytes(84), "is an archive"),
         ('{"a": [' + "[]," * 2_000_000 + "[]]}", "more than 1,000,000 values"),
     ],
     ids=lambda value: str(value[:12]),

@@ -255,3 +255,14 @@ def test_a_wrong_frame_rate_of_the_export_options_is_named() -> None:
     document = classic() | {"exportOptions": {"fps": -3}}
     with pytest.raises(FilmError, match="'fps' of the export options is wrong"):
         opencut.read(document)
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_project_of_the_coming_editor_is_refused_by_its_name(nested: bool) -> None:
+    document: Json = {
+        "name": "p",
+        "settings": {"fps": {"n": 30, "d": 1}},
+        "timelines": [{"id": 0, "tracks": []}],
+    }
+    with pytest.raises(FilmError, match="project of the coming OpenCut"):
+        opencut.read({"project": document} if nested else document)

@@ -23,6 +23,11 @@ from listener.kit.fetch import FetchError
 MIN_SPLIT_BYTES = 64 * 1024  # of base64; shorter media stay in the text
 MAX_VALUES = 1_000_000  # objects, lists and their members: each costs a hundred bytes, however short it is
 
+_NOT_JSON = {  # by the first bytes of a file
+    b"SQLite format 3\0": "a project of the coming OpenCut (a .opencut file, which is an SQLite database)",
+    b"PK\x03\x04": "an archive (ZIP)",
+}
+
 # JSON may write a slash as `\/`. The byte before the quote tells a string's beginning from a quote in a text.
 _OPENING = re.compile(rb'[^\\]"data:(?:[^",\\]|\\/){0,200};base64,', re.IGNORECASE)
 _MAX_OPENING_BYTES = 512  # of what _OPENING matches
@@ -50,10 +55,12 @@ def load(path: Path, folder: Path) -> Document:
         folder: where its media are written, under names that this function chooses.
 
     Raises:
-        FilmError: it is not a JSON object, its media are damaged, or a limit is exceeded.
+        FilmError: it is of another format, not a JSON object, its media are damaged, or a limit is exceeded.
         FetchError: its media can't be stored.
     """
     with path.open("rb") as file:
+        _refuse_other_formats(file.read(16))
+        file.seek(0)
         splitter = _Splitter(file, folder)
         text = splitter.text()
     if text.count(b",") + text.count(b"[") + text.count(b"{") > MAX_VALUES:
@@ -67,6 +74,15 @@ def load(path: Path, folder: Path) -> Document:
     if not isinstance(content, dict):
         raise FilmError("The timeline must be a JSON object with 'tracks' and 'mediaItems'.")
     return Document(content, splitter.inline)
+
+
+def _refuse_other_formats(head: bytes) -> None:
+    """Refuse a project of a format that can't be read, by its first bytes."""
+    for opening, what in _NOT_JSON.items():
+        if head.startswith(opening):
+            raise FilmError(
+                f"The timeline is {what}, which can't be read; send the JSON of a project of OpenCut Classic."
+            )
 
 
 class _Splitter:

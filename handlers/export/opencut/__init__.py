@@ -45,6 +45,11 @@ def read(
     if isinstance(document.get("tracks"), list):
         return TimelineReader(document, request).read()
     nested = members(document.get("project"))
+    if any(isinstance(holder.get("timelines"), list) for holder in (document, nested)):
+        raise FilmError(
+            "The timeline is a project of the coming OpenCut (it has a list 'timelines'), which can't be read yet; "
+            "send the JSON of a project of OpenCut Classic."
+        )
     project = nested if nested.get("scenes") else document
     if not (isinstance(project.get("scenes"), list) and project["scenes"]):
         raise FilmError(
