@@ -18,6 +18,7 @@ from listener.engine.attempts import Attempts
 from listener.engine.backend import Backend
 from listener.engine.broadcast import make_broadcast
 from listener.engine.dispatcher import Dispatcher
+from listener.engine.forks import keep_apart
 from listener.engine.leases import Leases
 from listener.engine.maintenance import Maintenance
 from listener.engine.periodic import PeriodicTasks
@@ -166,6 +167,7 @@ class Engine:
         """
         if self._signals:
             self._shutdown.enforce()
+            keep_apart()
         try:
             with scratch_folder(self._settings.temp_dir) as folder:
                 self._attempts.temp_dir = folder

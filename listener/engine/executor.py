@@ -12,6 +12,7 @@ import anyio
 
 from listener.app import Handler
 from listener.database.model import Answer, Delivery, Outcome, StopReason
+from listener.engine.forks import ended_with_job
 from listener.engine.settlement import Settlement
 from listener.errors import Fail, LeaseLost, Retry, Snooze, single
 from listener.job import Job
@@ -135,9 +136,14 @@ class Attempt:
 
     async def _call(self) -> Any:
         if self._handler.is_async:
-            return await self._handler.function(self._job)
+            with ended_with_job(in_thread=False):
+                return await self._handler.function(self._job)
         # A thread can't be interrupted: the slot stays occupied until the function returns.
-        return await anyio.to_thread.run_sync(self._handler.function, self._job, limiter=self._threads)
+        return await anyio.to_thread.run_sync(self._call_plain, limiter=self._threads)
+
+    def _call_plain(self) -> Any:
+        with ended_with_job(in_thread=True):
+            return self._handler.function(self._job)
 
     def _failed(self, error: BaseException) -> Outcome:
         # A handler with a task group raises a group: one error alone in it counts as that error.
