@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from handlers.export.intake import sources
 from handlers.export.intake.even_sound import evened
-from handlers.export.model import Film, MediaItem, Output, Rendered
+from handlers.export.model import Film, MediaItem, Output, Rendered, RenderError
 from handlers.export.render.renderer import render
 from handlers.export.settings import check_film
 from listener.kit.media.probe_process import probing
@@ -71,10 +72,10 @@ async def render_film(
         found = await sources.collect(media, workdir, owner=owner, inline=inline, by=by)
         if output.sound:
             found = await evened(film, found, workdir)
-        return await render(
+        once = partial(
+            render,
             film,
-            found,
-            workdir / f"film.{output.format}",
+            target=workdir / f"film.{output.format}",
             workdir=workdir,
             output=output,
             still=still,
@@ -84,3 +85,11 @@ async def render_film(
                 FETCHED_PERCENT + (100 - FETCHED_PERCENT) * percent / 100, message
             ),
         )
+        try:
+            return await once(sources=found)
+        except RenderError:
+            # The usual reason is a sound whose channels change in a format that is steady as a rule.
+            again = await evened(film, found, workdir, everything=True) if output.sound else found
+            if again == found:
+                raise
+            return await once(sources=again)

@@ -174,6 +174,40 @@ async def test_sound_goes_on_when_its_channels_and_rate_change(tmp_path: Path) -
     assert pitch(left, 2.5, 3.5) == pytest.approx(600, abs=10)
 
 
+async def test_sound_goes_on_when_a_format_that_is_steady_as_a_rule_changes(tmp_path: Path) -> None:
+    parts = []
+    for number, (layout, shares) in enumerate([("stereo", "{0}|{0}"), ("5.1", "{0}|0|{0}|0|0|0")]):
+        tone = shares.format(f"0.3*sin(2*PI*{400 + 200 * number}*t)")
+        options = f"-f lavfi -i aevalsrc={tone}:c={layout}:s=48000 -t 2 -c:a ac3 -b:a 192k"
+        parts.append(await make(tmp_path / f"{number}.ac3", options))
+    joined = tmp_path / "joined.ac3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    picture = f"-f lavfi -i color=gray:s=64x64:r=10 -i {joined} -t 4"
+    television = await make(tmp_path / "television.mkv", f"{picture} {X264} -c:a copy")
+    left, _ = await listen((await film_of(television, length="4")).path)
+    assert pitch(left, 0.5, 1.5) == pytest.approx(400, abs=10)
+    assert pitch(left, 2.5, 3.5) == pytest.approx(600, abs=10)
+
+
+async def test_a_codec_that_only_the_probe_knows_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await ffmpeg.decodable()
+    assert {"h264", "hevc", "vp9", "av1", "aac", "opus", "png"} <= known
+    binary = ffmpeg.binary()
+    script = tmp_path / "ffmpeg"
+    script.write_text(
+        f"#!/bin/sh\ncase $2 in -codecs) echo ' D.V.L. h264  H.264';; *) exec {binary} \"$@\";; esac\n"
+    )
+    script.chmod(0o755)
+    photo = media_maker.still(tmp_path / "photo.png", (9, 9, 9))
+    monkeypatch.setenv("LISTENER_FFMPEG", str(script))
+    with pytest.raises(
+        FilmError, match=r"“photo\.png” can't be used: the installed FFmpeg does not decode png\."
+    ):
+        await film_of(photo)
+
+
 @pytest.mark.parametrize("kind", ["adts", "mp3", "ogg"])
 async def test_sound_behind_a_guessed_length_is_heard(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "sound.bin"

@@ -17,6 +17,7 @@ from PIL import Image
 
 from listener.kit import media
 from listener.kit.media import Audio, Media, MediaError, Video, probe_process
+from listener.kit.media._probe_main import _names_alpha
 from tests.support.harness import until
 
 from .conftest import copy, make
@@ -197,6 +198,16 @@ async def test_a_clip_of_a_telephone_or_of_a_camcorder_is_known(tmp_path: Path) 
     video = (await media.probe(path)).video
     assert video
     assert (video.transfer, video.is_interlaced) == (None, True)
+
+
+@pytest.mark.parametrize(("message", "is_alpha"), [(165, True), (5, False)])
+def test_an_alpha_layer_of_hevc_is_known_by_its_message(message: int, *, is_alpha: bool) -> None:
+    units = [(32, bytes([0x40, 1, 12, 1])), (39, bytes([0x4E, 1, message, 4, 0, 0, 127, 144]))]
+    arrays = b"".join(bytes([kind, 0, 1]) + struct.pack(">H", len(unit)) + unit for kind, unit in units)
+    record = bytes([1, *bytes(21), len(units)]) + arrays
+    assert _names_alpha(record) is is_alpha
+    assert not _names_alpha(record[:30])
+    assert not _names_alpha(b"")
 
 
 async def test_what_is_no_file_at_all_is_named(tmp_path: Path) -> None:

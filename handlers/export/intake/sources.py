@@ -11,7 +11,7 @@ from anyio import to_thread
 from handlers.export.intake.pictures import readable, too_large
 from handlers.export.model import FilmError, MediaItem, Source
 from handlers.export.settings import limits, over
-from listener.kit import intake, media, storage
+from listener.kit import ffmpeg, intake, media, storage
 from listener.kit.errors import TooLarge
 from listener.kit.ffmpeg import MAX_FRAME_PIXELS
 from listener.kit.media.probe_process import ProbeProcess
@@ -58,6 +58,7 @@ async def collect(
     paths = [fetched.files[media_id] for media_id in items]
     # Some have to be read to their end.
     found = await media.probe_all(paths, by=by, timeout=60, max_pixels=limits().max_pixels)
+    known = await ffmpeg.decodable()
     sources = {}
     for (media_id, item), path, result in zip(items.items(), paths, found, strict=True):
         if isinstance(result, media.PictureTooLarge):
@@ -69,6 +70,10 @@ async def collect(
         if isinstance(result, media.MediaError):
             reason = str(result).replace(path.name, "it", 1)
             raise FilmError(f"The media “{item.name}” can't be used: {reason}") from result
+        codecs = [stream.codec for stream in (result.video, result.audio) if stream]
+        if unknown := [codec for codec in codecs if codec not in known]:
+            reason = f"the installed FFmpeg does not decode {unknown[0]}"
+            raise FilmError(f"The media “{item.name}” can't be used: {reason}.")
         sources[media_id] = Source(path, result, name=item.name)
     return sources
 

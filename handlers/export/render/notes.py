@@ -53,6 +53,8 @@ def _of_file(source: Source) -> Iterator[str]:
     if media.declared is not None and media.duration is not None:
         lengths = f"it ends after {float(media.duration):.1f} s of {float(media.declared):.1f} s"
         yield f"The media “{source.name}” is incomplete: {lengths}."
+    if media.video and media.video.drops_alpha:
+        yield f"The transparency of the media “{source.name}” is not drawn: FFmpeg reads no alpha of HEVC."
     if media.video and media.video.is_damaged:
         yield f"The media “{source.name}” is damaged: parts of it may be missing or look wrong."
 

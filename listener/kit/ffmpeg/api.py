@@ -77,6 +77,9 @@ class FfmpegError(KitError):
 _memory = MEMORY
 
 
+_decodable: dict[Path, frozenset[str]] = {}
+
+
 def limit_memory(size: int) -> None:
     """Set the bytes of memory that each run may use."""
     global _memory  # noqa: PLW0603 - one service has one limit, chosen once at start
@@ -132,6 +135,25 @@ def input_options(max_pixels: int = MAX_PIXELS) -> list[str]:
     They restrict FFmpeg to local files, to known formats, and to pictures of at most `max_pixels`.
     """
     return ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-max_pixels", str(max_pixels)]
+
+
+async def decodable() -> frozenset[str]:
+    """Return the names of the codecs that the FFmpeg of `binary` can decode, as `Video.codec` and `Audio.codec`.
+
+    Raises:
+        FfmpegError: there is no FFmpeg.
+    """
+    program = await to_thread.run_sync(binary)
+    if program not in _decodable:
+        printed = b""
+        command = [str(program), "-hide_banner", "-codecs"]
+        async with process.spawn(command, confined=_confinement(program, [], None)) as child:
+            async for chunk in child.stdout:
+                printed += chunk
+        _decodable[program] = frozenset(
+            re.findall(r"^ D\S{5} (\S+)", printed.decode(errors="replace"), re.MULTILINE)
+        )
+    return _decodable[program]
 
 
 async def run(

@@ -30,6 +30,7 @@ TRANSFERS = {1: "bt709", 13: "iec61966-2-1", 16: "smpte2084", 18: "arib-std-b67"
 FULL_RANGE = {1: False, 2: True}
 STILL_BRANDS = {"avif", "heic", "heix", "mif1"}
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders drop the alpha of WebM
+SEI, ALPHA_CHANNEL_INFO = 39, 165  # of ITU-T H.265: type of a unit, and of the message in it
 COVER_CODECS = {"mjpeg", "png", "gif", "bmp", "webp", "tiff"}
 MIN_PAUSE_SECONDS = Fraction(1, 10)
 MAX_PAUSES = 10_000
@@ -184,8 +185,24 @@ def _video(
         "last": None,
         "pauses": [],
         "decoder": decoder,
+        "drops_alpha": codec == "hevc"
+        and not has_alpha
+        and _names_alpha(stream.codec_context.extradata or b""),
         "is_damaged": still and (frame.is_corrupt or any(level <= av.logging.ERROR for level, _, _ in log)),
     }
+
+
+def _names_alpha(configuration: bytes) -> bool:
+    """Return whether an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15, 8.3.3.1) names an alpha layer."""
+    place = 23
+    for _ in range(configuration[22] if len(configuration) > 22 else 0):
+        count, place = int.from_bytes(configuration[place + 1 : place + 3], "big"), place + 3
+        for _ in range(count):
+            length = int.from_bytes(configuration[place : place + 2], "big")
+            unit, place = configuration[place + 2 : place + 2 + length], place + 2 + length
+            if len(unit) > 2 and unit[0] >> 1 & 63 == SEI and unit[2] == ALPHA_CHANNEL_INFO:
+                return True
+    return False
 
 
 def _times(

@@ -63,6 +63,7 @@ class Video:
         pauses: when frames begin and end that stay for more than 0.1 s, in seconds, without the last frame.
         number: of the stream among those that FFmpeg's stream specifier `V` matches, counted from 0.
         decoder: FFmpeg's name of the decoder that keeps the transparency, where the usual one drops it; else None.
+        drops_alpha: it has an alpha layer of HEVC, which FFmpeg does not decode.
         is_damaged: parts of a still can't be decoded; False for a video.
     """
 
@@ -85,6 +86,7 @@ class Video:
     pauses: tuple[tuple[Fraction, Fraction], ...] = ()
     number: int = 0
     decoder: str | None = None
+    drops_alpha: bool = False
     is_damaged: bool = False
 
 
