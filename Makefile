@@ -40,8 +40,9 @@ test: $(READY) ## Run the tests; needs only this checkout
 
 test-all: $(READY) ## Run the tests, and again on Debian's Postgres and ffmpeg
 	@test -x $(PG15)/postgres && test -x /usr/bin/ffmpeg && test -x /usr/bin/strace && test -x /usr/sbin/nginx && \
-	  test -x /usr/bin/chromedriver && command -v npm >/dev/null || \
-	  { echo "A program is missing. On Debian, install all with: apt install postgresql-15 ffmpeg strace nginx npm chromium chromium-driver"; exit 1; }
+	  test -x /usr/bin/chromedriver && command -v npm >/dev/null && \
+	  test -x /usr/sbin/pgbouncer && test -x /usr/bin/promtool || \
+	  { echo "A program is missing. On Debian, install all with: apt install postgresql-15 ffmpeg strace nginx npm chromium chromium-driver pgbouncer prometheus"; exit 1; }
 	@# The system tests mostly wait, so they run beside the others. Their output is printed at the end.
 	log=$$(mktemp); $(BIN)/pytest --quiet -m system >$$log 2>&1 & system=$$!; \
 	LISTENER_FFMPEG= $(BIN)/pytest --quiet $(PARALLEL); all=$$?; \

@@ -1,7 +1,7 @@
 """Every metric of the service: its name, labels and help.
 
 There are two kinds. Each process counts its own work. Numbers of all workers together (how many jobs wait, how old the
-oldest is) are published by one process at a time, so that sums over processes are right.
+oldest is) are published by two processes. Take their maximum over the processes, never their sum.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import asyncpg
 import click
 
 from listener.config import Settings
+from listener.database.postgres import connect
 from listener.database.store import Store
 from listener.database.transport_postgres import PostgresTransport
 from listener.database.transport_rest import RestTransport
@@ -117,7 +118,7 @@ async def session(url: str) -> AsyncIterator[asyncpg.Connection]:
         DatabaseError: the database refused a statement.
     """
     try:
-        connection = await asyncpg.connect(url, timeout=10, server_settings={"application_name": "listener"})
+        connection = await connect(url, "listener", 10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,50 @@ def is_pooler(dsn: str) -> bool:
     """Return whether the address is certainly a pooler in transaction mode, so that no notification need be tried."""
     parts = urlsplit(dsn)
     return parts.port == POOLER_PORT and (parts.hostname or "").endswith((".supabase.com", ".supabase.co"))
+
+
+class UnpreparedConnection(asyncpg.Connection):
+    """A connection that leaves no prepared statement in its session, for use through a pooler of any mode.
+
+    asyncpg describes a statement and runs it in two steps. They are one transaction here, because a pooler may send
+    each transaction to another connection of the server.
+    """
+
+    async def fetch(self, *query: Any, **options: Any) -> Any:
+        async with self._one_transaction():
+            return await super().fetch(*query, **options)
+
+    async def fetchrow(self, *query: Any, **options: Any) -> Any:
+        async with self._one_transaction():
+            return await super().fetchrow(*query, **options)
+
+    async def fetchval(self, *query: Any, **options: Any) -> Any:
+        async with self._one_transaction():
+            return await super().fetchval(*query, **options)
+
+    async def execute(self, query: str, *arguments: Any, **options: Any) -> str:
+        async with self._one_transaction() if arguments else nullcontext():
+            return await super().execute(query, *arguments, **options)
+
+    def _one_transaction(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if self.is_in_transaction() else transaction(self)
+
+
+async def connect(dsn: str, name: str, timeout: float) -> asyncpg.Connection:  # noqa: ASYNC109
+    """Open a connection that works through a pooler of any mode.
+
+    Args:
+        dsn: a `postgresql://` URL.
+        name: of the session in `pg_stat_activity`.
+        timeout: seconds after which TimeoutError is raised.
+    """
+    return await asyncpg.connect(
+        dsn,
+        timeout=timeout,
+        server_settings={"application_name": name},
+        statement_cache_size=0,
+        connection_class=UnpreparedConnection,
+    )
 
 
 class ConnectionPool:

@@ -27,8 +27,11 @@ log = structlog.get_logger(__name__)
 GATHER_TIME = 0.003
 # Until the next sweep, after a claim that met locked rows.
 LOCKED_RETRY = 0.5
-# ... after a wake whose job another process had taken.
+# ... after a wake that found no job, because another process had taken it.
 TAKEN_RETRY = 10.0
+# ... after a wake by Realtime that found no job: Realtime may announce a row some milliseconds before its commit is
+# visible to other transactions.
+INVISIBLE_RETRIES = (0.1, 0.5, 2.0, TAKEN_RETRY)
 # ... after a claim that brought jobs, to learn when the next job is due.
 LEARN_DELAY = 0.25
 # A job that is claimed so long after it was due, without an event since then, was missed by the source. Events take
@@ -73,7 +76,7 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._sweep_at = 0.0
         self._lease_ends = 0.0
-        self._found_nothing = False
+        self._look_again: list[float] = []
 
     # What event sources call.
 
@@ -228,7 +231,9 @@ class Dispatcher:
                     job=miss.key,
                     error=miss.error,
                 )
-        self._schedule_sweep(claim, swept=sweep, full=len(claim.jobs) == sum(wanted.values()))
+        early = any(source == "realtime" and not taken[queue] for queue, source in woken_by.items())
+        full = len(claim.jobs) == sum(wanted.values())
+        self._schedule_sweep(claim, swept=sweep, full=full, early=early)
 
     def _claim_again(self, queue: str, woken_by: SourceName | None, *, sweep: bool) -> None:
         slots = self._slots[queue]
@@ -249,8 +254,15 @@ class Dispatcher:
         ):
             metrics.missed["sweep"].inc()
 
-    def _schedule_sweep(self, claim: Claim, *, swept: bool, full: bool) -> None:
-        """Decide when to sweep if nothing wakes the dispatcher before."""
+    def _schedule_sweep(self, claim: Claim, *, swept: bool, full: bool, early: bool) -> None:
+        """Decide when to sweep if nothing wakes the dispatcher before.
+
+        Args:
+            claim: the last one.
+            swept: whether it was a sweep.
+            full: whether it brought as many jobs as could start.
+            early: whether a queue had no job although Realtime had announced one.
+        """
         now = anyio.current_time()
         soon: list[float] = []
         if any(miss.why == "locked" for miss in claim.misses):
@@ -259,12 +271,13 @@ class Dispatcher:
             next_lease = float("inf") if claim.next_lease is None else claim.next_lease
             self._lease_ends = now + next_lease
             soon += [max(0.1, seconds) for seconds in (claim.next_due, next_lease) if seconds is not None]
-            if self._found_nothing:
-                # A wake found no job, perhaps because another process was just taking it.
-                soon.append(TAKEN_RETRY)
-            self._found_nothing = False
+            if self._look_again:
+                soon.append(self._look_again.pop(0))
         elif not full:
             # Only a sweep learns when the next job is due or the next lease ends.
-            self._found_nothing = not claim.jobs
+            if early:
+                self._look_again = list(INVISIBLE_RETRIES)
+            elif not claim.jobs and not self._look_again:
+                self._look_again = [TAKEN_RETRY]
             soon.append(LEARN_DELAY if claim.jobs else 0.0)
         self._sweep_at = min([self._sweep_at, *(now + max(0.0, seconds) for seconds in soon)])

@@ -88,7 +88,7 @@ class Maintenance:
         self._status.problems = problems
 
     async def publish_stats(self) -> None:
-        """Refresh the numbers of all workers if they are old. One process at a time publishes them; the others have
+        """Refresh the numbers of all workers if they are old. Two processes publish them; the others have
         none.
         """
         if time.monotonic() - self._stats_at < STATS_MAX_AGE:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from listener.metrics import SourceName
+import anyio
+
+from listener.backoff import delays
+from listener.metrics import ReconnectReason, SourceMetrics, SourceName
+
+# Seconds. The backoff begins anew only after a connection that lasted so long: behind a pooler a connection succeeds
+# although its database is away, and only the first statement fails.
+STABLE_AFTER = 30.0
 
 
 class Wakeable(Protocol):
@@ -38,3 +45,15 @@ class Source(Protocol):
 
     async def run(self) -> None:
         """Receive events until cancelled."""
+
+
+async def reconnect(listen: Callable[[], Awaitable[ReconnectReason]], metrics: SourceMetrics) -> None:
+    """Call `listen` again and again until cancelled, with backoff, and count why it returned."""
+    backoff = delays()
+    while True:
+        began = anyio.current_time()
+        reason = await listen()
+        metrics.reconnects[reason].inc()
+        if anyio.current_time() - began > STABLE_AFTER:
+            backoff = delays()
+        await anyio.sleep(next(backoff))

@@ -13,10 +13,9 @@ import anyio
 import asyncpg
 import structlog
 
-from listener.backoff import delays
-from listener.database.postgres import CONNECTION_ERRORS
+from listener.database.postgres import CONNECTION_ERRORS, connect
 from listener.errors import DatabaseUnavailable
-from listener.events.base import Wakeable
+from listener.events.base import Wakeable, reconnect
 from listener.log import reason_of
 from listener.metrics import Metrics, ReconnectReason
 
@@ -50,30 +49,22 @@ class PostgresSource:
         """Do nothing, because every table notifies."""
 
     async def run(self) -> None:
-        backoff = delays()
-        reason: ReconnectReason
-        while True:
-            try:
-                connection = await asyncpg.connect(
-                    self._dsn,
-                    timeout=CONNECT_TIMEOUT,
-                    server_settings={"application_name": "listener events"},
-                )
-            except CONNECTION_ERRORS as error:
-                reason = "refused"
-                log.warning("LISTEN connection failed; sweeps continue", error=reason_of(error))
-            else:
-                try:
-                    reason = await self._listen(connection)
-                    backoff = delays()
-                finally:
-                    self._show(connected=False)
-                    connection.terminate()
-            self._metrics.reconnects[reason].inc()
-            await anyio.sleep(next(backoff))
+        await reconnect(self._listen, self._metrics)
 
-    async def _listen(self, connection: asyncpg.Connection) -> ReconnectReason:
-        """Listen until the connection fails, and return why."""
+    async def _listen(self) -> ReconnectReason:
+        """Connect, listen until the connection fails, and return why."""
+        try:
+            connection = await connect(self._dsn, "listener events", CONNECT_TIMEOUT)
+        except CONNECTION_ERRORS as error:
+            log.warning("LISTEN connection failed; sweeps continue", error=reason_of(error))
+            return "refused"
+        try:
+            return await self._stay(connection)
+        finally:
+            self._show(connected=False)
+            connection.terminate()
+
+    async def _stay(self, connection: asyncpg.Connection) -> ReconnectReason:
         closed = anyio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         _keep_alive(connection)
@@ -89,13 +80,14 @@ class PostgresSource:
                 if closed.is_set():
                     log.warning("LISTEN connection closed; reconnecting")
                     return "closed"
-                await connection.fetchval("select pg_notification_queue_usage()", timeout=PROBE_TIMEOUT)
+                with anyio.fail_after(PROBE_TIMEOUT):
+                    await connection.fetchval("select pg_notification_queue_usage()")
         except TimeoutError:
             log.warning("LISTEN connection silent; reconnecting")
             return "silent"
         except CONNECTION_ERRORS as error:
             log.warning("LISTEN connection failed; reconnecting", error=reason_of(error))
-            return "closed"
+            return "closed" if self._connected else "refused"
 
     def _on_notification(self, _connection: Any, _pid: int, channel: str, queue: object) -> None:
         if channel == "listener_wake":
@@ -112,8 +104,8 @@ async def notification_time(dsn: str, timeout: float) -> float | None:  # noqa: 
     """Measure the seconds that a notification takes from one session to another.
 
     Returns:
-        None if it did not arrive within `timeout` seconds. A transaction-mode pooler accepts LISTEN, but passes no
-        notification.
+        None behind a transaction-mode pooler, which accepts LISTEN but passes no notification, and if no notification
+        arrived within `timeout` seconds.
 
     Raises:
         DatabaseUnavailable: the database can't be reached.
@@ -122,6 +114,8 @@ async def notification_time(dsn: str, timeout: float) -> float | None:  # noqa: 
     heard = anyio.Event()
     try:
         async with _session(dsn) as receiver, _session(dsn) as sender:
+            if await _are_pooled(receiver, sender):
+                return None
             await receiver.add_listener(channel, lambda *_: heard.set())
             began = time.perf_counter()
             await sender.execute(f"notify {channel}")
@@ -132,11 +126,18 @@ async def notification_time(dsn: str, timeout: float) -> float | None:  # noqa: 
         raise DatabaseUnavailable(f"the database can't be reached ({reason_of(error)})") from error
 
 
+async def _are_pooled(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
+    """Whether a pooler certainly shares the server's connections between these two.
+
+    It is found out before LISTEN is tried, because a LISTEN would stay in the connection of the pooler.
+    """
+    pids = [await one.fetchval("select pg_backend_pid()") for one in (first, first, second, first, second)]
+    return not (pids[0] == pids[1] == pids[3] != pids[2] == pids[4])
+
+
 @asynccontextmanager
 async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    session = await asyncpg.connect(
-        dsn, timeout=CONNECT_TIMEOUT, server_settings={"application_name": "listener probe"}
-    )
+    session = await connect(dsn, "listener probe", CONNECT_TIMEOUT)
     try:
         yield session
     finally:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import anyio
 import structlog
 from realtime import AsyncRealtimeChannel, RealtimePostgresChangesListenEvent
 
-from listener.backoff import delays
-from listener.events.base import Wakeable
+from listener.events.base import Wakeable, reconnect
 from listener.events.realtime_connection import RealtimeConnection
 from listener.metrics import Metrics, ReconnectReason
 from listener.service_key import ServiceKey
 
 log = structlog.get_logger(__name__)
+
+TOPIC = "listener:events"  # the same as in `listener.broadcast`
 
 # All in seconds.
 # A joined channel may get no events for some seconds, until the server listens to the database. Jobs are looked for
@@ -25,13 +26,13 @@ log = structlog.get_logger(__name__)
 SECOND_LOOK_AFTER = 5.0
 # The server makes a token of a secret key that is valid for a day, and never renews it on the same connection.
 MAX_CONNECTION_AGE = 12 * 3600.0
-# If a connection lasted so long, the next one is tried at once.
-STABLE_AFTER = 30.0
 
 
 class RealtimeSource:
-    """Receive messages on a private channel of each queue, and Realtime's postgres_changes for tables that send no
-    messages. The content of an event is never read.
+    """Receive the messages about all queues on one private channel, and Realtime's postgres_changes for tables that
+    send no messages. Of a message only the name of its queue is read.
+
+    There is one channel for all queues, because the server refuses more than 100 channels on a connection.
 
     Args:
         url: the project's address.
@@ -52,7 +53,7 @@ class RealtimeSource:
     ) -> None:
         self._url = url
         self._key = ServiceKey(url, key)
-        self._queues = list(queues)
+        self._queues = frozenset(queues)
         self._wakeable = wakeable
         self._metrics = metrics.source("realtime")
         self._metrics.connected.set(0)
@@ -73,23 +74,15 @@ class RealtimeSource:
                 self._current.end("recycled")
 
     async def run(self) -> None:
-        backoff = delays()
-        while True:
-            began = anyio.current_time()
-            reason = await self._listen()
-            self._metrics.reconnects[reason].inc()
-            if anyio.current_time() - began > STABLE_AFTER:
-                backoff = delays()
-            await anyio.sleep(next(backoff))
+        await reconnect(self._listen, self._metrics)
 
     async def _listen(self) -> ReconnectReason:
         """Receive events until the connection ends, and return why it ended."""
         self._current = connection = RealtimeConnection(self._url, self._key.current())
         try:
             await connection.open()
-            async with anyio.create_task_group() as joins:
-                for queue in self._queues if not connection.over.is_set() else ():
-                    joins.start_soon(connection.join, self._channel(connection, queue))
+            if not connection.over.is_set():
+                await connection.join(self._channel(connection))
             if not connection.over.is_set():
                 self._show(connected=True)
                 self._wakeable.connected()
@@ -112,36 +105,49 @@ class RealtimeSource:
         await anyio.sleep(SECOND_LOOK_AFTER)
         self._wakeable.connected()
 
-    def _channel(self, connection: RealtimeConnection, queue: str) -> AsyncRealtimeChannel:
-        wake = _safely(lambda: self._wakeable.wake(queue, "realtime"))
-        channel = connection.channel(topic(queue))
-        channel.on_system(_safely(self._wakeable.connected))
-        channel.on_broadcast("wake", wake)
-        channel.on_broadcast("stop", _safely(lambda: self._wakeable.stop(queue)))
-        if queue in self._changes:
-            schema, table = self._changes[queue]
+    def _channel(self, connection: RealtimeConnection) -> AsyncRealtimeChannel:
+        channel = connection.channel(TOPIC)
+        channel.on_system(_safely(lambda _: self._wakeable.connected()))
+        channel.on_broadcast("wake", _safely(self._on_wake))
+        channel.on_broadcast("stop", _safely(self._on_stop))
+        for (schema, table), queues in self._tables().items():
             insert = RealtimePostgresChangesListenEvent.Insert
-            channel.on_postgres_changes(insert, wake, table=table, schema=schema)
+            channel.on_postgres_changes(
+                insert, _safely(partial(self._wake_all, queues)), table=table, schema=schema
+            )
         return channel
+
+    def _tables(self) -> dict[tuple[str, str], list[str]]:
+        """Return the queues of each table that only postgres_changes announce."""
+        tables: dict[tuple[str, str], list[str]] = {}
+        for queue, (schema, table) in self._changes.items():
+            if queue in self._queues:
+                tables.setdefault((schema, table), []).append(queue)
+        return tables
+
+    def _on_wake(self, message: Any) -> None:
+        if (queue := message["payload"].get("queue")) in self._queues:
+            self._wakeable.wake(queue, "realtime")
+
+    def _on_stop(self, message: Any) -> None:
+        if (queue := message["payload"].get("queue")) in self._queues:
+            self._wakeable.stop(queue)
+
+    def _wake_all(self, queues: list[str], _: Any) -> None:
+        for queue in queues:
+            self._wakeable.wake(queue, "realtime")
 
     def _show(self, *, connected: bool) -> None:
         self._connected = connected
         self._metrics.connected.set(connected)
 
 
-def topic(queue: str) -> str:
-    """Return the private channel of a queue, by the same rule as `listener.topic` in the database."""
-    if not re.fullmatch(r"[A-Za-z0-9_./-]{1,100}", queue):
-        queue = hashlib.md5(queue.encode(), usedforsecurity=False).hexdigest()
-    return f"listener:{queue}"
-
-
-def _safely(call: Callable[[], None]) -> Callable[[object], None]:
+def _safely(call: Callable[[Any], None]) -> Callable[[Any], None]:
     """Return a callback that never raises, because the client would silently stop to receive events."""
 
-    def callback(_: object) -> None:
+    def callback(event: Any) -> None:
         try:
-            call()
+            call(event)
         except Exception as error:
             log.error("event not passed on", exc_info=error)
 

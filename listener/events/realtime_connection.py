@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds. A connection that was dropped silently is noticed within the sum.
 PROBE_INTERVAL = 10.0
-ANSWER_TIMEOUT = 5
+# The server waits 5 s before it refuses a join. A shorter time-out would hide the reason.
+ANSWER_TIMEOUT = 10
 PROBE_TOPIC = "listener::probe"
 
 

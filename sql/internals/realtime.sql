@@ -1,7 +1,11 @@
+select listener.drop_functions('{topic}');  -- an earlier version had a channel for each queue
+
 -- broadcast: sends an event, wake or stop, of these queues to the processes that listen through Supabase Realtime, once
--- per transaction. It never raises, because it runs in a user's statement.
+-- per transaction. It never raises, because it runs in a user's statement. All queues share one channel, because a
+-- connection may have at most 100. client_min_messages: realtime.send turns its errors into warnings, which the user's
+-- client must not see.
 create or replace function listener.broadcast(event text, queues int[]) returns void
-language plpgsql security definer set search_path = ''
+language plpgsql security definer set search_path = '' set client_min_messages = error
 as $$
 declare
   queue  text;
@@ -9,13 +13,13 @@ declare
   sent   text := coalesce(current_setting('listener.sent', true), '');
   before text := coalesce(current_setting('realtime.topic', true), '');
 begin
-  if coalesce(cardinality(queues), 0) = 0 or not listener.has_realtime() then
+  if coalesce(cardinality(queues), 0) = 0 or not listener.can_send() then
     return;
   end if;
   for queue in select q.name from listener.queue as q where q.id = any(queues) loop
-    if strpos(sent, format(' %s %s ', event, listener.topic(queue))) = 0 then
-      perform realtime.send(jsonb_build_object('queue', queue), event, listener.topic(queue), true);
-      sent := format('%s %s %s ', sent, event, listener.topic(queue));
+    if strpos(sent, format(' %s %L ', event, queue)) = 0 then
+      perform realtime.send(jsonb_build_object('queue', queue), event, 'listener:events', true);
+      sent := format('%s %s %L ', sent, event, queue);
     end if;
   end loop;
   perform set_config('listener.sent', sent, true);
@@ -25,10 +29,28 @@ exception when others then
   raise warning 'listener could not send to Realtime: %', sqlerrm;
 end $$;
 
--- topic: the private channel of a queue. A long or unusual name is replaced by its digest.
-create or replace function listener.topic(queue text) returns text
-language sql immutable set search_path = ''
-as $$ select 'listener:' || case when queue ~ '^[A-Za-z0-9_./-]{1,100}$' then queue else md5(queue) end $$;
+-- can_send: whether a message can be sent now. Realtime creates the partitions of the days ahead while clients are
+-- connected. After some days without one there is no partition, and no process that would receive the message.
+create or replace function listener.can_send() returns boolean
+language plpgsql stable set search_path = ''
+as $$
+declare
+  messages oid;
+begin
+  if not listener.has_realtime() then
+    return false;
+  end if;
+  messages := to_regclass('realtime.messages');
+  -- The partition of today by its usual name, because that is fast; otherwise by its bounds.
+  return to_regclass('realtime.messages_' || to_char(localtimestamp, 'YYYY_MM_DD')) is not null
+    or exists (select from pg_catalog.pg_class as c where c.oid = messages and c.relkind <> 'p')
+    or exists (
+      select from pg_catalog.pg_inherits as i join pg_catalog.pg_class as c on c.oid = i.inhrelid
+      cross join pg_catalog.pg_get_expr(c.relpartbound, c.oid) as bounds(text)
+      cross join regexp_match(bounds.text, $re$FROM \('([^']+)'\) TO \('([^']+)'\)$re$) as range(ends)
+      where i.inhparent = messages and (bounds.text = 'DEFAULT'
+        or localtimestamp >= range.ends[1]::timestamp and localtimestamp < range.ends[2]::timestamp));
+end $$;
 
 -- has_realtime: whether this database can send messages through Supabase Realtime.
 create or replace function listener.has_realtime() returns boolean

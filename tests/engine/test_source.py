@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import asyncpg
 import pytest
 
+from listener.backoff import delays
+from listener.events import base
 from listener.events import postgres as source
 from tests.support.harness import Switch, Table, serving, until
 from tests.support.proxy import between
@@ -54,6 +58,31 @@ async def test_silence_while_it_begins_to_listen_is_noticed_too(jobs: Table, dat
         await until(lambda: service.metric("source_connected", source="notify") == 1)
         await jobs.add("a")
         await jobs.becomes("a", "completed")
+
+
+async def test_a_database_that_is_away_behind_its_pooler_is_asked_ever_more_rarely(
+    jobs: Table, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connecting succeeds each time, because the pooler accepts it. LISTEN fails."""
+    backoffs: list[Iterator[float]] = []
+
+    def counted() -> Iterator[float]:
+        backoffs.append(delays(0.01, most=0.02))
+        return backoffs[-1]
+
+    monkeypatch.setattr(base, "delays", counted)
+    switch = Switch()
+    switch.go.set()
+    async with between(database) as (proxy, url), serving(switch.app(), url) as service:
+        await until(lambda: service.metric("source_connected", source="notify") == 1)
+        proxy.cuts = b"LISTEN"
+        await disconnect(jobs, "listener events")
+        await until(lambda: service.metric("reconnects_total", source="notify", reason="refused") >= 4)
+        proxy.cuts = None
+        await until(lambda: service.metric("source_connected", source="notify") == 1)
+        await jobs.add("a")
+        await jobs.becomes("a", "completed")
+    assert len(backoffs) == 1
 
 
 async def test_what_happened_between_two_connections_is_found(jobs: Table, database: str) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from listener.backoff import delays
-from listener.events import RealtimeSource, realtime_connection
+from listener.events import RealtimeSource, base, realtime_connection
 from listener.events import realtime as source
 from listener.metrics import Metrics
 from tests.support.databases import Connect
@@ -94,16 +94,17 @@ Listen = Callable[..., AbstractAsyncContextManager[Listening]]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source probes soon, and gives up soon."""
+    """The source probes soon. It gives up ten times as soon as otherwise, and so does the server (`project`)."""
     monkeypatch.setattr(realtime_connection, "PROBE_INTERVAL", 0.2)
-    monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(realtime_connection, "ANSWER_TIMEOUT", realtime_connection.ANSWER_TIMEOUT / 10)
     monkeypatch.setattr(source, "SECOND_LOOK_AFTER", 60.0)
-    monkeypatch.setattr(source, "delays", lambda: delays(0.1, most=0.2))
+    monkeypatch.setattr(base, "delays", lambda: delays(0.1, most=0.2))
 
 
 @pytest.fixture
 async def project(database: str, has_realtime: None) -> AsyncIterator[Stack]:
     async with running(database) as stack:
+        stack.realtime.refuses_after /= 10
         yield stack
 
 
@@ -119,11 +120,15 @@ def listen(project: Stack, connect: Connect) -> Listen:
 
     @asynccontextmanager
     async def listen(
-        *, url: str | None = None, key: str | None = None, queue: str = "jobs", max_age: float = 3600.0
+        *,
+        url: str | None = None,
+        key: str | None = None,
+        queues: Iterable[str] = ("jobs",),
+        max_age: float = 3600.0,
     ) -> AsyncIterator[Listening]:
         worker, metrics = Worker(await connect()), Metrics()
         running = RealtimeSource(
-            url or project.url, key or project.secret_key, [queue], worker, metrics, max_age=max_age
+            url or project.url, key or project.secret_key, queues, worker, metrics, max_age=max_age
         )
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run)

@@ -48,15 +48,24 @@ async def test_a_job_that_is_cancelled_while_it_runs_is_heard_of(jobs: Table, li
         assert listening.worker.stopped == ["jobs"]
 
 
-@pytest.mark.parametrize("queue", ["a queue/with “odd” words", "x" * 60 + "/" + "y" * 300])
-async def test_queues_with_odd_names_are_heard_of(jobs: Table, listen: Listen, queue: str) -> None:
-    async with listen(queue=queue) as listening:
+async def test_queues_with_any_names_are_heard_of_on_one_channel(
+    jobs: Table, realtime: Realtime, listen: Listen
+) -> None:
+    """The server refuses more than 100 channels on a connection."""
+    queues = ["a queue/with “odd” words", "x" * 60 + "/" + "y" * 300, *(f"jobs/{n}" for n in range(150))]
+    async with listen(queues=queues) as listening:
         await listening.hears()
-        topic = await jobs.db.fetchval("select listener.topic($1)", queue)
-        assert topic == source.topic(queue)
-        await jobs.db.execute("select realtime.send('{}', 'wake', $1, true)", topic)
-        await until(lambda: listening.worker.woken)
-        assert listening.worker.woken == [queue]
+        assert len(realtime.sockets) == 1
+        await jobs.db.execute("delete from listener.queue where not name = 'jobs'")
+        await jobs.db.execute(
+            "insert into listener.queue (name, attachment, max_attempts, backoff) select name, a.id, 1, '1 s'"
+            " from unnest($1::text[]) as queue(name), (select id from listener.attachment) as a",
+            [*queues, "not served here"],
+        )
+        await jobs.db.execute("select listener.broadcast('wake', array(select id from listener.queue))")
+        await until(lambda: len(listening.worker.woken) >= len(queues))
+        assert sorted(listening.worker.woken) == sorted(queues)
+        assert listening.reconnects("refused") == 0
 
 
 TROUBLES: dict[str, Callable[[Stack, Realtime], Awaitable[None] | None]] = {

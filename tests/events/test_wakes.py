@@ -18,8 +18,8 @@ async def said(db: asyncpg.Connection) -> list[tuple[str, str, str, bool]]:
     return [tuple(row) for row in rows]
 
 
-WAKE = ("listener:jobs", "wake", "jobs", True)
-STOP = ("listener:jobs", "stop", "jobs", True)
+WAKE = ("listener:events", "wake", "jobs", True)
+STOP = ("listener:events", "stop", "jobs", True)
 
 
 async def test_a_table_is_announced_in_both_ways_where_there_is_realtime(
@@ -98,7 +98,7 @@ async def test_the_users_own_topic_is_left_alone(jobs: Table, db: asyncpg.Connec
 BREAK = {
     "a function that may not be called": "revoke execute on function realtime.send from public",
     "a schema that may not be used": "revoke usage on schema realtime from app, supabase_realtime_admin",
-    "no partition for today": "drop table realtime.messages cascade",
+    "no place for messages": "drop table realtime.messages cascade",
     "no function at all": "drop function realtime.send",
 }
 
@@ -108,8 +108,34 @@ async def test_whatever_breaks_the_insert_and_its_delivery_stand(
     jobs: Table, db: asyncpg.Connection, superuser: asyncpg.Connection, sql: str
 ) -> None:
     await superuser.execute(sql)
+    warnings: list[object] = []
+    db.add_log_listener(lambda _, message: warnings.append(message))
     await jobs.add("a")
     assert await jobs.delivery("a")
+    assert warnings == []
+
+
+async def test_nothing_is_sent_while_there_is_no_partition_for_today(
+    jobs: Table, db: asyncpg.Connection, superuser: asyncpg.Connection
+) -> None:
+    """Realtime makes partitions only while clients are connected."""
+    await db.execute("delete from realtime.messages")
+    partitions = await superuser.fetch(
+        "select inhrelid::regclass::text as name, pg_get_expr(relpartbound, oid) as bounds"
+        " from pg_inherits join pg_class on oid = inhrelid where inhparent = 'realtime.messages'::regclass"
+    )
+    for name, _ in partitions:
+        await superuser.execute(f"drop table {name}")
+    errors: list[object] = []
+    db.add_log_listener(lambda _, message: errors.append(message))
+    await jobs.add("a")
+    assert errors == []
+    for number, (_, bounds) in enumerate(partitions):
+        await superuser.execute(
+            f"create table realtime.another_name_{number} partition of realtime.messages {bounds}"
+        )
+    await jobs.add("b")
+    assert await said(db) == [WAKE]
 
 
 async def test_a_service_learns_what_it_must_know(jobs: Table, db: asyncpg.Connection) -> None:

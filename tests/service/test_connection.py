@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -120,6 +122,41 @@ async def test_a_pooled_service_runs_jobs_that_realtime_tells_of(
 
         await until(tells)
         assert service.metric("events_received_total", source="notify", queue="jobs") == 0
+
+
+async def test_a_job_that_is_announced_before_its_commit_is_visible_starts_soon(
+    project: Stack, owner: asyncpg.Connection, jobs: Table
+) -> None:
+    """Realtime may announce a row when its commit is written, before other transactions can see it."""
+
+    async def handle(_: Job) -> None: ...
+
+    async with serving_with(app_of(handle), poll_interval=60.0, **keys(project)) as service:
+        await until(
+            lambda: service.engine.status.connected and service.metric("source_connected", source="realtime")
+        )
+        async with owner.transaction():
+            await jobs.add("a")
+            await owner.execute("delete from realtime.messages")  # only the message below announces it
+            taken = len([line for line in project.requests if "listener_" in line])
+            await _post_wake(project)
+            # The claim that the message causes, and the sweep behind it, find nothing.
+            await until(lambda: service.metric("events_received_total", source="realtime", queue="jobs") == 1)
+            await until(lambda: len([line for line in project.requests if "listener_" in line]) >= taken + 2)
+        began = time.monotonic()
+        await jobs.becomes("a", "completed")
+        assert time.monotonic() - began < 4
+
+
+async def _post_wake(project: Stack) -> None:
+    message = {"topic": "listener:events", "event": "wake", "payload": {"queue": "jobs"}, "private": True}
+    async with httpx.AsyncClient(headers={"apikey": project.secret_key}) as http:
+        answer = await http.post(
+            f"{project.url}/realtime/v1/api/broadcast",
+            json={"messages": [message]},
+            headers={"Authorization": f"Bearer {project.secret_key}"},
+        )
+    assert answer.status_code == 202
 
 
 async def test_a_pooled_service_without_realtime_sweeps_and_says_so(project_url: str, jobs: Table) -> None:

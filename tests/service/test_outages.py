@@ -194,8 +194,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("listener.engine.backend.NOTIFICATION_TIMEOUT", 0.3)
     monkeypatch.setattr("listener.engine.dispatcher.MISSED_AFTER", 0.3)
     monkeypatch.setattr("listener.engine.dispatcher.delays", lambda: delays(0.05, most=0.2))
-    for source in ("listener.events.postgres", "listener.events.realtime"):
-        monkeypatch.setattr(f"{source}.delays", lambda: delays(0.05, most=0.2))
+    monkeypatch.setattr("listener.events.base.delays", lambda: delays(0.05, most=0.2))
     for name, seconds in (("PROBE_INTERVAL", 0.2), ("PROBE_TIMEOUT", 0.4), ("CONNECT_TIMEOUT", 0.6)):
         monkeypatch.setattr(f"listener.events.postgres.{name}", seconds)
     monkeypatch.setattr(realtime_connection, "PROBE_INTERVAL", 0.2)

@@ -126,7 +126,7 @@ async def test_register_tells_what_a_handler_must_know(jobs: StoreTable) -> None
     assert served.columns[:3] == ["id", "status", "progress"]
 
 
-async def test_stats_show_the_fleet_and_are_published_by_one(
+async def test_stats_show_the_fleet_and_are_published_by_two(
     jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
     await jobs.store.register("w1", "host", "1.0", {"jobs": 2})
@@ -136,7 +136,10 @@ async def test_stats_show_the_fleet_and_are_published_by_one(
     await jobs.settle("snooze", snoozed, delay=60)
     await jobs.expire()
 
+    await db.execute("update listener.worker set started_at = now() - interval '1 minute' where id = 'w1'")
+    await jobs.store.register("w3", "host", "1.0", {})
     assert await jobs.store.stats("w2") is None
+    assert await jobs.store.stats("w3") is not None
     stats = await jobs.store.stats("w1")
     assert stats is not None
     (queue,) = stats["queues"]
@@ -148,8 +151,17 @@ async def test_stats_show_the_fleet_and_are_published_by_one(
     }  # fmt: skip
     assert stats["notify_usage"] == 0
 
-    await db.execute("update listener.worker set seen_at = now() - interval '2 minutes' where id = 'w1'")
+    # The oldest has died a moment ago, and the youngest still publishes. Later the next one takes its place.
+    await db.execute("update listener.worker set seen_at = now() - interval '31 seconds' where id = 'w1'")
     assert await jobs.store.stats("w2") is not None
+    assert await jobs.store.stats("w3") is not None
+
+
+async def test_a_process_that_has_just_replaced_a_dead_one_publishes(jobs: StoreTable) -> None:
+    """A fleet of one process that dies again and again still shows its numbers."""
+    for number in range(5):
+        await jobs.store.register(f"w{number}", "host", "1.0", {"jobs": 2})
+        assert await jobs.store.stats(f"w{number}") is not None
 
 
 async def test_jobs_are_listed_by_state(jobs: StoreTable) -> None:

@@ -16,6 +16,7 @@ class Proxy:
         drops: pass nothing on, and keep the connections open, like a broken network.
         refuses: close new connections at once.
         delay: seconds by which each piece is late.
+        cuts: break each connection that sends this; None breaks none.
         opened: how many connections there have been.
     """
 
@@ -29,6 +30,7 @@ class Proxy:
         self.drops = False
         self.refuses = False
         self.delay = 0.0
+        self.cuts: bytes | None = None
         self.opened = 0
 
     def reset(self) -> None:
@@ -93,6 +95,8 @@ class Proxy:
         to_database: bool,
     ) -> None:
         while piece := await reader.read(65536):
+            if to_database and self.cuts is not None and self.cuts in piece:
+                return
             if to_database and self._cut is not None and all(part in piece for part in self._cut):
                 self._cut = None
                 doomed.set()

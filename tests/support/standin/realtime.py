@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SQL = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 POLL = 0.02
+MAX_CHANNELS = 100  # of a connection
 
 PUBLISHED = """
 select exists (select from pg_publication_tables where pubname = 'supabase_realtime'
@@ -43,6 +44,7 @@ class Realtime:
         sockets: those connected now.
         lag: seconds from the answer to a join until changes of the database arrive.
         refuses: the reason with which joins are refused; None lets them in.
+        refuses_after: seconds until a join is refused (CHANNEL_ERROR_BACKOFF_MS).
         ignores: never answer a join.
         doubles, reverses: send each change twice; send the changes of one read in the wrong order.
         posted: the messages that came over HTTP so far.
@@ -53,6 +55,7 @@ class Realtime:
         self.sockets: set[Socket] = set()
         self.lag = 0.0
         self.refuses: str | None = None
+        self.refuses_after = 5.0
         self.ignores = False
         self.doubles = False
         self.reverses = False
@@ -159,7 +162,10 @@ class Realtime:
             caller, reason = self._caller_of(token, reason)
         if reason is None and config.get("private") and not await may_read(self._stack, caller, topic):
             reason = f"Unauthorized: You do not have permissions to read from this Channel topic: {topic}"
+        if reason is None and len(socket.channels) >= MAX_CHANNELS:
+            reason = "ChannelRateLimitReached: Too many channels"
         if reason is not None:
+            await asyncio.sleep(self.refuses_after)
             await answer("error", {"reason": reason})
             return
         bindings = [
