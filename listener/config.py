@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
+from listener.database_url import understood
 from listener.environment import Environment, Url, setting
 from listener.errors import ConfigError
 
@@ -32,11 +33,7 @@ def _comma_list(value: object) -> object:
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    # Reading the port raises if the password has a character that should be encoded; a second @ does not raise.
-    if parts.scheme not in {"postgresql", "postgres"} or (parts.port or 1) < 0 or parts.netloc.count("@") > 1:
-        raise ValueError
-    return value
+    return SecretStr(understood(value.get_secret_value()))
 
 
 def _address(value: str) -> str:
