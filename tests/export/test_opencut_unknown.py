@@ -266,3 +266,27 @@ def test_a_project_of_the_coming_editor_is_refused_by_its_name(nested: bool) -> 
     }
     with pytest.raises(FilmError, match="project of the coming OpenCut"):
         opencut.read({"project": document} if nested else document)
+
+
+def test_the_parts_of_a_feature_that_is_named_are_not_named_again() -> None:
+    shadow = {"shadow.enabled": True, "shadow.color": "#112233", "shadow.softness": 3}
+    read = opencut.read(ticks(track("text", title(**shadow))))
+    assert read.warnings == ["“title” is shown without its shadow."]
+
+
+def test_a_factor_of_one_changes_nothing() -> None:
+    still = {"scale": 1, "opacity": 1, "position": {"x": 0, "y": 0}}
+    document = timeline(track("media", media("a", 0, 1, transform=still)), items=VIDEO)
+    assert opencut.read(document).warnings == []
+
+    still["scale"] = 2
+    assert opencut.read(document).warnings == ["The field 'transform.scale' of “a” is unknown and not drawn."]
+
+
+@pytest.mark.parametrize("field", ["effects", "sparkle"])
+def test_a_field_that_is_nested_deeply_is_named(field: str) -> None:
+    value: list[Any] = []
+    for _ in range(900):
+        value = [value]
+    element = shot("a", 0, 1, animations={"channels": {"opacity": {"keyframes": value}}}, **{field: value})
+    assert field in " ".join(opencut.read(scenes(track("video", element), items=VIDEO)).warnings)

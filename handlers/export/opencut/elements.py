@@ -206,11 +206,13 @@ def undrawn(element: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[s
             yield words
 
 
-def is_set(value: object) -> bool:
-    """Tell whether the value of a field that is not drawn would change the film."""
+def is_set(value: object, deepest: int = 20) -> bool:
+    """Tell whether the value of a field that is not drawn would change the film; deeper nesting counts as set."""
+    if deepest == 0:
+        return True
     if isinstance(value, dict):
-        on = value.get("enabled") is not False and is_set(value.get("type", True))
-        return on and any(is_set(part) for part in value.values())
+        on = value.get("enabled") is not False and is_set(value.get("type", True), deepest - 1)
+        return on and any(is_set(part, deepest - 1) for part in value.values())
     if isinstance(value, list):
-        return any(is_set(part) for part in value)
+        return any(is_set(part, deepest - 1) for part in value)
     return bool(value) and value not in _OFF

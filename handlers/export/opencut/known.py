@@ -2,7 +2,7 @@
 
 A shape lists the known names of an object. The value of a name is the shape of what lies below it, or None where all
 of that is harmless or is read elsewhere. The name `*` stands for all other names, such as the paths of
-properties, whose values are objects of its shape.
+properties, whose values are objects of its shape; `shadow.*` stands for all names that begin with `shadow.`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from handlers.export.opencut.schema import Model
 
 Shape = Mapping[str, Any]
 
+_FACTORS = {"scale", "scaleX", "scaleY", "opacity", "volume", "gain", "rate", "speed", "playbackRate", "zoom"}
+
 
 def names(*models: type[Model], more: str = "") -> dict[str, Any]:
     """Return a shape of the fields that models read, and of `more` names."""
@@ -27,7 +29,8 @@ def unknown(raw: object, shape: Shape, path: str = "") -> Iterator[str]:
     """Yield the paths of the fields that are set and not in a shape; a part of a list has the path of the list."""
     if isinstance(raw, list):
         for part in raw:
-            yield from unknown(part, shape, path)
+            if isinstance(part, dict):
+                yield from unknown(part, shape, path)
     if not isinstance(raw, dict):
         return
     off = {
@@ -42,9 +45,15 @@ def unknown(raw: object, shape: Shape, path: str = "") -> Iterator[str]:
                 yield from unknown(value, shape[name], f"{path}{name}.")
         elif "*" in shape and _fits(value, shape["*"]):
             yield from unknown(value, shape["*"], path)
-        elif group not in off and is_set(value):
+        elif group not in off and f"{group}.*" not in shape and _changes(name, value):
             related = any(known.startswith(f"{group}.") for known in shape)
             yield path + (name if related else group)
+
+
+def _changes(name: str, value: object) -> bool:
+    """Tell whether a field that is not drawn would change the film; a factor of 1 would not."""
+    is_factor = name.rpartition(".")[2] in _FACTORS
+    return is_set(value) and not (is_factor and value == 1)
 
 
 def _fits(value: object, shape: Shape) -> bool:
@@ -56,7 +65,7 @@ _RATE = names(more="numerator denominator")
 MEDIA: Shape = names(
     schema.MediaEntry,
     more="id size lastModified width height duration fps hasAudio ephemeral thumbnailUrl thumbnail file mimeType"
-    " createdAt updatedAt folderId",
+    " createdAt updatedAt folderId mime path storageKey codec format bitrate sampleRate channels hash",
 )
 _PROJECT_PARTS = "id name version metadata thumbnail createdAt updatedAt bookmarks scenes currentSceneId"
 _BACKGROUND = names(more="type color blurIntensity")
@@ -102,7 +111,10 @@ _CHANNEL: Shape = {
 }
 _COMPONENTS: Shape = {**_CHANNEL, "*": _CHANNEL}
 _REFRAME = [f"reframe.{name}" for name in elements.REFRAME]
-_PARAMS: Shape = names(elements.TextLook, more=" ".join([*elements.UNDRAWN_PARAMS, *_REFRAME]))
+_SWITCHED = [name.replace(".enabled", ".*") for name in elements.UNDRAWN_PARAMS if name.endswith(".enabled")]
+_PARAMS: Shape = names(
+    elements.TextLook, more=" ".join([*elements.UNDRAWN_PARAMS, *_SWITCHED, *_REFRAME, "strokeColor"])
+)
 _BOX: Shape = names(more="enabled color cornerRadius paddingX paddingY offsetX offsetY perLine")
 _LIBRARY = "sourceType libraryAssetId librarySourceType"
 _EDITOR = "id name type hidden locked trimEnd sourceDuration buffer createdAt updatedAt"
@@ -110,7 +122,9 @@ ELEMENT: Shape = {
     **names(
         elements.Element, more=f"{_EDITOR} {_LIBRARY} {' '.join(elements.SAME)} {' '.join(elements.UNDRAWN)}"
     ),
-    **names(more="x y rotation backgroundColor transitions"),  # `transitions` repeats what keyframes show
+    **names(
+        more="x y rotation backgroundColor strokeColor transitions"
+    ),  # `transitions` repeats what keyframes show
     "transform": {**names(more="scale scaleX scaleY rotate"), "position": names(more="x y")},
     "background": _BOX,
     "retime": names(elements.Retime, more=" ".join(elements.UNDRAWN_RETIME)),

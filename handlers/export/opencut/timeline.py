@@ -88,7 +88,7 @@ class TextElement(TimelineElement):
 
 
 _ELEMENT = {
-    **names(TextElement, MediaElement, more="id name type hidden locked createdAt updatedAt"),
+    **names(TextElement, MediaElement, more="id name type hidden locked sourceDuration createdAt updatedAt"),
     "transform": names(Flips),
 }
 _TRACK = names(TimelineTrack, more="id locked height collapsed expanded createdAt updatedAt")
