@@ -30,7 +30,7 @@ MAX_CONNECTION_AGE = 12 * 3600.0
 
 class RealtimeSource:
     """Receive the messages about all queues on one private channel, and Realtime's postgres_changes for tables that
-    send no messages. Of a message only the name of its queue is read.
+    send no messages. Only the name of the queue is read from a message.
 
     There is one channel for all queues, because the server refuses more than 100 channels on a connection.
 

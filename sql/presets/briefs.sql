@@ -474,3 +474,6 @@ select listener.attach(
              "cancelled": "cancelled"}',
   finished_at => 'completed_at'
 );
+
+-- PostgREST learns of the new tables; not every project has an event trigger for that.
+notify pgrst, 'reload schema';

@@ -130,3 +130,6 @@ select listener.attach(
   started_at => '',
   words => '{"ready": "queued", "running": "running", "done": "success", "failed": "error", "cancelled": "cancelled"}'
 );
+
+-- PostgREST learns of the new tables; not every project has an event trigger for that.
+notify pgrst, 'reload schema';

@@ -99,3 +99,6 @@ select listener.attach(
   finished_at => 'completed_at',
   words => '{"ready": "queued", "running": "processing", "done": "completed", "failed": "failed"}'
 );
+
+-- PostgREST learns of the new tables; not every project has an event trigger for that.
+notify pgrst, 'reload schema';

@@ -110,3 +110,6 @@ select listener.attach(
   kinds => '{video_generation}',
   words => '{"ready": "pending", "running": "processing", "done": "complete", "failed": "error"}'
 );
+
+-- PostgREST learns of the new tables; not every project has an event trigger for that.
+notify pgrst, 'reload schema';

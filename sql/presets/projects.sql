@@ -416,3 +416,6 @@ select listener.attach(
   words => '{"ready": "pending", "running": "processing", "done": "completed", "failed": "failed",
     "cancelled": "cancelled"}'
 );
+
+-- PostgREST learns of the new tables; not every project has an event trigger for that.
+notify pgrst, 'reload schema';

@@ -172,3 +172,6 @@ select listener.attach(
   max_attempts => 5,
   backoff => '10 seconds'
 );
+
+-- PostgREST learns of the new tables; not every project has an event trigger for that.
+notify pgrst, 'reload schema';

@@ -38,6 +38,7 @@ create function stop() returns void language plpgsql as
   'begin raise exception ''enough'' using errcode = ''LS001''; end';
 grant usage on schema public, private to service_role, authenticated, anon;
 grant all on clips, private.notes to service_role, authenticated;
+grant usage on all sequences in schema public to service_role, authenticated;
 alter table clips enable row level security;
 create function uid() returns uuid language sql stable as
   $$ select (current_setting('request.jwt.claims', true)::jsonb->>'sub')::uuid $$;
@@ -122,6 +123,20 @@ async def test_what_a_row_does_not_name_takes_its_default(both: Tables) -> None:
     with pytest.raises(TablesError, match="A row names no column"):
         await both.insert("clips", [{"id": 4}, {}])
     assert await both.insert("clips", []) == []
+
+
+async def test_the_api_needs_the_right_to_use_the_sequence_of_a_key(
+    database: str, db: asyncpg.Connection
+) -> None:
+    await db.execute(SCHEMA)
+    await db.execute("revoke usage on sequence clips_id_seq from service_role")
+    async with running(database) as project:
+        rest = RestTables(project.url, project.secret_key)
+        with pytest.raises(TablesError, match="permission denied for sequence clips_id_seq"):
+            await rest.insert("clips", [{"id": 1}, {"title": "b"}])
+        (row,) = await rest.insert("clips", {"title": "c"})
+        assert row["title"] == "c"
+        await rest.close()
 
 
 async def test_a_batch_is_inserted_whole_or_not_at_all(both: Tables) -> None:

@@ -84,3 +84,16 @@ async def test_the_api_is_told_to_look_again(bare_database: str) -> None:
     assert heard == ["reload schema"]
     await db.close()
     await api.close()
+
+
+@pytest.mark.parametrize(
+    "preset", ["export_jobs", "clip_jobs", "studio_jobs", "operations", "projects", "briefs"]
+)
+async def test_the_api_is_told_of_the_tables_of_a_preset(db: asyncpg.Connection, preset: str) -> None:
+    for needed in ("supabase_shim", *(["projects"] if preset == "clip_jobs" else [])):
+        await db.execute(migrate.preset(needed))
+    heard: list[object] = []
+    await db.add_listener("pgrst", lambda *said: heard.append(said[-1]))
+    await db.execute(migrate.preset(preset))
+    await db.execute("select 1")
+    assert heard == ["reload schema"]

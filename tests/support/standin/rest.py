@@ -30,7 +30,8 @@ from pg_proc as p where p.pronamespace = $1::regnamespace and p.proname = $2 and
 
 # A column's name, with the expression of its default or null.
 COLUMNS = """
-select a.attname, pg_get_expr(d.adbin, d.adrelid)
+select a.attname, case a.attidentity when 'd' then format('nextval(%L)', pg_get_serial_sequence($1, a.attname))
+  else pg_get_expr(d.adbin, d.adrelid) end
 from pg_attribute as a left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
 """
@@ -181,17 +182,17 @@ def _sql(request: Request, table: str, columns: Mapping[str, str | None], body: 
         source = f"select {values} from json_populate_record(null::{table}, $1::json) as new"
         return f"update {table} set ({listed}) = ({source}){where} returning *"
     listed = ", ".join(map(_id, names))
-    values = ", ".join(
-        f"case when item.value ? '{name}' then new.{_id(name)} else {columns[name]} end"
-        if "missing=default" in prefer and columns[name]
-        else f"new.{_id(name)}"
-        for name in names
-    )
+    values = ", ".join(f"new.{_id(name)}" for name in names)
+    # Like the real server: a default is computed for each row, also for one that names the column. The default of an
+    # identity column is the next value of its sequence, which needs the right to use that.
+    with_default = [name for name in names if columns[name]] if "missing=default" in prefer else []
+    defaults = ", ".join(f"{_literal(name)}, {columns[name]}" for name in with_default)
     items = "case jsonb_typeof($1::jsonb) when 'array' then $1::jsonb else jsonb_build_array($1::jsonb) end"
     conflict = _conflict(request, names, prefer)
     return (
         f"insert into {table} ({listed}) select {values} from jsonb_array_elements({items}) as item,"
-        f" lateral jsonb_populate_record(null::{table}, item.value) as new{conflict} returning *"
+        f" lateral jsonb_populate_record(null::{table}, jsonb_build_object({defaults}) || item.value) as new{conflict}"
+        " returning *"
     )
 
 
