@@ -138,10 +138,29 @@ class Store:
         return Claim(_deliveries(answer), [], None, None, known=True, more=bool(answer["missed"]))
 
     async def heartbeat(self, worker: str, held: Iterable[tuple[int, int]]) -> list[Lost]:
-        """Extend the leases of these (delivery, fence), and return the attempts that have lost theirs."""
+        """Extend the leases of these (delivery, fence), and return the attempts that have lost theirs. Claims of this
+        worker that are older than two beats and not named are given back.
+        """
+        lost, _ = await self.heartbeat_beside_claims(worker, held, known=None)
+        return lost
+
+    async def heartbeat_beside_claims(
+        self, worker: str, held: Iterable[tuple[int, int]], *, known: int | None
+    ) -> tuple[list[Lost], int]:
+        """Extend leases as `heartbeat` does, for a worker whose heartbeats and claims may overtake each other.
+
+        Args:
+            known: a fence; claims of this worker up to it that are not in `held` are given back, because nobody runs
+                them, and newer ones are left alone.
+
+        Returns:
+            The attempts that have lost their leases, and the newest fence of all workers.
+        """
         batch = [{"delivery": delivery, "fence": fence} for delivery, fence in held]
-        answer = await self._call("heartbeat", worker=worker, batch=batch, lease=self._lease, beat=self._beat)
-        return [Lost(**lost) for lost in answer["lost"]]
+        answer = await self._call(
+            "heartbeat", worker=worker, batch=batch, lease=self._lease, beat=self._beat, known=known
+        )
+        return [Lost(**lost) for lost in answer["lost"]], answer["fence"]
 
     async def settle(self, verb: Verb, batch: Batch) -> dict[int, Answer]:
         """Call one of the verbs that take a batch.

@@ -199,7 +199,7 @@ class Dispatcher:
         try:
             # Shielded: at shutdown the jobs of a claim that is under way are released at once, instead of when their
             # leases end.
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), self._leases.claiming():
                 claim = await self._store.claim(self._worker, wanted, sweep=sweep)
                 for delivery in claim.jobs:
                     self._slots[delivery.queue].used += 1

@@ -4,7 +4,9 @@
 -- never taken for a deadlock. After that only a lock on a whole table can be met; it must not delay other tables.
 -- The work is done by apply_progress, apply_stage, apply_checkpoint, apply_complete, apply_fail, apply_retry,
 -- apply_snooze and apply_release, each in the file of its verb.
--- Returns [{"delivery", "outcome", "error"?}]: the outcome of the verb (ok, lost, locked, spent) or `refused`.
+-- Returns [{"delivery", "outcome", "error"?, "sqlstate"?}]: the outcome of the verb (ok, lost, locked, spent), or
+-- `later` for a refusal that may pass with time, unless the item has "last", or `refused`.
+-- Deferred constraints are checked here, because at COMMIT one row would make the whole call fail.
 create or replace function listener.apply_batch(verb text, batch jsonb) returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '300ms' set jit = off
 as $$
@@ -18,6 +20,7 @@ declare
 begin
   begin
     execute format('select listener.%I($1, false)', 'apply_' || verb) into outcomes using batch;
+    set constraints all immediate;
     rest := (
       select jsonb_agg(i) from jsonb_array_elements(batch) as i
       where i->>'delivery' in (
@@ -40,40 +43,69 @@ begin
     begin
       execute format('select listener.%I($1, $2)->0', 'apply_' || verb) into one
         using jsonb_build_array(item), patient;
+      set constraints all immediate;
     exception
+      when read_only_sql_transaction then
+        raise;  -- the whole database is read-only
       when lock_not_available or deadlock_detected or serialization_failure then
         one := jsonb_build_object('outcome', 'locked');
       when others then
-        one := jsonb_build_object('outcome', 'refused', 'error', sqlerrm);
+        one := jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate, 'outcome',
+          case when listener.passes_with_time(sqlstate) and not item ? 'last' then 'later' else 'refused' end);
     end;
     outcomes := outcomes || (one || jsonb_build_object('delivery', item->'delivery'));
   end loop;
   return outcomes;
 end $$;
 
--- settle: `apply_batch` for the verbs that end an attempt: complete, fail and retry. When the table refuses the result,
--- the job fails with the refusal as its error. When the table refuses even that, the delivery becomes `broken` and is
--- kept, where people see it.
+-- settle: `apply_batch` for the verbs that end an attempt: complete, fail and retry. A retry whose ready word the table
+-- refuses for now keeps the running word. When the table refuses the result, the job fails with the refusal as its error, beside
+-- the handler's own error. When the table refuses even that, the delivery becomes `broken` and is kept, where people see
+-- it.
 create or replace function listener.settle(verb text, batch jsonb) returns jsonb
 language plpgsql set search_path = ''
 as $$
 declare
   outcomes jsonb := listener.apply_batch(verb, batch);
-  item     jsonb;
+  one      jsonb;
+  again    jsonb;
   refused  jsonb;
+  problem  text;
 begin
-  for item in select o from jsonb_array_elements(outcomes) as o where o->>'outcome' = 'refused' loop
-    refused := (select i from jsonb_array_elements(batch) as i where i->'delivery' = item->'delivery' limit 1)
-      || jsonb_build_object('columns', '{}'::jsonb,
-           'error', format('the table refused the result: %s', item->>'error'));
-    if verb = 'fail'
-       or listener.apply_batch('fail', jsonb_build_array(refused))->0->>'outcome' = 'refused' then
-      update listener.delivery as d set state = 'broken', lease_until = null, error = item->>'error'
-      where d.id = (item->>'delivery')::bigint and d.fence = (refused->>'fence')::bigint and d.state = 'running';
+  for one in select o from jsonb_array_elements(outcomes) as o where o->>'outcome' in ('refused', 'later') loop
+    refused := (select i from jsonb_array_elements(batch) as i where i->'delivery' = one->'delivery' limit 1);
+    if verb = 'retry' and one->>'outcome' = 'later' then
+      again := listener.apply_batch('retry', jsonb_build_array(refused || jsonb_build_object('keep', true, 'error',
+        format('%s (the row keeps its word: %s)', refused->>'error', one->>'error'))))->0;
+      if again->>'outcome' in ('ok', 'spent', 'lost') then
+        outcomes := listener.replace_outcome(outcomes, again);
+        continue;
+      end if;
+    end if;
+    continue when one->>'outcome' = 'later';
+    problem := case when verb = 'complete' then format('the table refused the result: %s', one->>'error')
+                    else format('%s (the table refused the outcome: %s)', refused->>'error', one->>'error') end;
+    refused := refused || jsonb_build_object('columns', '{}'::jsonb, 'error', problem);
+    if verb = 'fail' or listener.apply_batch('fail', jsonb_build_array(refused))->0->>'outcome' = 'refused' then
+      update listener.delivery as d set state = 'broken', lease_until = null, error = problem
+      where d.id = (one->>'delivery')::bigint and d.fence = (refused->>'fence')::bigint and d.state = 'running';
     end if;
   end loop;
   return outcomes;
 end $$;
+
+-- replace_outcome: the outcomes of a batch with another one for one delivery.
+create or replace function listener.replace_outcome(outcomes jsonb, one jsonb) returns jsonb
+language sql immutable set search_path = ''
+as $$
+  select jsonb_agg(case when o->'delivery' = one->'delivery' then one else o end) from jsonb_array_elements(outcomes) as o
+$$;
+
+-- passes_with_time: whether an error of one row may pass although nobody changes that row: conflicts with other rows,
+-- locks, resources. `passes_with_time` in listener/errors.py is the same list.
+create or replace function listener.passes_with_time(sqlstate text) returns boolean
+language sql immutable set search_path = ''
+as $$ select passes_with_time.sqlstate ~ '^(08|25|40|53|57|58|23503|23505|23P01|55006|55P03|XX)' $$;
 
 -- held: the items of a batch whose attempts are held, each with its attempt.
 create or replace function listener.held(batch jsonb, attempts listener.locked_attempt[]) returns table (

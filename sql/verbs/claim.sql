@@ -2,11 +2,11 @@
 -- from the word that the delivery itself last wrote, to running. It waits for nobody; `take` does the work. Returns
 --   jobs    [{delivery, queue, key, fence, attempt, max_attempts, row, reached, saved, snoozes, waited, late, origin}]
 --           waited: seconds since first due; late: seconds since due this time
---   misses  [{queue, key, why, error?}]  why: gone, word, locked, refused
+--   misses  [{queue, key, why, error?}]  why: gone, word, locked, later, refused
 --   more    true when the call ended before all slots were tried, because it had missed so much
 -- A sweep also makes scheduled jobs that are due available, records that the worker is alive, and returns
 --   next_due    seconds until the next scheduled job of these queues
---   next_lease  seconds until the next lease of another worker ends; null when there is none
+--   next_lease  seconds until the next lease ends, of this worker or another; null when there is none
 --   known       false when the worker is not registered (any more)
 create or replace function listener.claim(
   worker text, queues text[], slots int[], lease interval default '20 seconds', sweep boolean default true
@@ -73,7 +73,7 @@ begin
                       order by d.run_at limit 1) as due
   where t.name = any(queues) and not t.paused;
   select min(d.lease_until) into next_lease from listener.delivery as d
-  where d.state = 'running' and d.worker <> claim.worker;
+  where d.state = 'running';
   update listener.worker as w set seen_at = clock_timestamp() where w.id = claim.worker;
   return jsonb_build_object('jobs', jobs, 'misses', misses, 'more', more, 'known', found,
     'next_due', extract(epoch from next_due - clock_timestamp()),
@@ -106,14 +106,30 @@ begin
         missed := missed || to_jsonb(one);
         -- When the table is locked, the others meet the same lock, and other queues wait for this call.
         patience := '1ms';
+      when read_only_sql_transaction then
+        raise;  -- the whole database is read-only
       when others then
-        update listener.delivery as d set state = 'broken', error = sqlerrm where d.id = one and d.state = 'waiting';
-        refused := refused || jsonb_build_object('queue', q.name, 'why', 'refused', 'error', sqlerrm,
-          'key', (select d.job_key from listener.delivery as d where d.id = one));
+        refused := refused || listener.postpone(one, sqlerrm, sqlstate);
     end;
   end loop;
   return jsonb_build_object('jobs', jobs, 'missed', missed, 'refused', refused);
 end $$;
+
+-- postpone: puts a waiting delivery aside whose claim the table refused. If the refusal may pass with time, the job is
+-- due again after a pause that doubles from a second to five minutes. Otherwise, and when other rows have refused it 20
+-- times, which takes about an hour, the delivery becomes broken. Returns the miss, as `claim` does.
+create or replace function listener.postpone(one bigint, error text, sqlstate text) returns jsonb
+language sql set search_path = '' set enable_seqscan = off
+as $$
+  update listener.delivery as d
+  set state = case when listener.passes_with_time(postpone.sqlstate)
+                     and (d.refusals < 19 or postpone.sqlstate !~ '^(23|40|55)') then 'scheduled' else 'broken' end,
+      run_at = clock_timestamp() + make_interval(secs => least(300, 2 ^ least(d.refusals, 20))),
+      refusals = d.refusals + 1, error = postpone.error
+  where d.id = one and d.state = 'waiting'
+  returning jsonb_build_object('queue', (select q.name from listener.queue as q where q.id = d.queue),
+    'key', d.job_key, 'why', case d.state when 'broken' then 'refused' else 'later' end, 'error', postpone.error)
+$$;
 
 -- judge_missed: finds out why candidates can't be claimed now. Only what is certain ends a delivery: its row is gone,
 -- or shows a word that is neither ready nor the delivery's own. A locked row, or table, is tried again in a moment.

@@ -1,11 +1,14 @@
 -- heartbeat: extends the leases of the attempts that a worker runs, and only of those.
 --   batch: [{"delivery", "fence"}]; beat: the time between two heartbeats.
--- Returns {"lost": [{"delivery", "fence", "cancelled"}], "released": n}.
+--   known: the worker has received the answers of all its claims with fences up to this one, or they are lost. Heartbeats
+--          and claims may overtake each other, so newer claims are left alone. Without it their age decides.
+-- Returns {"lost": [{"delivery", "fence", "cancelled"}], "released": n, "fence": the newest fence of all workers}.
 --   lost      attempts that are over for the worker, also because their table was dropped
---   released  the number of the worker's claims that the batch does not name although they are older than two beats.
+--   released  the number of the worker's claims that the batch does not name although they are known, or older than two
+--             beats.
 --             The worker never received them, so nobody runs them: they go back at once and count no attempt.
 create or replace function listener.heartbeat(worker text, batch jsonb, lease interval default '20 seconds',
-  beat interval default '5 seconds') returns jsonb
+  beat interval default '5 seconds', known bigint default null) returns jsonb
 language plpgsql security definer set search_path = '' set enable_seqscan = off
 as $$
 declare
@@ -37,7 +40,8 @@ begin
 
   unnamed := array(
     select d.id from listener.delivery as d
-    where d.state = 'running' and d.worker = heartbeat.worker and d.claimed_at < moment - 2 * beat
+    where d.state = 'running' and d.worker = heartbeat.worker
+      and case when known is null then d.claimed_at < moment - 2 * beat else d.fence <= known end
       and not d.fence = any(fences) for no key update skip locked);
   if cardinality(unnamed) > 0 then
     with freed as (
@@ -48,5 +52,6 @@ begin
     select array_agg(distinct f.queue) into woken from freed as f;
     perform listener.wake_queues(woken);
   end if;
-  return jsonb_build_object('lost', coalesce(lost, '[]'), 'released', cardinality(unnamed));
+  return jsonb_build_object('lost', coalesce(lost, '[]'), 'released', cardinality(unnamed),
+    'fence', (select s.last_value from listener.fence as s));
 end $$;

@@ -45,7 +45,8 @@ begin
   select jsonb_agg(jsonb_build_object(
            'delivery', d.id, 'fence', d.fence, 'queue', q.name, 'key', d.job_key, 'worker', d.worker,
            'kind', 'WorkerLost', 'error', format(
-             'the worker died or lost its connection in the last of %s attempts', q.max_attempts)))
+             'the worker died or lost its connection in the last of %s attempts', q.max_attempts))
+      || case when d.refusals >= 20 then '{"last": true}'::jsonb else '{}' end)
     into spent from listener.delivery as d join listener.queue as q on q.id = d.queue
     where d.id = any(expired) and d.state = 'running' and d.attempt >= q.max_attempts
       and d.lease_until < clock_timestamp();
@@ -55,7 +56,14 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'queue', s->'queue', 'key', s->'key', 'worker', s->'worker', 'spent', true)), '[]')
       from jsonb_array_elements(spent) as s join jsonb_array_elements(outcomes) as o on o->'delivery' = s->'delivery'
-      where o->>'outcome' not in ('locked', 'lost'));
+      where o->>'outcome' not in ('locked', 'later', 'lost'));
+    -- What the table refuses for now is tried again by a later rescue.
+    update listener.delivery as d set lease_until = clock_timestamp() + interval '5 seconds', refusals = d.refusals + 1
+    where d.id = any(array(
+      select t.id from listener.delivery as t where t.state = 'running' and t.lease_until < clock_timestamp()
+        and t.id in (select (o->>'delivery')::bigint from jsonb_array_elements(outcomes) as o
+                     where o->>'outcome' = 'later')
+      for no key update skip locked));
   end if;
   return rescued;
 end $$;

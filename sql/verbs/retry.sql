@@ -1,7 +1,8 @@
 -- retry: gives jobs back after a failed attempt. Batch: [{"delivery", "fence", "error", "kind"?, "delay"?,
--- "warnings"?}], the delay in seconds. Without a delay it is the queue's exponential backoff with full jitter, at
+-- "warnings"?, "keep"?}], the delay in seconds. Without a delay it is the queue's exponential backoff with full jitter, at
 -- most ten minutes: a random share of backoff * 2^(attempt - 1). A job without an attempt left fails instead (outcome
--- `spent`). The row shows the ready word again, or stays at the stage that it had reached.
+-- `spent`). The row shows the ready word again, or stays at the stage that it had reached,
+-- or, with "keep", at its running word.
 create or replace function listener.retry(batch jsonb) returns jsonb
 language sql security definer set search_path = '' set row_security = off
 as $$ select listener.settle('retry', batch) $$;
@@ -44,7 +45,8 @@ begin
         run_at = clock_timestamp() + make_interval(secs => coalesce(
           (select (h.item->>'delay')::float8 from listener.held(again, attempts) as h where h.delivery = d.id),
           random() * least(600, extract(epoch from q.backoff) * 2 ^ least(d.attempt - 1, 20)))),
-        word = case when d.word = any(a.stages) and d.word <> a.stages[1] then d.word else a.ready end
+        word = case when d.word = any(a.stages) and d.word <> a.stages[1] or again @> '[{"keep": true}]' then d.word
+                    else a.ready end
     from listener.queue as q
     where q.id = d.queue and d.attachment = a.id
       and d.id = any(array(select h.delivery from listener.held(again, attempts) as h));
@@ -52,7 +54,7 @@ begin
       select jsonb_agg(jsonb_build_object('key', h.job_key, 'columns',
         listener.state_columns(a, jsonb_build_object('status', a.ready))))
       from listener.held(again, attempts) as h
-      where h.attachment = a.id and not (h.word = any(a.stages) and h.word <> a.stages[1])));
+      where h.attachment = a.id and not h.item ? 'keep' and not (h.word = any(a.stages) and h.word <> a.stages[1])));
     perform listener.wake(a.wake, array(select l.queue from unnest(attempts) as l where l.attachment = a.id));
   end loop;
   return outcomes;

@@ -35,6 +35,8 @@ begin
   -- set_config is assigned, because plpgsql evaluates an assignment without the cost of a statement.
   setting := set_config('lock_timeout', patience, true);
 %s  setting := set_config('listener.claiming', '', true);
+  -- Deferred constraints are checked here, where the caller isolates the row, instead of at COMMIT.
+  set constraints all immediate;
   -- An AFTER trigger may have made a claimed row ready again: then the capture of that restart drew a fence in this
   -- session after ours, so the sequence's last value here (currval) is above all that were drawn for this claim.
   if fence is not null then
@@ -71,7 +73,8 @@ as $$
   ), claimed as (
     update listener.delivery as d
     set state = 'running', attempt = d.attempt + 1, fence = nextval('listener.fence'), worker = take.worker,
-        claimed_at = moment, lease_until = moment + lease, word = case l.word when %4$L then %6$L else d.word end
+        claimed_at = moment, lease_until = moment + lease, word = case l.word when %4$L then %6$L else d.word end,
+        refusals = 0, error = null
     from locked as l
     where d.id = any(array(select c.id from candidates as c)) and d.job_key = l.key and l.word in (%4$L, d.word)
     returning d.*, l.word as found, l.seen
