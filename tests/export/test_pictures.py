@@ -1,9 +1,10 @@
-"""Animated WebP, which many FFmpegs can't read, becomes an animation that all can."""
+"""Pictures that FFmpeg reads wrongly or not at all become ones that all releases read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -54,6 +55,15 @@ async def test_stills_and_other_files_are_left_alone(tmp_path: Path) -> None:
     for path in (still, words):
         assert await readable(path, tmp_path / "made.png", path.name) == path
     assert not (tmp_path / "made.png").exists()
+
+
+async def test_a_photograph_that_was_not_uploaded_whole_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in0.bin"
+    pillow_heif.from_pillow(Image.effect_noise((1600, 900), 90).convert("RGB")).save(path, tile_size=512)
+    path.write_bytes(path.read_bytes()[:-2000])
+
+    with pytest.raises(FilmError, match="The media “photo” can't be used: it is an HEIC that is broken"):
+        await readable(path, tmp_path / "in0", "photo")
 
 
 async def test_a_broken_one_is_named(tmp_path: Path) -> None:

@@ -143,6 +143,18 @@ async def test_counting_finds_what_the_header_only_claims(film: Path, tmp_path: 
     assert counted.duration < Fraction(5, 2)
 
 
+@pytest.mark.parametrize("suffix", ["wav", "avi", "mkv", "webm"])
+async def test_what_a_truncated_file_declares_is_known(suffix: str, tmp_path: Path) -> None:
+    picture = "" if suffix == "wav" else "-f lavfi -i testsrc=s=64x64:r=20"
+    codec = {"avi": "-c:v mjpeg -c:a mp2", "mkv": "-c:v libx264 -c:a aac", "webm": "-c:v libvpx -c:a libopus"}
+    source = f"{picture} -f lavfi -i sine=r=48000 -t 6 {codec.get(suffix, '')}"
+    whole = make(tmp_path / f"whole.{suffix}", source)
+    assert (await media.probe(whole)).declared is None
+    half = await media.probe(copy(whole, tmp_path / f"half.{suffix}", share=0.5))
+    assert half.declared == pytest.approx(6, abs=0.5)
+    assert half.duration == pytest.approx(3, abs=0.7)
+
+
 async def test_counting_leaves_out_what_an_edit_list_hides(film: Path, tmp_path: Path) -> None:
     late = make(tmp_path / "late.mp4", f"-ss 1 -i {film} -c copy")
     found = await media.probe(late, count_frames=True)

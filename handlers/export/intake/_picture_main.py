@@ -23,6 +23,8 @@ PRIMARIES_BT2020 = 9
 
 def main() -> None:
     source, target, most = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    if _is_truncated(source):  # libheif would draw the tiles that are there
+        sys.exit("the file ends within a box")
     Image.MAX_IMAGE_PIXELS = None
     pillow_heif.register_heif_opener()
     with Image.open(source, formats=["HEIF", "AVIF", "WEBP"]) as picture:
@@ -39,6 +41,25 @@ def main() -> None:
             (still if still.mode in {"RGB", "RGBA"} else still.convert("RGBA")).save(
                 target, format="PNG", compress_level=1
             )
+
+
+def _is_truncated(source: str) -> bool:
+    """Return whether a file of boxes (ISO/IEC 14496-12) ends within one of them."""
+    with open(source, "rb") as file:  # noqa: PTH123
+        size, place = file.seek(0, 2), 0
+        file.seek(4)
+        if file.read(4) != b"ftyp":
+            return False
+        while place + 8 <= size:
+            file.seek(place)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length == 0:  # the last box reaches to the end
+                return False
+            place += max(length, 8)
+    return place > size
 
 
 def _animation(picture: Image.Image, target: str) -> None:

@@ -34,6 +34,7 @@ SEI, ALPHA_CHANNEL_INFO = 39, 165  # of ITU-T H.265: type of a unit, and of the 
 COVER_CODECS = {"mjpeg", "png", "gif", "bmp", "webp", "tiff"}
 MIN_PAUSE_SECONDS = Fraction(1, 10)
 MAX_PAUSES = 10_000
+RIFF_PLACEHOLDER = 2_000_000_000  # bytes; recorders that don't know the size write this much or more
 REQUEST_BYTES = 65536  # a request comes in one piece, because the next one is not sent before the reply
 MIN_AUDIBLE_SAMPLE = 33  # of 32767: -60 dB
 AUDIBLE_WITHIN_SECONDS = 1200  # how much of each track is searched for an audible sample
@@ -104,6 +105,8 @@ def read(
                 video |= _rhythm(container, picture, times[picture.index][0])
             if measured is not None:
                 duration = measured
+        if duration is not None and (share := _riff_share(file, size)):
+            claimed, is_guess = duration / share, False
         lacks = claimed is not None and duration is not None and claimed - duration > MIN_MISSING_SECONDS
         return {
             "format": container.format.name,
@@ -112,6 +115,13 @@ def read(
             "video": video,
             "audio": audio,
         }
+
+
+def _riff_share(file: int, size: int) -> Fraction | None:
+    """Return the share of a truncated RIFF (WAV, AVI) that is there; None if it is whole, or its size a placeholder."""
+    head = os.pread(file, 8, 0)
+    declared = int.from_bytes(head[4:8], "little") + 8
+    return Fraction(size, declared) if head[:4] == b"RIFF" and size < declared < RIFF_PLACEHOLDER else None
 
 
 def _picture(
