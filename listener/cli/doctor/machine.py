@@ -58,8 +58,13 @@ async def _check_ffmpeg() -> Finding:
 
 async def _check_confinement() -> Finding:
     if not (ways := await open_ways()):
-        return good("confinement", "ffmpeg has no network, and sees only the files of its job")
-    fix = "Use Linux 6.7 or newer with Landlock, or allow the service to create network namespaces."
+        return good(
+            "confinement",
+            "ffmpeg has no network and no Unix sockets, reads and writes only the files of its job, and changes no modes",
+        )
+    fix = (
+        "Use Linux 6.7 or newer with Landlock and seccomp, or allow the service to create network namespaces."
+    )
     return doubtful("confinement", f"a compromised ffmpeg could {' and '.join(ways)} of this machine", fix)
 
 

@@ -5,9 +5,10 @@ imports nothing of this package and nothing that would slow each start. It does 
 between fork and exec, which is unsafe in a process with threads. LIMITS is a comma list such as
 `RLIMIT_AS=1073741824,RLIMIT_CPU=15`, or empty.
 
-With paths, the program gets an empty network namespace and may open only files below these paths, as far as the
-kernel supports it; `selftest.open_ways` reports what stays possible. The numbers are those of <linux/landlock.h>,
-<linux/prctl.h>, <linux/sched.h>, and of the system calls of every architecture since Linux 5.13.
+With paths, the program gets an empty network namespace, may open only files below these paths, and can neither make
+sockets nor change the metadata of files, as far as the kernel supports it; `selftest.open_ways` reports what stays
+possible. The numbers are those of <linux/landlock.h>, <linux/prctl.h>, <linux/sched.h>, <linux/seccomp.h>,
+<linux/filter.h> and <asm/unistd.h>.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import resource
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
 SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 
@@ -30,6 +31,80 @@ MAKE_ALL = 0b1111111110000  # also links and devices
 REFER = 1 << 13
 TCP = 0b11  # bind and connect
 SCOPE = 0b11  # abstract sockets of others, signals to others
+
+# System calls that fail with EPERM: sockets (also of AF_UNIX and AF_VSOCK, which no namespace stops), metadata of files
+# (which Landlock does not cover), mounts and namespaces, other processes, and ways around these.
+CALLS_OF_ALL = (
+    *range(425, 434),
+    438,
+    442,
+    452,
+    *range(463, 467),
+)  # io_uring_*, mounts, pidfd_getfd, fchmodat2, *xattrat
+CALLS = {
+    # socket, connect, bind, socketpair, chmod, chown, utime, xattr, mount, unshare, setns, ptrace, process_vm_*, …
+    "x86_64": (
+        0xC000003E,
+        (
+            *(
+                41,
+                42,
+                49,
+                53,
+                90,
+                91,
+                92,
+                93,
+                94,
+                101,
+                132,
+                155,
+                165,
+                166,
+                *range(188, 200),
+                235,
+                248,
+                249,
+                250,
+            ),
+            *(260, 261, 268, 272, 280, 298, 303, 304, 308, 310, 311, 321, 323),
+        ),
+    ),
+    "aarch64": (
+        0xC00000B7,
+        (
+            *range(5, 17),
+            *(
+                39,
+                40,
+                41,
+                52,
+                53,
+                54,
+                55,
+                88,
+                97,
+                117,
+                198,
+                199,
+                200,
+                203,
+                217,
+                218,
+                219,
+                241,
+                264,
+                265,
+                268,
+                270,
+            ),
+            *(271, 280, 282),
+        ),
+    ),
+}
+FILTER_MODE, ALLOW, REFUSE = 2, 0x7FFF0000, 0x00050001  # EPERM
+LOAD, EQUAL, AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # instructions of BPF
+X32 = 0x40000000  # the calls of the x32 interface have this bit
 
 
 class Ruleset(ctypes.Structure):
@@ -45,6 +120,12 @@ class PathRule(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
+class Filter(ctypes.Structure):
+    """A BPF program: struct sock_fprog."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("program", ctypes.c_char_p))
+
+
 def main() -> None:
     parent, limits, *rest = sys.argv[1:]
     end = rest.index("--")
@@ -54,6 +135,7 @@ def main() -> None:
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         cut_network(libc)
         confine_files(libc, rules)
+        refuse_calls(libc)
     if sys.platform == "linux":
         libc.prctl(PR_SET_PDEATHSIG, SIGKILL)  # last, because the kernel resets it when rights change
     if os.getppid() != int(parent):
@@ -107,6 +189,30 @@ def confine_files(libc: ctypes.CDLL, rules: list[str]) -> None:
         libc.syscall(LANDLOCK_ADD, ruleset, LANDLOCK_PATH, ctypes.byref(rule), 0)
         os.close(place)
     libc.syscall(LANDLOCK_RESTRICT, ruleset, 0)
+
+
+def refuse_calls(libc: ctypes.CDLL) -> None:
+    machine = os.uname().machine
+    if machine not in CALLS:
+        return
+    architecture, calls = CALLS[machine]
+    refused = sorted({*calls, *CALLS_OF_ALL})
+    # Each line: instruction, lines to skip if true, lines to skip if false, operand.
+    last = len(refused) + 1
+    lines = [
+        (LOAD, 0, 0, 4),  # seccomp_data.arch
+        (EQUAL, 0, last + 2, architecture),
+        (LOAD, 0, 0, 0),  # seccomp_data.nr
+        (AT_LEAST, last, 0, X32),
+        *((EQUAL, last - 1 - index, 0, call) for index, call in enumerate(refused)),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, REFUSE),
+    ]
+    program = b"".join(
+        code.to_bytes(2, "little") + bytes((yes, no)) + operand.to_bytes(4, "little")
+        for code, yes, no, operand in lines
+    )
+    libc.prctl(PR_SET_SECCOMP, FILTER_MODE, ctypes.byref(Filter(len(lines), program)), 0, 0)
 
 
 if __name__ == "__main__":
