@@ -60,7 +60,7 @@ async def _check_confinement() -> Finding:
     if not (ways := await open_ways()):
         return good(
             "confinement",
-            "ffmpeg has no network and no Unix sockets, reads and writes only the files of its job, and changes no modes",
+            "ffmpeg has no network and no sockets, opens only the files of its job, and changes no modes",
         )
     fix = (
         "Use Linux 6.7 or newer with Landlock and seccomp, or allow the service to create network namespaces."
