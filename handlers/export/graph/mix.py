@@ -100,7 +100,7 @@ def _stereo(sound: Sound, inputs: Inputs, cut: Cut | None, samples: int) -> Stre
 
 
 def in_stereo(stream: Stream, audio: Audio | None) -> Stream:
-    """Convert the sound of a file to stereo at `SAMPLE_RATE`, whatever its channels are, gaps filled with silence."""
+    """Convert the sound of a file to stereo at `SAMPLE_RATE` from any layout of channels, with silence in its gaps."""
     if audio and (matrix := _matrix(audio)):
         stream = stream.filter("pan", matrix)
     stream = stream.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})

@@ -220,7 +220,7 @@ def _times(
 ) -> dict[int, tuple[set[int], Fraction | None]]:
     """Return by the index of each stream when its frames begin, in its own time base, and its end in seconds.
 
-    Nothing is decoded. Of a file with a complete index only its end is read.
+    Nothing is decoded. Only the end of a file with a complete index is read.
     """
     origin = _origin(container)
     indexed = all(stream.frames and len(stream.index_entries) == stream.frames for stream in streams)
