@@ -124,11 +124,15 @@ class App:
             A decorator that returns the function unchanged.
 
         Raises:
-            ConfigError: the queue has a handler already, or a number is out of range.
+            ConfigError: the queue has a handler already, the function is a generator, or a number is out of range.
         """
         _check(queue, concurrency, timeout)
 
         def register(function: F) -> F:
+            if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+                raise ConfigError(
+                    f"the handler of {queue!r} is a generator, so a call does nothing; use `return` instead of `yield`"
+                )
             self._add(Handler(queue, function, concurrency, timeout, _declared_columns(function)))
             if limits is not None:
                 self._limits[queue] = limits

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime
 import decimal
 import enum
+import fractions
+import ipaddress
 import math
+import operator
 import pathlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Generator, Mapping
 from typing import Any
 
 from listener.log import redact
 
 MAX_ERROR_CHARACTERS = 4000
+
+_ADDRESSES = (
+    *(ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network),
+    *(ipaddress.IPv4Interface, ipaddress.IPv6Interface),
+)
 
 
 def clean(text: str) -> str:
@@ -32,12 +41,13 @@ def bounded(text: str, most: int = MAX_ERROR_CHARACTERS) -> str:
     return f"{text[:half]} … {text[-half:]}"
 
 
-def jsonable(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+def jsonable(value: Any) -> Any:  # noqa: PLR0911, PLR0912 - one line for each kind of value
     """Convert a value to JSON types, with clean texts.
 
+    Durations become seconds, bytes become base64, and numbers that are not finite become null.
+
     Raises:
-        TypeError: the type of a value has no obvious form in JSON.
-        ValueError: a number is not finite.
+        TypeError: the type of a value has no usual form in JSON.
     """
     match value:
         case enum.Enum():
@@ -47,18 +57,29 @@ def jsonable(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of va
         case str():
             return clean(value)
         case float():
-            if not math.isfinite(value):
-                raise ValueError(f"{value} is not a number that JSON can hold")
-            return value
+            # As JavaScript's JSON.stringify does: JSON has no form of NaN and infinity.
+            return value if math.isfinite(value) else None
         case Mapping():
             return {clean(str(key)): jsonable(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [jsonable(item) for item in value]
-        case uuid.UUID() | decimal.Decimal() | pathlib.PurePath():
+        case bytes() | bytearray() | memoryview():
+            return base64.b64encode(value).decode()
+        case uuid.UUID() | decimal.Decimal() | fractions.Fraction() | pathlib.PurePath():
             return clean(str(value))
+        case _ if isinstance(value, _ADDRESSES):
+            return str(value)
+        case datetime.timedelta():
+            return value.total_seconds()
+        case _ if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
+            return jsonable(dump(mode="json"))  # a model of pydantic
+        case _ if callable(plain := getattr(value, "tolist", None)) and not isinstance(value, type):
+            return jsonable(plain())  # a number or an array of numpy
+        case _ if hasattr(value, "__index__") and not isinstance(value, type):
+            return operator.index(value)
         case datetime.datetime() | datetime.date() | datetime.time():
             return value.isoformat()
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return jsonable(dataclasses.asdict(value))
+            return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        case Collection() | Generator():
+            return [jsonable(item) for item in value]
         case _:
             raise TypeError(f"a {type(value).__name__} has no form in JSON")

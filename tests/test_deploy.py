@@ -93,3 +93,27 @@ def test_the_railway_file_names_what_exists() -> None:
     assert (ROOT / railway["build"]["dockerfilePath"]).is_file()
     assert railway["deploy"]["healthcheckPath"] == "/readyz"
     assert railway["deploy"]["drainingSeconds"] >= Settings().shutdown_grace + 10
+
+
+def test_the_image_installs_the_locked_dependencies_and_contains_the_notices() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+    assert "--require-hashes -r requirements.lock" in dockerfile
+    assert ignored[1] == "*", "everything is excluded that is not named"
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.MULTILINE)
+    for name in " ".join(copied).split():
+        assert f"!{name}" in ignored
+        assert (ROOT / name).exists()
+    assert "**/.env*" in ignored
+
+
+def test_the_notice_names_every_licence_of_a_font() -> None:
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+
+    assert "Tavmjong Bah" in notice
+    assert {path.name for path in (ROOT / "handlers/export/text/fonts").glob("*.txt")} == {
+        "LICENSE.txt",
+        "OFL.txt",
+    }
+    assert "GPL" in notice

@@ -179,8 +179,11 @@ class Attempt:
         if returned is None:
             return {}
         if isinstance(returned, Mapping):
+            row = self._job.row
             columns: Mapping[str, Any] = jsonable(returned)
-            return columns
+            # A handler may return its whole row. Values that it did not change are not written, because no statement
+            # can write some of them, such as an identity key.
+            return {name: value for name, value in columns.items() if name not in row or row[name] != value}
         if self._result_column is None:
             raise TypeError(
                 f"a value of type {type(returned).__name__} needs a result column, and the queue has none; "

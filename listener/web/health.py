@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
 from listener.status import Status
 from listener.web.errors import Problem
+from listener.web.identity import is_service
 
 HUNG_AFTER = 60.0
 """Seconds without an iteration of the main loop after which the process counts as hung."""
@@ -16,6 +17,7 @@ HUNG_AFTER = 60.0
 LOST_AFTER = 30.0
 """Seconds without the database after which the service is unhealthy; shorter gaps are reconnects."""
 
+_WHO_SEES = "send the service's API_TOKEN to read them."
 _UNAVAILABLE: dict[int | str, dict[str, object]] = {
     503: {"model": Problem, "description": "No, with the reason."}
 }
@@ -31,7 +33,9 @@ class Health(BaseModel):
     worker_id: str
     active_jobs: int = Field(description="jobs that run now in this process")
     uptime: int = Field(description="seconds")
-    problems: list[str] = Field(description="one sentence for each problem")
+    problems: list[str] = Field(
+        description="one sentence for each problem; only their number for callers without the service's rights"
+    )
 
 
 class Answer(BaseModel):
@@ -45,9 +49,13 @@ def routes(status: Status) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/health", responses={503: {"model": Health, "description": "It can't run jobs."}})
-    async def health(response: Response) -> Health:
+    async def health(request: Request, response: Response) -> Health:
         """Return the state of this process, with status 503 if it can't run jobs."""
         answer = health_of(status)
+        if status.problems and not await is_service(request):
+            # They name tables, and contain errors of the database.
+            own = answer.problems[len(status.problems) :]
+            answer.problems = [f"{len(status.problems)} problems; {_WHO_SEES}", *own]
         if answer.status == "unhealthy":
             response.status_code = 503
         return answer

@@ -97,6 +97,14 @@ async def caller(
     return await identity.of(request, sent)
 
 
+async def is_service(request: Request) -> bool:
+    """Return whether a request to a route that is open to everybody comes with the rights of the service."""
+    try:
+        return (await caller(request, await _bearer(request), await _apikey(request))).kind == "service"
+    except HTTPException:
+        return False
+
+
 async def service(who: Annotated[Caller, Depends(caller)]) -> None:
     """Refuse users with 403; a dependency of routes that need the rights of the service."""
     if who.kind != "service":

@@ -140,7 +140,6 @@ def deep(levels: int) -> Any:
     [
         ({"frames": 3}, "no column frames"),
         ({"priority": "high"}, "invalid input syntax"),
-        ({"result": float("nan")}, "nan is not a number"),
         ({"result": object()}, "a object has no form in JSON"),
         ({"result": 10**5000}, "the database refused the outcome"),
         ({"result": deep(2000)}, "recursion"),
@@ -148,7 +147,7 @@ def deep(levels: int) -> Any:
         ({"id": "next"}, ""),
         ({"status": "queued"}, None),
     ],
-    ids=["unknown column", "type", "nan", "object", "huge", "deep", "broken mapping", "key", "status"],
+    ids=["unknown column", "type", "object", "huge", "deep", "broken mapping", "key", "status"],
 )
 async def test_what_can_not_be_stored_fails_only_its_own_job(
     jobs: Table, database: str, result: Any, why: str | None
@@ -251,6 +250,16 @@ async def test_a_snooze_holds_no_slot_and_counts_no_attempt(jobs: Table, databas
     waited = [waited for _, _, waited in seen]
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(waited))
     assert await jobs.history("a") == ["completed"]
+
+
+async def test_a_handler_may_return_its_whole_row(jobs: Table, database: str) -> None:
+    await jobs.db.execute("alter table jobs add column number int generated always as identity")
+
+    async def handle(job: Job) -> dict[str, Any]:
+        return {**job.row, "url": "changed"}
+
+    row = await end(jobs, database, handle)
+    assert (row["status"], row["url"], row["error"]) == ("completed", "changed", None)
 
 
 async def test_a_lack_of_descriptors_counts_no_attempt(

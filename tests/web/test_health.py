@@ -90,3 +90,11 @@ async def test_a_process_that_shuts_down_says_so(client: httpx.AsyncClient, stat
     assert (await client.get("/livez")).status_code == 200
     answer = await client.get("/health")
     assert (answer.status_code, answer.json()["status"]) == (200, "draining")
+
+
+async def test_strangers_read_only_the_number_of_problems(client: httpx.AsyncClient, status: Status) -> None:
+    status.problems = ["rows of public.secret_clients can't be read"]
+    answer = await client.get("/health", headers={"X-Forwarded-For": "203.0.113.9"})
+
+    assert answer.json()["problems"] == ["1 problems; send the service's API_TOKEN to read them."]
+    assert answer.json()["status"] == "degraded"
