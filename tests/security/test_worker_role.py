@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parametrize("template_project", ["older"], indirect=Tru
 # The session that listens; reconnecting, it looks for what it missed.
 CUT = """
 select pg_terminate_backend(pid) from pg_stat_activity
-where usename = 'listener_worker' and query ~* '^listen |notification'
+where usename = 'listener_worker' and application_name = 'listener events'
 """
 VERBS = """
 select string_agg(distinct p.proname, ' ' order by p.proname) from pg_proc as p
