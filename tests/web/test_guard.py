@@ -165,3 +165,12 @@ async def test_the_schema_describes_answers_errors_and_the_token(ask: Any) -> No
     assert schema["paths"]["/readyz"]["get"]["responses"].keys() == {"200", "503"}
     assert schema["paths"]["/metrics"]["get"]["security"] == [{"HTTPBearer": []}, {"APIKeyHeader": []}]
     assert "security" not in schema["paths"]["/health"]["get"]
+
+
+async def test_the_documentation_loads_nothing_from_other_hosts(ask: Any) -> None:
+    answer = await ask("/docs")
+
+    assert "GET /metrics" in answer.text
+    assert "<script" not in answer.text
+    assert "src=" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
