@@ -9,7 +9,7 @@ create table if not exists listener.migration (
 
 -- drop_functions: drops all functions of these names, because their arguments may change from version to version.
 create or replace function listener.drop_functions(names text[]) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare old text;
 begin

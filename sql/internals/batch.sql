@@ -8,7 +8,7 @@
 -- `later` for a refusal that may pass with time, unless the item has "last", or `refused`.
 -- Deferred constraints are checked here, because at COMMIT one row would make the whole call fail.
 create or replace function listener.apply_batch(verb text, batch jsonb) returns jsonb
-language plpgsql set search_path = '' set lock_timeout = '300ms' set jit = off
+language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '300ms' set jit = off
 as $$
 declare
   outcomes jsonb := '[]';
@@ -63,7 +63,7 @@ end $$;
 -- the handler's own error. When the table refuses even that, the delivery becomes `broken` and is kept, where people see
 -- it.
 create or replace function listener.settle(verb text, batch jsonb) returns jsonb
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   outcomes jsonb := listener.apply_batch(verb, batch);
@@ -96,7 +96,7 @@ end $$;
 
 -- replace_outcome: the outcomes of a batch with another one for one delivery.
 create or replace function listener.replace_outcome(outcomes jsonb, one jsonb) returns jsonb
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_agg(case when o->'delivery' = one->'delivery' then one else o end) from jsonb_array_elements(outcomes) as o
 $$;
@@ -104,7 +104,7 @@ $$;
 -- passes_with_time: whether an error of one row may pass although nobody changes that row: conflicts with other rows,
 -- locks, resources. `passes_with_time` in listener/errors.py is the same list.
 create or replace function listener.passes_with_time(sqlstate text) returns boolean
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$ select passes_with_time.sqlstate ~ '^(08|25|40|53|57|58|23503|23505|23P01|55006|55P03|XX)' $$;
 
 -- held: the items of a batch whose attempts are held, each with its attempt.

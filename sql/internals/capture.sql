@@ -4,7 +4,8 @@
 -- capture_ready_sql.
 --   words: the rows' new words, each null for a row that is gone; null when all are gone.
 create or replace function listener.capture(attachment int, keys text[], words text[]) returns void
-language plpgsql security definer set search_path = '' set row_security = off set enable_seqscan = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
+set enable_seqscan = off set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -45,7 +46,7 @@ end $$;
 -- insert_sql: the statement, up to its conflict clause, that makes deliveries of captured rows (see row_sql), all
 -- ready.
 create or replace function listener.insert_sql(a listener.attachment, origin text, rows text) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select format($insert$
   insert into listener.delivery as d (attachment, queue, job_key, state, priority, run_at, first_due, origin)
@@ -58,7 +59,7 @@ $$;
 -- restart_sql: the conflict clause for rows that became ready. When the row has a running delivery this is a restart:
 -- the old attempt loses its fence. A broken delivery begins anew as well.
 create or replace function listener.restart_sql() returns text
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select $conflict$
   on conflict (attachment, job_key) do update
@@ -71,7 +72,7 @@ $$;
 -- capture_ready_sql: the statement that captures rows that became ready. Returns two arrays of queues: those with
 -- something to claim, and those in which a running attempt has lost its fence.
 create or replace function listener.capture_ready_sql(a listener.attachment, origin text, rows text) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select format($capture$
   with captured as (%s%s
@@ -84,7 +85,7 @@ $$;
 
 -- capture_again: captures those of the rows that are ready, as an UPDATE to the ready word would.
 create or replace function listener.capture_again(a listener.attachment, keys text[]) returns void
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   woken   int[];
@@ -100,7 +101,7 @@ end $$;
 
 -- reconcile_one: finds ready rows of one attachment that have no delivery, and missing or disabled triggers.
 create or replace function listener.reconcile_one(a listener.attachment, most int) returns jsonb
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   counts  jsonb;

@@ -5,7 +5,7 @@ create or replace function listener.describe(
   relation regclass, name text, key text, status text, columns jsonb, kind text, kinds text[], words jsonb,
   stages text[], wake text
 ) returns listener.attachment
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   a     listener.attachment;
@@ -80,7 +80,7 @@ end $$;
 
 -- check_attachable: raises an error when a table can't be attached.
 create or replace function listener.check_attachable(relation regclass) returns void
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   c     pg_catalog.pg_class;
@@ -112,7 +112,7 @@ end $$;
 
 -- find_key: the column that names a job: the one given, or the primary key.
 create or replace function listener.find_key(relation regclass, key text) returns text
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   i      record;
@@ -149,7 +149,7 @@ end $$;
 -- find_columns: role -> {"name", "type", "required", "length"} of the optional columns. `given` holds the names that
 -- the caller passed: null finds the column by its usual names, '' means none.
 create or replace function listener.find_columns(relation regclass, given jsonb) returns jsonb
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   usual constant jsonb := '{

@@ -1,7 +1,7 @@
 -- finish: the common body of complete and fail, and of retry when no attempt is left: writes history, ends the
 -- delivery, and writes the final word. `outcome` is completed or failed.
 create or replace function listener.finish(outcome text, batch jsonb, patient boolean) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   a        listener.attachment;
@@ -36,7 +36,7 @@ end $$;
 
 -- give_back: the common body of snooze and release. A job with a delay is due after it, without one at once.
 create or replace function listener.give_back(batch jsonb, patient boolean) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   attempts listener.locked_attempt[] := listener.lock_deliveries(batch, patient);
@@ -60,7 +60,7 @@ end $$;
 -- Deliveries in one of the states `noted` get an entry in the history.
 create or replace function listener.end_deliveries(a listener.attachment, keys text[], why text, noted text[])
 returns void
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare stopped int[];
 begin

@@ -1,6 +1,6 @@
 -- service_verbs: the functions that the service calls.
 create or replace function listener.service_verbs() returns text[]
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select '{schema_version, register, unregister, take, claim, heartbeat, progress, stage, checkpoint, complete, fail,
     retry, snooze, release, set_aside, rescue, reconcile, prune, stats, overview, stuck, job_public}'::text[]
@@ -8,7 +8,7 @@ $$;
 
 -- verbs: all functions that may be called from outside: by the service, and by people as well.
 create or replace function listener.verbs() returns text[]
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select listener.service_verbs() || '{attach, detach, adopt, requeue, cancel, pause, resume, backlog, submit, jobs,
     job, guard, unguard}'::text[]
@@ -18,7 +18,7 @@ $$;
 -- verbs, and touches neither the tables of the schema listener nor those of users. A claim returns a job's row to it;
 -- of other rows it may see what the service writes into them.
 create or replace function listener.grant_verbs(role regrole) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare verb regprocedure;
 begin
@@ -35,7 +35,7 @@ end $$;
 -- a project exposes the schema public. Only the role service_role may call them. Where this role does not exist, or
 -- nothing can be made in public, there are none. Runs after every change of the functions.
 create or replace function listener.expose() returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   old  regprocedure;
@@ -61,8 +61,9 @@ begin
     where p.pronamespace = 'listener'::regnamespace and p.proname = any(listener.verbs() || listener.former_verbs())
   loop
     name := format('public.%I', 'listener_' || verb.proname);
-    execute format('create function %s(%s) returns %s language sql security definer set search_path = %L as %L',
-      name, verb.arguments, verb.result, '', format('select listener.%I(%s)', verb.proname, verb.given));
+    execute format('create function %s(%s) returns %s language sql security definer'
+      ' set search_path = pg_catalog, pg_temp as %L',
+      name, verb.arguments, verb.result, format('select listener.%I(%s)', verb.proname, verb.given));
     execute format('comment on function %s is %L', name, format('listener.%s, for the REST API', verb.proname));
     execute format('revoke all on function %s from public', name);
     -- Older projects grant new functions of public to the browser's roles by default.

@@ -1,7 +1,7 @@
 -- generate_guard: writes the trigger of a guarded table and restricts its grants; does nothing without a guard.
 -- The grants alone would let a browser write any word; the trigger alone would not show in the table's privileges.
 create or replace function listener.generate_guard(a listener.attachment) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   guarded    text[] := listener.guarded_columns(a);
@@ -26,7 +26,7 @@ begin
 
   -- It runs with the caller's rights, so that it stops a browser, but not the owner's function that a browser calls.
   execute format('create or replace function listener.guard_%s() returns trigger language plpgsql'
-    ' set search_path = %L as %L', a.id, '', format($body$
+    ' set search_path = pg_catalog, pg_temp as %L', a.id, format($body$
 declare wrong text;
 begin
   if current_user not in ('anon', 'authenticated') then
@@ -69,7 +69,7 @@ end $$;
 
 -- guarded_columns: the columns that only the service writes; null when the table is not guarded.
 create or replace function listener.guarded_columns(a listener.attachment) returns text[]
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select array(
     select value->>'name' from jsonb_each(a.columns) as c(role, value)
@@ -81,7 +81,7 @@ $$;
 -- update_grants: what is granted for update to the browsers' roles themselves: role -> {"table": true when every
 -- column, "columns": [name]}.
 create or replace function listener.update_grants(a listener.attachment) returns jsonb
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(jsonb_object_agg(r.rolname, jsonb_build_object(
     'table', exists (select from aclexplode(c.relacl) as x where x.grantee = r.oid and x.privilege_type = 'UPDATE'),
@@ -95,7 +95,7 @@ $$;
 -- grant_updates: grants to roles what update_grants returned, except for the columns `but`. Revoking a column from a
 -- grant of the table has no effect, so the table's grant is revoked, and each other column gets its own grant.
 create or replace function listener.grant_updates(t regclass, granted jsonb, but text[]) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   role  text;

@@ -7,7 +7,7 @@
 -- A fence comes from one sequence and so names one claim of one delivery. Therefore `fence = any(fences)` is exact,
 -- although ids and fences are two lists: no other delivery of the batch can have it.
 create or replace function listener.lock_attempts(batch jsonb, patient boolean) returns setof listener.locked_attempt
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   a       listener.attachment;
@@ -51,7 +51,7 @@ end $$;
 
 -- lock_deliveries: does what `lock_attempts` does, for the verbs that leave the row alone.
 create or replace function listener.lock_deliveries(batch jsonb, patient boolean) returns listener.locked_attempt[]
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   ids    bigint[];
@@ -89,7 +89,7 @@ $$;
 -- lock_rows: locks rows of the user's table by their keys, in the order of the keys. Returns key -> status word of the
 -- rows that it locked. When `patient` it waits for each as long as lock_timeout allows.
 create or replace function listener.lock_rows(a listener.attachment, keys text[], patient boolean) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare words jsonb;
 begin
@@ -104,7 +104,7 @@ end $$;
 
 -- existing_rows: which of these keys have a row at all, locked or not.
 create or replace function listener.existing_rows(a listener.attachment, keys text[]) returns text[]
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare present text[] := '{}';
 begin
@@ -119,7 +119,7 @@ end $$;
 -- lock_rows_or_raise: `lock_rows` for the verbs of people, who name few rows and want all of them. Waits for locked
 -- rows one by one, in all less than deadlock_timeout, and raises an error when that is not enough.
 create or replace function listener.lock_rows_or_raise(a listener.attachment, keys text[]) returns jsonb
-language plpgsql set search_path = '' set lock_timeout = '300ms'
+language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '300ms'
 as $$
 declare
   started timestamptz := clock_timestamp();
@@ -142,7 +142,7 @@ end $$;
 -- next try, or an error after the third. Triggers need a lock that waits for writers while other writers wait behind
 -- it, so each try is short (lock_timeout).
 create or replace function listener.retry_lock(table_name text, try int, verb text) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   if try = 3 then

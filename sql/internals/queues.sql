@@ -1,6 +1,6 @@
 -- attached: the attachment of a queue, or of a name that was attached with kinds. Raises an error when there is none.
 create or replace function listener.attached(queue text) returns listener.attachment
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare a listener.attachment;
 begin
@@ -19,7 +19,7 @@ end $$;
 -- keys_of_queue: those of the keys whose rows belong to the queue. When the queue stands for its whole table, these are
 -- all keys.
 create or replace function listener.keys_of_queue(a listener.attachment, queue text, keys text[]) returns text[]
-language plpgsql stable set search_path = '' set enable_seqscan = off
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare own text[];
 begin
@@ -35,7 +35,7 @@ end $$;
 
 -- set_paused: the common body of pause and resume, for a queue or for all kinds of an attachment.
 create or replace function listener.set_paused(queue text, paused boolean) returns boolean
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   a       listener.attachment;

@@ -5,7 +5,7 @@ select listener.drop_functions('{topic}');  -- an earlier version had a channel 
 -- connection may have at most 100. client_min_messages: realtime.send turns its errors into warnings, which the user's
 -- client must not see.
 create or replace function listener.broadcast(event text, queues int[]) returns void
-language plpgsql security definer set search_path = '' set client_min_messages = error
+language plpgsql security definer set search_path = pg_catalog, pg_temp set client_min_messages = error set jit = off
 as $$
 declare
   queue  text;
@@ -32,7 +32,7 @@ end $$;
 -- can_send: whether a message can be sent now. Realtime creates the partitions of the days ahead while clients are
 -- connected. After some days without one there is no partition, and no process that would receive the message.
 create or replace function listener.can_send() returns boolean
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   messages oid;
@@ -54,7 +54,7 @@ end $$;
 
 -- has_realtime: whether this database can send messages through Supabase Realtime.
 create or replace function listener.has_realtime() returns boolean
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   -- Without usage of the schema, to_regprocedure raises an error.
   select coalesce(case when has_schema_privilege(to_regnamespace('realtime')::oid, 'usage')

@@ -3,7 +3,7 @@
 -- types by Postgres' JSON conversion; an unknown column raises 42703. The table's own triggers run in the search path
 -- in which the table was attached.
 create or replace function listener.write_rows(a listener.attachment, changes jsonb) returns void
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   shape   record;
@@ -29,19 +29,29 @@ begin
     from pg_catalog.pg_attribute as c
     where c.attrelid = a.table_name::regclass and c.attname = any(shape.names || a.key_column)
       and c.attnum > 0 and not c.attisdropped;
-    perform set_config('search_path', a.search_path, true);
+    perform set_config('search_path', listener.trigger_path(a), true);
     execute format('update %1$s as t set %2$s from jsonb_to_recordset($1) as r(%5$s)'
       ' where t.%3$I = r.%3$I and t.%3$I = any($2::%4$s[])',
       a.table_name, (select string_agg(format('%1$I = r.%1$I', name), ', ') from unnest(shape.names) as name),
       a.key_column, a.key_type, types) using shape.records, shape.keys;
-    perform set_config('search_path', '', true);
+    perform set_config('search_path', 'pg_catalog, pg_temp', true);
   end loop;
 end $$;
+
+-- trigger_path: the search path in which the table's own triggers run. Postgres looks for types first in pg_temp, where
+-- any role may create some, unless the path names pg_temp itself; here it comes last.
+create or replace function listener.trigger_path(a listener.attachment) returns text
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select array_to_string(array(
+    select s from unnest(string_to_array(a.search_path, ',')) as s where btrim(s, ' "') not in ('pg_temp', '')
+  ) || 'pg_temp'::text, ',')
+$$;
 
 -- row_sql: the expressions of one captured row `r`: key, word, queue (null for a kind without a queue), priority,
 -- run_at.
 create or replace function listener.row_sql(a listener.attachment) returns text
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   of_row text := case when a.kind_path is not null then format('(r.%I->>%L)', a.kind_column, a.kind_path)
@@ -61,7 +71,7 @@ end $$;
 -- moment_sql: the expression for a time of the row `r`, in any unit of its column. Anybody may write that column,
 -- so a time far off is brought into the years 1970 to 2100, with which Postgres can calculate.
 create or replace function listener.moment_sql(col jsonb) returns text
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select case
     when col is null then 'null::timestamptz'

@@ -3,7 +3,7 @@
 --   out. A time given as true becomes the present, in the column's own unit. An error is a text or an object with a
 --   message: a jsonb column gets the object and the time, any other column the message, cut to a varchar's length.
 create or replace function listener.state_columns(a listener.attachment, vals jsonb) returns jsonb
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(jsonb_object_agg(target.name, case
       when role in ('started_at', 'finished_at', 'updated_at') and value = 'true' then

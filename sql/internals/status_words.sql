@@ -1,7 +1,7 @@
 -- known_words: the words that a status column can hold: the labels of its enum, or the literals of its CHECK; null when
 -- there is neither.
 create or replace function listener.known_words(relation regclass, status_column text) returns text[]
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   with status as (
     select a.attnum, a.atttypid from pg_catalog.pg_attribute as a
@@ -23,7 +23,7 @@ $$;
 create or replace function listener.find_words(
   relation regclass, status_column text, given jsonb, stages text[]
 ) returns jsonb
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 declare
   usual constant jsonb := '{

@@ -1,7 +1,7 @@
 -- generate_triggers: writes the capture triggers of one attachment. Their text is static, so that Postgres plans it
 -- once in a session. What a change means is decided in capture.sql.
 create or replace function listener.generate_triggers(attachment int) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   a          listener.attachment;
@@ -31,7 +31,7 @@ begin
     end case;
 
     execute format('create or replace function listener.%I() returns trigger language plpgsql security definer'
-      ' set search_path = %L %s as %L', name, '',
+      ' set search_path = pg_catalog, pg_temp set jit = off %s as %L', name,
       case when event <> 'insert' then 'set row_security = off set enable_seqscan = off' end,
       format($body$%s
   return null;
@@ -64,7 +64,7 @@ end $$;
 -- deliveries yet, so one statement does it all. When a delivery with the same key was left behind, it restarts, and its
 -- worker learns this by its next heartbeat.
 create or replace function listener.insert_body(a listener.attachment) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select format(case when a.wake = 'notify' and a.kind_column is null then $body$
 begin
@@ -85,7 +85,7 @@ $$;
 -- update_body: captures rows whose word changed, where row and delivery disagree. The service's own writes leave here
 -- without any call.
 create or replace function listener.update_body(a listener.attachment) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select format($body$
 declare keys text[]; words text[]; queues int[]; priorities int[]; run_ats timestamptz[]; woken int[]; stopped int[];
@@ -120,7 +120,7 @@ $$;
 
 -- gone_body: captures rows that were deleted; `gone` is a query of their keys.
 create or replace function listener.gone_body(a listener.attachment, gone text) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select format($body$
 declare keys text[];
@@ -133,5 +133,5 @@ $$;
 
 -- captured_events: the statements that an attached table has a trigger for.
 create or replace function listener.captured_events() returns text[]
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$ select array['insert', 'update', 'delete', 'truncate'] $$;

@@ -99,7 +99,7 @@ $$;
 
 -- A sentence that says what is wrong with the steps of a pipeline; null when they are right.
 create or replace function public.pipeline_problem(steps text[]) returns text
-language sql immutable set search_path = ''
+language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select case
     when coalesce(cardinality(steps), 0) = 0 then 'a pipeline needs at least one step'
@@ -119,7 +119,7 @@ $$;
 
 -- Refuses steps that are not valid, and records the times of a brief at every change.
 create or replace function public.brief_changes() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   problem text;
@@ -156,7 +156,7 @@ on conflict (name) do nothing;
 -- Counts attempts and records times at every change of the status, by this service, an older worker or a person. Each
 -- later step gets the result and browsers show it, so it describes what was made and does not contain it.
 create or replace function public.job_changes() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := clock_timestamp();
@@ -195,7 +195,8 @@ create or replace trigger jobs_changes before update on public.jobs
 -- transaction that cancels the brief holds the brief's row and waits for this one; the wait here is the shorter one,
 -- so that this transaction is rolled back and tried again.
 create or replace function public.advance_brief() returns trigger
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
+set lock_timeout = '300ms'
 as $$
 declare
   brief public.briefs;
@@ -252,7 +253,7 @@ create or replace trigger jobs_advance after update of status on public.jobs
 -- Cancels the remaining steps of a cancelled brief. It repeats, because a step that is just ending makes the next step
 -- while this function waits for it.
 create or replace function public.cancel_steps() returns trigger
-language plpgsql security definer set search_path = '' set row_security = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
 as $$
 begin
   while exists (select from public.jobs as j where j.brief_id = new.id and j.status in ('pending', 'processing')) loop
@@ -272,7 +273,7 @@ create or replace function public.create_brief_with_job(
   user_id uuid, title text, description text default '', query text default '', media_type text default 'text',
   use_pipeline boolean default false, metadata jsonb default '{}', steps text[] default null
 ) returns jsonb
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   brief public.briefs;
@@ -306,7 +307,7 @@ $$;
 -- with a running word alone. Such a worker has no lease: `listener jobs --stuck` lists a job that it left, and
 -- `listener adopt` takes it over.
 create or replace function public.claim_job(worker_id text, job_types text[] default null) returns setof public.jobs
-language sql set search_path = ''
+language sql set search_path = pg_catalog, pg_temp
 as $$
   update public.jobs as j set status = 'processing', worker_id = claim_job.worker_id
   where j.id = (
@@ -321,7 +322,7 @@ $$;
 
 -- complete_job: completes a job and returns it; a job that was not running stays as it is.
 create or replace function public.complete_job(job_id uuid, result jsonb default null) returns public.jobs
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   job public.jobs;
@@ -335,7 +336,7 @@ $$;
 
 -- fail_job: schedules another attempt, or fails the job for good when no attempt is left.
 create or replace function public.fail_job(job_id uuid, error text) returns public.jobs
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   job public.jobs;
@@ -353,7 +354,7 @@ $$;
 
 -- trim_jobs: deletes some of the briefs and jobs that ended longer ago. Returns how many of each.
 create or replace function public.trim_jobs(older interval default '30 days', most int default 1000) returns integer
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   trimmed integer;

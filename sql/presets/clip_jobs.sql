@@ -45,7 +45,8 @@ create or replace trigger clip_jobs_changes before update on public.clip_jobs
 -- job was started. A transaction that deletes the project holds it and waits for this row: this transaction is rolled
 -- back.
 create or replace function public.clip_job_succeeds() returns trigger
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
+set lock_timeout = '300ms'
 as $$
 begin
   insert into public.clips as c (

@@ -27,7 +27,7 @@ alter table public.operations
 -- follow the operation. A channel for each operation would be a secret that anybody may listen to; this one carries
 -- only a hash of the id.
 create or replace function public.operations_changed() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   if tg_when = 'BEFORE' then
@@ -46,7 +46,7 @@ create or replace trigger operations_tell after insert or update on public.opera
 
 -- Deletes operations that nobody has touched for an hour. Running ones are touched every few minutes. Returns how many.
 create or replace function public.cleanup_old_operations() returns integer
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   deleted_count integer;

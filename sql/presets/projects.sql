@@ -158,12 +158,12 @@ insert into public.anonymous_limits default values on conflict do nothing;
 
 -- Whether the visitor is not signed in, and does not need to be.
 create or replace function public.visits_anonymously() returns boolean
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$ select auth.uid() is null and exists (select from public.anonymous_limits as l where l.projects > 0) $$;
 
 -- Whether a key of the storage is in the folder of a project that the caller may see, by the policies of projects.
 create or replace function public.is_project_file(name text) returns boolean
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select case
     when name ~ '^projects/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/'
@@ -174,7 +174,7 @@ $$;
 
 -- Whether one more file is allowed there: visitors who are not signed in share a limit.
 create or replace function public.takes_project_file(name text) returns boolean
-language plpgsql stable set search_path = ''
+language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 begin
   return public.is_project_file(name) and (
@@ -187,11 +187,11 @@ end
 $$;
 
 create or replace function public.anonymous_rows_of_each() returns integer
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$ select l.rows_of_each from public.anonymous_limits as l $$;
 
 create or replace function public.project_row_changes() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.updated_at := clock_timestamp();
@@ -201,7 +201,7 @@ $$;
 
 -- Counts the rows that belong to nobody, with the owner's rights, one visitor after the other.
 create or replace function public.limit_anonymous_rows() returns trigger
-language plpgsql security definer set search_path = '' set row_security = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
 as $$
 declare
   most integer;
@@ -233,7 +233,7 @@ $$;
 
 -- A row that is inserted with a film records an existing film; a row without one is a job.
 create or replace function public.export_begins() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   if new.status = 'pending' and new.file_url is not null then
@@ -249,7 +249,7 @@ create or replace trigger exports_begin before insert on public.exports
 -- sync_scenes: makes the scenes of a project equal to the list, in its order: it inserts new ones, changes the named
 -- fields of others, and deletes those that are not listed. Returns all scenes.
 create or replace function public.sync_scenes(project_id uuid, scenes jsonb) returns setof public.scenes
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
@@ -291,7 +291,7 @@ $$;
 -- reorder_clips: puts the clips of a project in this order; clips that are not named follow in their old order. Returns
 -- all clips.
 create or replace function public.reorder_clips(project_id uuid, clip_ids uuid[]) returns setof public.clips
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin

@@ -21,7 +21,7 @@ create index if not exists studio_jobs_created_at_idx on public.studio_jobs (cre
 
 -- Records the duration since the row was inserted. A trigger that an older table has for this stays.
 create or replace function public.studio_jobs_measure() returns trigger
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   new.processing_time_ms := least(
@@ -47,7 +47,7 @@ $$;
 
 -- Statistics of the jobs that the caller may see: number by status, durations, and the last ten that failed.
 create or replace function public.studio_jobs_statistics() returns jsonb
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_object(
     'by_status', (

@@ -44,7 +44,7 @@ create table if not exists auth.users (
 
 -- jwt: the claims that the API gateway sets for the length of a request; null outside of one.
 create or replace function auth.jwt() returns jsonb
-language sql stable
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(
     nullif(current_setting('request.jwt.claim', true), ''),
@@ -53,19 +53,19 @@ as $$
 $$;
 
 create or replace function auth.uid() returns uuid
-language sql stable
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(nullif(current_setting('request.jwt.claim.sub', true), ''), auth.jwt() ->> 'sub')::uuid;
 $$;
 
 create or replace function auth.role() returns text
-language sql stable
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(nullif(current_setting('request.jwt.claim.role', true), ''), auth.jwt() ->> 'role');
 $$;
 
 create or replace function auth.email() returns text
-language sql stable
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(nullif(current_setting('request.jwt.claim.email', true), ''), auth.jwt() ->> 'email');
 $$;

@@ -11,7 +11,7 @@
 -- only its owner can read, not in settings, because anybody may change a setting in a session or read it in the
 -- catalog.
 create or replace function listener.webhook_target(out url text, out secret text)
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 begin
   if to_regclass('vault.decrypted_secrets') is not null then
@@ -44,7 +44,7 @@ end $$;
 -- call_webhook: makes one call for each statement that made jobs, in any table. It is sent after the commit, and never
 -- makes the statement fail.
 create or replace function listener.call_webhook() returns trigger
-language plpgsql security definer set search_path = ''
+language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   target record;

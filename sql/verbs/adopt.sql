@@ -2,7 +2,7 @@
 -- worker leaves them. Only rows that nobody touched for `older`, judged by the updated_at or started_at column; a
 -- table without either column needs older => '0'. Returns the number of rows that it took over.
 create or replace function listener.adopt(queue text, older interval default '10 minutes') returns int
-language plpgsql security definer set search_path = '' set row_security = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off set jit = off
 as $$
 declare
   a       listener.attachment;

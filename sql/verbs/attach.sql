@@ -10,7 +10,8 @@ create or replace function listener.attach(
   stages text[] default '{}', max_attempts int default null, backoff interval default null, wake text default null,
   dry_run boolean default false
 ) returns jsonb
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '2s'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
+set lock_timeout = '2s' set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -79,7 +80,7 @@ end $$;
 create or replace function listener.save(
   a listener.attachment, kinds text[], max_attempts int, backoff interval
 ) returns int
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare stale int[];
 begin

@@ -3,7 +3,8 @@
 -- stay as they are. Like requeue it leaves rows of the table's other queues alone.
 create or replace function listener.cancel(queue text, keys text[], reason text default 'cancelled') returns int
 language plpgsql security definer
-set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off set jit = off
+set search_path = pg_catalog, pg_temp set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
+set jit = off
 as $$
 declare
   a     listener.attachment;

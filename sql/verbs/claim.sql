@@ -12,7 +12,8 @@ create or replace function listener.claim(
   worker text, queues text[], slots int[], lease interval default '20 seconds', sweep boolean default true
 ) returns jsonb
 language plpgsql security definer
-set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
+set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+set plan_cache_mode = force_generic_plan
 set lock_timeout = '300ms' set jit = off
 as $$
 declare
@@ -82,7 +83,7 @@ end $$;
 
 -- take_each: takes one by one when a row made the statement of `take` fail, so that this row is found and put aside.
 create or replace function listener.take_each(queue text, most int, worker text, lease interval) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_bitmapscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
 as $$
 declare
   q        listener.queue;
@@ -119,7 +120,7 @@ end $$;
 -- due again after a pause that doubles from a second to five minutes. Otherwise, and when other rows have refused it 20
 -- times, which takes about an hour, the delivery becomes broken. Returns the miss, as `claim` does.
 create or replace function listener.postpone(one bigint, error text, sqlstate text) returns jsonb
-language sql set search_path = '' set enable_seqscan = off
+language sql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
   update listener.delivery as d
   set state = case when listener.passes_with_time(postpone.sqlstate)
@@ -134,7 +135,7 @@ $$;
 -- judge_missed: finds out why candidates can't be claimed now. Only what is certain ends a delivery: its row is gone,
 -- or shows a word that is neither ready nor the delivery's own. A locked row, or table, is tried again in a moment.
 create or replace function listener.judge_missed(deliveries jsonb) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set lock_timeout = '100ms'
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set lock_timeout = '100ms'
 as $$
 declare
   a          listener.attachment;

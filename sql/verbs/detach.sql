@@ -2,7 +2,7 @@
 -- is gone. Returns {"queue", "deliveries"}, the number of unfinished jobs that it forgot, or null when nothing was
 -- attached.
 create or replace function listener.detach(queue text) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '2s'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' set jit = off
 as $$
 declare
   a     listener.attachment;

@@ -6,7 +6,7 @@
 -- Returns {"queue", "table", "columns", "row_security": whether policies apply at all}. It may be called again, and
 -- should be after a column was added, because browsers can't update a new column until then.
 create or replace function listener.guard(queue text, columns text[] default null) returns jsonb
-language plpgsql security definer set search_path = '' set lock_timeout = '2s'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' set jit = off
 as $$
 declare
   a       listener.attachment := listener.attached(guard.queue);

@@ -9,7 +9,7 @@
 --             The worker never received them, so nobody runs them: they go back at once and count no attempt.
 create or replace function listener.heartbeat(worker text, batch jsonb, lease interval default '20 seconds',
   beat interval default '5 seconds', known bigint default null) returns jsonb
-language plpgsql security definer set search_path = '' set enable_seqscan = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
 as $$
 declare
   moment   timestamptz := clock_timestamp();

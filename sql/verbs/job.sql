@@ -1,7 +1,8 @@
 -- job: one job in full: the row's word, progress, message and error, the row itself, its delivery, and its attempts,
 -- oldest first. Returns null when the queue has no such row. `state` is ready, running, done, failed or cancelled.
 create or replace function listener.job(queue text, key text) returns jsonb
-language plpgsql stable security definer set search_path = '' set row_security = off set enable_seqscan = off
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set row_security = off
+set enable_seqscan = off set jit = off
 as $$
 declare
   a    listener.attachment;

@@ -2,7 +2,7 @@
 -- cancelled, the ended ones, newest first. Returns [{queue, key, state, attempt, max_attempts, worker, error, due, …}].
 create or replace function listener.jobs(queue text default null, state text default null, most int default 50)
 returns jsonb
-language sql stable security definer set search_path = ''
+language sql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
   select coalesce(jsonb_agg(to_jsonb(j) order by j.n), '[]') from (
     (select row_number() over () as n, d.* from (

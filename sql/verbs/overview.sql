@@ -11,14 +11,15 @@
 -- At most `most` jobs of each queue are running, pending and broken, so that a full queue hides no other. `ended` has
 -- the last `most` attempts that went well and the last `most` that did not, of the last thousand.
 create or replace function listener.overview(most int default 20) returns jsonb
-language sql stable security definer set search_path = '' set row_security = off set lock_timeout = '2s'
+language sql stable security definer set search_path = pg_catalog, pg_temp set row_security = off
+set lock_timeout = '2s' set jit = off
 as $$
   select listener.stats() || listener.foremost(overview.most)
 $$;
 
 -- foremost: the lists of an overview. It reads only their heads, however long they are.
 create or replace function listener.foremost(most int) returns jsonb
-language plpgsql stable set search_path = '' set enable_seqscan = off set enable_bitmapscan = off
+language plpgsql stable set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
 -- A disabled scan looks so expensive to the planner that its plan would be compiled, which takes half a second.
 set jit = off
 as $$
@@ -81,7 +82,7 @@ end $$;
 -- shown: the progress that the rows of these jobs show: key -> {progress, message}. Empty when the table is locked,
 -- or is gone or has lost a column.
 create or replace function listener.shown(a listener.attachment, keys text[]) returns jsonb
-language plpgsql stable set search_path = '' set lock_timeout = '100ms'
+language plpgsql stable set search_path = pg_catalog, pg_temp set lock_timeout = '100ms'
 as $$
 declare
   pairs text := (

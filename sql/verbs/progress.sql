@@ -1,11 +1,11 @@
 -- progress: shows in the users' rows how far jobs are. Batch: [{"delivery", "fence", "percent"?, "message"?}].
 -- A row that is locked is skipped, because the next progress comes soon.
 create or replace function listener.progress(batch jsonb) returns jsonb
-language sql security definer set search_path = '' set row_security = off
+language sql security definer set search_path = pg_catalog, pg_temp set row_security = off set jit = off
 as $$ select listener.apply_batch('progress', batch) $$;
 
 create or replace function listener.apply_progress(batch jsonb, patient boolean) returns jsonb
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   a        listener.attachment;

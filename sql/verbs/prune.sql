@@ -1,7 +1,7 @@
 -- prune: deletes history older than `keep` and workers that ended long ago, in one small batch. One process at a time.
 -- Returns how many attempts it deleted.
 create or replace function listener.prune(keep interval default '30 days', most int default 5000) returns int
-language plpgsql security definer set search_path = '' set enable_seqscan = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
 as $$
 declare pruned int;
 begin

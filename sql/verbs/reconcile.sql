@@ -3,7 +3,8 @@
 -- Returns [{"attachment", "queues": {name: found}, "more", "problem"?}]; a problem names triggers that are missing or
 -- disabled, or says why the rows can't be read.
 create or replace function listener.reconcile(most int default 1000) returns jsonb
-language plpgsql security definer set search_path = '' set row_security = off set lock_timeout = '300ms'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off
+set lock_timeout = '300ms' set jit = off
 as $$
 declare
   a       listener.attachment;

@@ -5,7 +5,7 @@
 create or replace function listener.register(
   worker text, host text, version text, slots jsonb, timeouts jsonb default '{}'
 ) returns jsonb
-language plpgsql security definer set search_path = ''
+language plpgsql security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 begin
   insert into listener.worker (id, host, version, slots, timeouts) values (worker, host, version, slots, timeouts)
@@ -24,7 +24,7 @@ end $$;
 -- changes: the schema and name of a table that sends no messages through Realtime but is published to it. A service
 -- without a database connection can learn of its new rows in this way. Null for any other table.
 create or replace function listener.changes(a listener.attachment) returns jsonb
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select jsonb_build_array(p.schemaname, p.tablename) from pg_catalog.pg_publication_tables as p
   where p.pubname = 'supabase_realtime' and format('%I.%I', p.schemaname, p.tablename) = a.table_name

@@ -2,7 +2,8 @@
 -- checkpoint. A job that runs now is restarted. Returns the number of these rows that the queue has.
 create or replace function listener.requeue(queue text, keys text[]) returns int
 language plpgsql security definer
-set search_path = '' set row_security = off set lock_timeout = '300ms' set enable_seqscan = off set jit = off
+set search_path = pg_catalog, pg_temp set row_security = off set lock_timeout = '300ms' set enable_seqscan = off
+set jit = off
 as $$
 declare
   a       listener.attachment;

@@ -2,7 +2,8 @@
 -- One process at a time. Returns [{"queue", "key", "worker", "spent"}].
 create or replace function listener.rescue(most int default 500) returns jsonb
 language plpgsql security definer
-set search_path = '' set row_security = off set enable_seqscan = off set lock_timeout = '300ms'
+set search_path = pg_catalog, pg_temp set row_security = off set enable_seqscan = off set lock_timeout = '300ms'
+set jit = off
 as $$
 declare
   expired  bigint[];

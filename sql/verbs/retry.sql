@@ -4,11 +4,11 @@
 -- `spent`). The row shows the ready word again, or stays at the stage that it had reached,
 -- or, with "keep", at its running word.
 create or replace function listener.retry(batch jsonb) returns jsonb
-language sql security definer set search_path = '' set row_security = off
+language sql security definer set search_path = pg_catalog, pg_temp set row_security = off set jit = off
 as $$ select listener.settle('retry', batch) $$;
 
 create or replace function listener.apply_retry(batch jsonb, patient boolean) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   a        listener.attachment;

@@ -1,11 +1,11 @@
 -- set_aside: ends attempts whose job can't run or whose outcome can't be written: their deliveries become `broken`, and
 -- their rows stay as they are. Batch: [{"delivery", "fence", "error"}].
 create or replace function listener.set_aside(batch jsonb) returns jsonb
-language sql security definer set search_path = ''
+language sql security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$ select listener.apply_batch('set_aside', batch) $$;
 
 create or replace function listener.apply_set_aside(batch jsonb, patient boolean) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare attempts listener.locked_attempt[] := listener.lock_deliveries(batch, patient);
 begin

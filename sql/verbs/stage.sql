@@ -1,11 +1,11 @@
 -- stage: moves a row to another of its running words and stores that stage's columns in the same transaction.
 -- Batch: [{"delivery", "fence", "stage", "columns"?}]. After a crash the next attempt resumes at the stage reached.
 create or replace function listener.stage(batch jsonb) returns jsonb
-language sql security definer set search_path = '' set row_security = off
+language sql security definer set search_path = pg_catalog, pg_temp set row_security = off set jit = off
 as $$ select listener.apply_batch('stage', batch) $$;
 
 create or replace function listener.apply_stage(batch jsonb, patient boolean) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   a        listener.attachment;

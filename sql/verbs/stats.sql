@@ -5,7 +5,7 @@
 -- publish the numbers of the fleet, so the numbers stay when one of them dies, also if it is replaced again and again.
 -- Others count as live for 30 seconds, three times the precision of seen_at.
 create or replace function listener.stats(worker text default null) returns jsonb
-language sql stable security definer set search_path = '' set statement_timeout = '2s'
+language sql stable security definer set search_path = pg_catalog, pg_temp set statement_timeout = '2s' set jit = off
 as $$
   with depth as (
     select d.queue,

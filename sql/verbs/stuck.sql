@@ -10,7 +10,7 @@
 create or replace function listener.stuck(
   queue text default null, older interval default '10 minutes', most int default 50
 ) returns jsonb
-language plpgsql stable security definer set search_path = '' set row_security = off
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set row_security = off set jit = off
 as $$
 declare
   a     listener.attachment;

@@ -1,7 +1,7 @@
 -- submit: inserts a row as a job, in the ready word unless the columns name another, and returns its key. A column
 -- that is not given keeps its default.
 create or replace function listener.submit(queue text, columns jsonb default '{}') returns text
-language plpgsql security definer set search_path = '' set row_security = off
+language plpgsql security definer set search_path = pg_catalog, pg_temp set row_security = off set jit = off
 as $$
 declare
   a      listener.attachment;
@@ -26,7 +26,7 @@ begin
     into names, types from jsonb_object_keys(vals) as v
     left join pg_catalog.pg_attribute as c
       on c.attrelid = a.table_name::regclass and c.attname = v and not c.attisdropped;
-  perform set_config('search_path', a.search_path, true);
+  perform set_config('search_path', listener.trigger_path(a), true);
   execute format('insert into %1$s (%2$s) select %2$s from jsonb_to_record($1) as r(%4$s) returning %3$I::text',
     a.table_name, names, a.key_column, types) into key using vals;
   return key;

@@ -4,7 +4,7 @@
 --   one       claims only this delivery; patience is the lock_timeout of the call
 -- take returns {"jobs": as `claim` does, "missed": deliveries that it left}.
 create or replace function listener.generate_take() returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare branches text;
 begin
@@ -16,13 +16,13 @@ begin
     into branches from listener.attachment as a;
   execute format('create or replace function listener.take(queue text, most int, worker text, lease interval,'
     ' one bigint default null, patience text default %L) returns jsonb language plpgsql security definer'
-    ' set search_path = %L set row_security = off set enable_seqscan = off set enable_bitmapscan = off'
+    ' set search_path = pg_catalog, pg_temp set row_security = off set enable_seqscan = off set enable_bitmapscan = off'
     -- Rows that a statement has gathered are joined by hashing, however few the planner expected.
     ' set enable_nestloop = off'
     -- The plans do not depend on the arguments, and planning at each call costs a third of a claim.
     ' set plan_cache_mode = force_generic_plan'
     -- A disabled scan that a trigger of the user's table needs looks so expensive that its plan would be compiled.
-    ' set jit = off as %L', '100ms', '', format($body$
+    ' set jit = off as %L', '100ms', format($body$
 #variable_conflict use_variable
 declare
   moment  timestamptz := clock_timestamp();
@@ -51,12 +51,12 @@ end $$;
 
 -- take_sql: the branch of `take` for one table, a single statement: it locks deliveries that nobody has locked, then
 -- their rows, and sets both to running. A paused queue has nothing to take.
--- The two settings are made inside the statement, when its first candidates are looked up: all names are resolved in an
--- empty search path by then, so only the table's own triggers run in theirs. `listener.claiming` stops our own trigger.
+-- The two settings are made inside the statement, when its first candidates are looked up: all names are resolved by
+-- then, so only the table's own triggers run in theirs. `listener.claiming` stops our own trigger.
 --   %1$ key type  %2$ key column  %3$ status column  %4$ ready word  %5$ table  %6$ running word
 --   %7$ assignments of begin_sql  %8$ stages after the first  %9$ search path of the table's triggers
 create or replace function listener.take_sql(a listener.attachment) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select format($body$
   with q as materialized (
@@ -93,12 +93,12 @@ as $$
     max(c.fence), bool_or(c.found = %4$L and b.word is distinct from %6$L)
     into jobs, missed, fence, odd from claimed as c left join begun as b on b.key = c.job_key;
 $body$, a.key_type, a.key_column, a.status_column, a.ready, a.table_name, a.running,
-    listener.begin_sql(a), a.stages[2:], a.search_path)
+    listener.begin_sql(a), a.stages[2:], listener.trigger_path(a))
 $$;
 
 -- begin_sql: what a claim writes into a ready row: the running word, a new start time, and no traces of an earlier run.
 create or replace function listener.begin_sql(a listener.attachment) returns text
-language sql stable set search_path = ''
+language sql stable set search_path = pg_catalog, pg_temp
 as $$
   select string_agg(format('%I = %s', target.name, target.value), ', ') from (
     select a.status_column as name, quote_literal(a.running) as value
@@ -118,7 +118,7 @@ $$;
 -- last word. A job that they ended is over. A row that they keep ready raises an error, because it would be claimed
 -- again and again without counting an attempt.
 create or replace function listener.check_triggers(queue text, jobs jsonb) returns void
-language plpgsql set search_path = ''
+language plpgsql set search_path = pg_catalog, pg_temp
 as $$
 declare
   a     listener.attachment;

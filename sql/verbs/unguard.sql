@@ -1,7 +1,7 @@
 -- unguard: undoes guard: browsers may update the columns that they could update before. Returns whether there was a
 -- guard.
 create or replace function listener.unguard(queue text) returns boolean
-language plpgsql security definer set search_path = '' set lock_timeout = '2s'
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '2s' set jit = off
 as $$
 declare
   a       listener.attachment := listener.attached(unguard.queue);

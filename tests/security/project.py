@@ -39,6 +39,10 @@ class Project:
         """Run a statement as the owner; answers its first value."""
         return self.run(self._owner.fetchval(statement, *values))
 
+    def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """Run a query as the owner, and return its rows."""
+        return list(self.run(self._owner.fetch(statement, *values)))
+
     def script(self, text: str) -> None:
         """Run statements as the owner, as the SQL editor does."""
         self.run(self._owner.execute(text))

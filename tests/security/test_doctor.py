@@ -113,7 +113,7 @@ HOLES = [
     (
         "create function loose() returns int language sql security definer as 'select 1';"
         "grant execute on function loose to anon",
-        "loose() runs with its owner's rights and sets no search_path",
+        "loose() runs with its owner's rights and a search_path that does not end with pg_temp",
         True,
     ),
     (

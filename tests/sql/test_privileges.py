@@ -28,10 +28,10 @@ async def test_nobody_but_the_owner_may_read_a_table(db: asyncpg.Connection, job
 async def test_every_function_says_where_its_names_are_looked_up(
     db: asyncpg.Connection, jobs: StoreTable
 ) -> None:
-    """A function with its owner's rights that trusts the caller's search_path can be led to the caller's functions."""
+    """A caller can redirect a function with its owner's rights that does not name pg_temp last in its search_path."""
     careless = await db.fetch(
         "select p.oid::regprocedure::text as name from pg_proc as p where p.pronamespace = 'listener'::regnamespace"
-        " and p.prosecdef and not coalesce('search_path=\"\"' = any(p.proconfig), false)"
+        " and p.prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(p.proconfig), false)"
     )
     assert [row["name"] for row in careless] == []
 

@@ -73,8 +73,11 @@ def _check_catalog(facts: dict[str, Any]) -> Iterator[Finding]:
         fix = f"Run: alter table {table} enable row level security; -- then create policies for those who need it"
         yield judge("policies", f"policies of {table} have no effect, because row-level security is off", fix)
     for function in facts["loose_functions"]:
-        fix = f"Run: alter function {function} set search_path = ''; -- and qualify all names with their schemas"
-        text = f"{function} runs with its owner's rights and sets no search_path, so a caller can redirect it"
+        fix = f"Run: alter function {function} set search_path = pg_catalog, pg_temp; -- and qualify all other names"
+        text = (
+            f"{function} runs with its owner's rights and a search_path that does not end with pg_temp, "
+            "so a caller can redirect it"
+        )
         yield doubtful("functions", text, fix)
 
 

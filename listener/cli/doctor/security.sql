@@ -67,13 +67,14 @@ select jsonb_build_object(
       and has_schema_privilege(r.oid, n.oid, 'usage') and has_function_privilege(r.oid, p.oid, 'execute')
   ),
 
-  -- Other functions with the rights of their owner and without a search_path; a caller could redirect them to other tables.
+  -- Other functions with the rights of their owner whose search_path does not end with pg_temp: a caller could redirect
+  -- them to other tables, or to types in pg_temp, where Postgres looks first.
   'loose_functions', (
     select coalesce(jsonb_agg(distinct p.oid::regprocedure::text), '[]')
     from pg_catalog.pg_proc as p
     join pg_catalog.pg_roles as r on r.rolname in ('anon', 'authenticated')
     where p.pronamespace = 'public'::regnamespace and p.prosecdef and has_function_privilege(r.oid, p.oid, 'execute')
-      and not exists (select from unnest(p.proconfig) as c where c like 'search_path=%')
+      and not exists (select from unnest(p.proconfig) as c where c ~ '^search_path=(.*, )?"?pg_temp"?$')
       and not exists (select from pg_catalog.pg_depend as e where e.objid = p.oid and e.deptype = 'e')
   ),
 
