@@ -122,7 +122,7 @@ def test_a_worker_stays_a_worker(armed: Project, attack: Callable[[str], Attacke
     call("select listener.register('w', 'h', '1', '{\"videos\": 9}')")
     jobs = json.loads(call("select listener.claim('w', '{videos}', '{8}', '1 ms')"))["jobs"]
     assert len(jobs) == 8
-    outcomes = {
+    outcomes: dict[str, dict[str, Any]] = {
         "progress": {"percent": 5, "message": "m"},
         "checkpoint": {"value": {"a": 1}},
         "complete": {"columns": {"path": "x", "note": {"a": 1}}},
