@@ -23,6 +23,9 @@ class Store:
         lease: seconds after a claim or a heartbeat until the job's lease ends.
         beat: seconds between heartbeats.
         on_error: called with the verb and the kind of each error.
+
+    Attributes:
+        newest_fence: the newest fence of all workers when the last heartbeat was answered.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Store:
         self._transport_call = transport.call
         self._call = self._transport_call if on_error is None else self._call_and_report
         self._on_error = on_error
+        self.newest_fence = 0
         self._lease = timedelta(seconds=lease)
         self._beat = timedelta(seconds=beat)
 
@@ -137,30 +141,22 @@ class Store:
             return None
         return Claim(_deliveries(answer), [], None, None, known=True, more=bool(answer["missed"]))
 
-    async def heartbeat(self, worker: str, held: Iterable[tuple[int, int]]) -> list[Lost]:
-        """Extend the leases of these (delivery, fence), and return the attempts that have lost theirs. Claims of this
-        worker that are older than two beats and not named are given back.
-        """
-        lost, _ = await self.heartbeat_beside_claims(worker, held, known=None)
-        return lost
-
-    async def heartbeat_beside_claims(
-        self, worker: str, held: Iterable[tuple[int, int]], *, known: int | None
-    ) -> tuple[list[Lost], int]:
-        """Extend leases as `heartbeat` does, for a worker whose heartbeats and claims may overtake each other.
+    async def heartbeat(
+        self, worker: str, held: Iterable[tuple[int, int]], *, known: int | None = None
+    ) -> list[Lost]:
+        """Extend the leases of these (delivery, fence), and return the attempts that have lost theirs. Sets
+        `newest_fence`.
 
         Args:
             known: a fence; claims of this worker up to it that are not in `held` are given back, because nobody runs
-                them, and newer ones are left alone.
-
-        Returns:
-            The attempts that have lost their leases, and the newest fence of all workers.
+                them, and newer ones are left alone. None gives back those that are older than two beats.
         """
         batch = [{"delivery": delivery, "fence": fence} for delivery, fence in held]
         answer = await self._call(
             "heartbeat", worker=worker, batch=batch, lease=self._lease, beat=self._beat, known=known
         )
-        return [Lost(**lost) for lost in answer["lost"]], answer["fence"]
+        self.newest_fence = answer["fence"]
+        return [Lost(**lost) for lost in answer["lost"]]
 
     async def settle(self, verb: Verb, batch: Batch) -> dict[int, Answer]:
         """Call one of the verbs that take a batch.
@@ -177,6 +173,11 @@ class Store:
             one["delivery"]: Answer(one["outcome"], one.get("error"), one.get("sqlstate", ""))
             for one in answers
         }
+
+    async def postpone_next(self, queue: str, error: str) -> dict[str, Any] | None:
+        """Put aside the next job of a queue, whose claim took too long alone: {key, state}; None if no job waits."""
+        postponed: dict[str, Any] | None = await self._call("postpone_next", queue=queue, error=error)
+        return postponed
 
     async def rescue(self) -> list[dict[str, Any]]:
         """Rescue the jobs whose lease has ended: [{queue, key, worker, spent}]."""

@@ -10,7 +10,7 @@ import anyio
 import structlog
 
 from listener.backoff import delays
-from listener.database.model import Claim, Delivery
+from listener.database.model import Claim, Delivery, Miss
 from listener.database.store import Store
 from listener.engine.attempts import Attempts
 from listener.engine.leases import Leases
@@ -37,6 +37,8 @@ LEARN_DELAY = 0.25
 # A job that is claimed so long after it was due, without an event since then, was missed by the source. Events take
 # less time than this.
 MISSED_AFTER = 2.0
+# A claim of a queue is enlarged again after one that took less than this.
+SLOW_CLAIM = 1.0
 
 
 class Dispatcher:
@@ -77,6 +79,10 @@ class Dispatcher:
         self._sweep_at = 0.0
         self._lease_ends = 0.0
         self._look_again: list[float] = []
+
+        # The most jobs that a claim of a queue asks for, after one that took too long.
+        self._most: dict[str, int] = {}
+        self._turn = 0
 
     # What event sources call.
 
@@ -143,7 +149,7 @@ class Dispatcher:
                 self._leases.expect_orphans()
                 await self._wait_for_database(error, next(backoff))
             except DatabaseError as error:
-                log.error("claim refused", error=str(error), hint=error.hint)
+                log.error("claim refused", kind=error.kind, error=str(error), hint=error.hint)
                 await self._wait_for_database(error, next(backoff))
 
     def _wake(self, queues: list[str], source: SourceName) -> None:
@@ -163,8 +169,8 @@ class Dispatcher:
                 self._metrics.queue(name).events[source].inc()
 
     async def _wait_for_database(self, error: Exception, delay: float) -> None:
-        if self._status.connected:
-            log.warning("database not reached; running jobs continue", error=str(error))
+        if self._status.connected and isinstance(error, DatabaseUnavailable):
+            log.warning("database not reached; running jobs continue", kind=error.kind, error=str(error))
         self._status.connected = False
         self._sweep_at = anyio.current_time() + delay
         await anyio.sleep(delay)
@@ -187,9 +193,10 @@ class Dispatcher:
         self._awake.clear()
 
     async def _claim(self) -> None:
-        wanted = self._slots.allot()
+        wanted = self._choose(self._slots.allot())
         if not wanted:
             return
+        began = anyio.current_time()
         woken_by: dict[str, SourceName | None] = {}
         sweep = False
         for queue in wanted:
@@ -208,10 +215,15 @@ class Dispatcher:
                     self._leases.keep()
                 # The jobs start in this turn of the loop, and are counted after that.
                 await asyncio.sleep(0)
-        except BaseException:
+        except BaseException as error:
             for queue in wanted:
                 self._claim_again(queue, woken_by[queue], sweep=sweep)
+            if isinstance(error, DatabaseUnavailable | DatabaseError) and error.kind == "slow":
+                await self._ask_for_less(wanted, error)
+                return
             raise
+        if len(wanted) == 1 and anyio.current_time() < began + SLOW_CLAIM:
+            self._grow(next(iter(wanted)))
         taken = dict.fromkeys(wanted, 0)
         for delivery in claim.jobs:
             taken[delivery.queue] += 1
@@ -223,17 +235,55 @@ class Dispatcher:
         if not claim.known:
             # Reconciling registers this process again.
             self._reconcile.set()
-        for miss in claim.misses:
-            if miss.why == "refused":
-                log.error(
-                    "row can't be claimed; its delivery is broken",
-                    queue=miss.queue,
-                    job=miss.key,
-                    error=miss.error,
-                )
+        _log_misses(claim.misses)
         early = any(source == "realtime" and not taken[queue] for queue, source in woken_by.items())
         full = len(claim.jobs) == sum(wanted.values())
         self._schedule_sweep(claim, swept=sweep, full=full, early=early)
+
+    def _choose(self, wanted: dict[str, int]) -> dict[str, int]:
+        """Claim from queues whose claims took too long one by one, in turns with all others."""
+        careful = [queue for queue in wanted if queue in self._most]
+        if not careful:
+            return wanted
+        others = {queue: number for queue, number in wanted.items() if queue not in self._most}
+        self._turn += 1
+        queue = careful[self._turn // 2 % len(careful)]
+        chosen = others if others and self._turn % 2 else {queue: min(wanted[queue], self._most[queue])}
+        if len(chosen) < len(wanted):
+            self._awake.set()
+        return chosen
+
+    async def _ask_for_less(self, wanted: dict[str, int], error: DatabaseUnavailable | DatabaseError) -> None:
+        """After a claim that took too long, ask each of its queues alone, for half as many jobs. A job that can't be
+        claimed alone is put aside.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer this, either.
+        """
+        log.warning(
+            "claim took too long; the next one is smaller", kind=error.kind, queues=wanted, error=str(error)
+        )
+        # The claim may have been carried out.
+        self._leases.expect_orphans()
+        for queue, number in wanted.items():
+            self._most[queue] = max(1, number // 2)
+        self._awake.set()
+        if list(wanted.values()) == [1]:
+            (queue,) = wanted
+            postponed = await self._store.postpone_next(queue, f"the claim took too long: {error}")
+            if postponed and postponed["state"] == "broken":
+                log.error(
+                    "row can't be claimed; its delivery is broken",
+                    queue=queue,
+                    job=postponed["key"],
+                    error=str(error),
+                )
+
+    def _grow(self, queue: str) -> None:
+        if queue in self._most:
+            self._most[queue] *= 2
+            if self._most[queue] >= self._slots[queue].slots:
+                del self._most[queue]
 
     def _claim_again(self, queue: str, woken_by: SourceName | None, *, sweep: bool) -> None:
         slots = self._slots[queue]
@@ -281,3 +331,16 @@ class Dispatcher:
                 self._look_again = [TAKEN_RETRY]
             soon.append(LEARN_DELAY if claim.jobs else 0.0)
         self._sweep_at = min([self._sweep_at, *(now + max(0.0, seconds) for seconds in soon)])
+
+
+def _log_misses(misses: list[Miss]) -> None:
+    for miss in misses:
+        if miss.why == "later":
+            log.info("row can't be claimed for now", queue=miss.queue, job=miss.key, error=miss.error)
+        if miss.why == "refused":
+            log.error(
+                "row can't be claimed; its delivery is broken",
+                queue=miss.queue,
+                job=miss.key,
+                error=miss.error,
+            )

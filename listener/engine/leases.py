@@ -88,7 +88,7 @@ class Leases:
             return
         held = {one.fence: one for one in self._attempts.held()}
         try:
-            lost, newest = await self._store.heartbeat_beside_claims(
+            lost = await self._store.heartbeat(
                 self._worker, [(one.id, one.fence) for one in held.values()], known=self._known
             )
         except DatabaseUnavailable as error:
@@ -98,7 +98,7 @@ class Leases:
             log.error("heartbeat refused", error=str(error))
             return
         # Claims that begin from now on get newer fences; of those under way, the fences are not known yet.
-        self._next_known = newest, set(self._claiming)
+        self._next_known = self._store.newest_fence, set(self._claiming)
         self._learn()
         self._beats_for_orphans = max(0, self._beats_for_orphans - 1)
         for one in lost:

@@ -3,7 +3,7 @@ create or replace function listener.service_verbs() returns text[]
 language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select '{schema_version, register, unregister, take, claim, heartbeat, progress, stage, checkpoint, complete, fail,
-    retry, snooze, release, set_aside, rescue, reconcile, prune, stats, overview, stuck, job_public}'::text[]
+    retry, snooze, release, set_aside, postpone_next, rescue, reconcile, prune, stats, overview, stuck, job_public}'::text[]
 $$;
 
 -- verbs: all functions that may be called from outside: by the service, and by people as well.

@@ -48,6 +48,7 @@ begin
         -- Any error may come from one row, such as one that a trigger of the table refuses.
         taken := listener.take_each(queues[i], free, worker, lease);
       end;
+      more := more or coalesce((taken->'more')::boolean, false);
       missed := coalesce(taken->'refused', '[]');
       if taken->'missed' <> '[]' then
         missed := listener.judge_missed(taken->'missed') || missed;
@@ -56,13 +57,17 @@ begin
       misses := misses || missed;
       free := free - jsonb_array_length(taken->'jobs');
       -- What was missed is out of the way now, so the next round finds other jobs for its slots.
-      exit when free = 0 or missed = '[]';
+      exit when free = 0 or missed = '[]' or more;
       -- What was put aside so far counts when this call commits; the next call goes on from there.
       if clock_timestamp() > began + interval '200 milliseconds' then
         more := true;
         exit;
       end if;
     end loop;
+    if pg_column_size(jobs) > 16 * 1024 * 1024 then
+      more := true;
+      exit;
+    end if;
   end loop;
   if not sweep then
     return jsonb_build_object('jobs', jobs, 'misses', misses, 'more', more);
@@ -81,7 +86,8 @@ begin
     'next_lease', extract(epoch from next_lease - clock_timestamp()));
 end $$;
 
--- take_each: takes one by one when a row made the statement of `take` fail, so that this row is found and put aside.
+-- take_each: takes one by one when a row made the statement of `take` fail, so that this row is found and put aside. It
+-- ends after 16 MB of rows or a second, and then returns "more".
 create or replace function listener.take_each(queue text, most int, worker text, lease interval) returns jsonb
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
 as $$
@@ -93,6 +99,8 @@ declare
   jobs     jsonb := '[]';
   missed   jsonb := '[]';
   refused  jsonb := '[]';
+  more     boolean := false;
+  began    timestamptz := clock_timestamp();
 begin
   select * into strict q from listener.queue as t where t.name = take_each.queue;
   for one in select d.id from listener.delivery as d where d.queue = q.id and d.state = 'waiting'
@@ -112,8 +120,10 @@ begin
       when others then
         refused := refused || listener.postpone(one, sqlerrm, sqlstate);
     end;
+    more := pg_column_size(jobs) > 16 * 1024 * 1024 or clock_timestamp() > began + interval '1 second';
+    exit when more;
   end loop;
-  return jsonb_build_object('jobs', jobs, 'missed', missed, 'refused', refused);
+  return jsonb_build_object('jobs', jobs, 'missed', missed, 'refused', refused, 'more', more);
 end $$;
 
 -- postpone: puts a waiting delivery aside whose claim the table refused. If the refusal may pass with time, the job is

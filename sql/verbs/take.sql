@@ -44,6 +44,14 @@ begin
       perform listener.check_triggers(queue, jobs);
     end if;
   end if;
+  -- The answer is bounded, because nobody can read one of 256 MB. The caller then takes one by one.
+  if pg_column_size(jobs) > 16 * 1024 * 1024 then
+    if jsonb_array_length(jobs) > 1 or pg_column_size(jobs) > 32 * 1024 * 1024 then
+      raise exception 'the row is too large to be read: %% MB as JSON, and the limit is 32 MB',
+        pg_column_size(jobs) / 1024 / 1024
+        using hint = 'Store large data as a file, and its address in the row.';
+    end if;
+  end if;
   return jsonb_build_object('jobs', coalesce(jobs, '[]'), 'missed', coalesce(missed, '[]'));
 end $body$, branches));
   revoke all on function listener.take from public;

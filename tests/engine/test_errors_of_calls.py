@@ -129,3 +129,35 @@ async def test_an_outcome_is_kept_while_the_database_is_read_only(
         await jobs.becomes("a", "completed")
     assert switch.started == ["a"]
     assert await jobs.history("a") == ["completed"]
+
+
+async def test_a_row_that_can_not_be_claimed_in_time_is_put_aside_and_other_queues_go_on(
+    jobs: Table, database: str, db: asyncpg.Connection
+) -> None:
+    await db.execute(SLOW.format(word="processing", seconds=30))
+    await set_for_services(db, "set statement_timeout = ''400ms''")
+    other = await Table(db, "other").create()
+    app = App()
+    app.handler("jobs", concurrency=5)(nothing)
+    app.handler("other")(nothing)
+    await db.execute("insert into jobs (id, kind) values ('a', null), ('bad', 'slow'), ('c', null)")
+    await db.execute("insert into other (id) values ('a')")
+    async with serving(app, database):
+        await other.becomes("a", "completed")
+        await jobs.becomes("a", "completed")
+        await jobs.becomes("c", "completed")
+        assert await jobs.scheduled("bad") > 0
+
+
+async def test_a_claim_is_bounded_in_bytes_and_a_row_that_is_too_large_is_set_aside(
+    jobs: Table, database: str, db: asyncpg.Connection
+) -> None:
+    await db.execute(
+        "insert into jobs (id, message) select n, repeat('x', case n when 3 then 40 else 6 end * 1024 * 1024)"
+        " from generate_series(1, 7) as n"
+    )
+    async with serving(app_of(nothing, concurrency=10), database):
+        for key in "124567":
+            await jobs.becomes(key, "completed", within=30)
+        broken = "select error from listener.delivery where state = 'broken'"
+        assert "too large to be read: 40 MB" in await until(lambda: db.fetchval(broken))
