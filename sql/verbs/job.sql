@@ -11,7 +11,7 @@ declare
 begin
   a := listener.attached(job.queue);
   begin
-    execute format('select to_jsonb(t) from %s as t where t.%I = $1::%s', a.table_name, a.key_column, a.key_type)
+    execute format('select to_jsonb(t.*) from %s as t where t.%I = $1::%s', a.table_name, a.key_column, a.key_type)
       into seen using (listener.keys_of_queue(a, job.queue, array[job.key]))[1];
   exception when invalid_text_representation or numeric_value_out_of_range then
     null; -- a text that the key's type can't hold names no row
@@ -27,6 +27,6 @@ begin
     'error', seen->(a.columns->'error'->>'name'), 'row', seen,
     'delivery', (select to_jsonb(d) from listener.delivery as d where d.attachment = a.id and d.job_key = job.key),
     'attempts', (
-      select coalesce(jsonb_agg(to_jsonb(t) order by t.id), '[]') from listener.attempt as t
+      select coalesce(jsonb_agg(to_jsonb(t.*) order by t.id), '[]') from listener.attempt as t
       where t.job_key = job.key and t.queue in (select q.id from listener.queue as q where q.attachment = a.id)));
 end $$;

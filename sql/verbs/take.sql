@@ -76,7 +76,7 @@ as $$
     order by d.priority desc, d.id limit most for update skip locked
   ), locked as materialized (
     -- Rows are looked up by arrays, never joined: a plan made while the tables were empty must serve full ones.
-    select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t) end as seen
+    select t.%2$I::text as key, t.%3$I::text as word, case when t.%3$I <> %4$L then to_jsonb(t.*) end as seen
     from %5$s as t where t.%2$I = any(array(select c.job_key::%1$s from candidates as c)) for no key update skip locked
   ), claimed as (
     update listener.delivery as d
@@ -89,7 +89,7 @@ as $$
   ), begun as (
     update %5$s as t set %7$s
     where t.%2$I = any(array(select c.job_key::%1$s from claimed as c where c.found = %4$L))
-    returning t.%2$I::text as key, t.%3$I::text as word, to_jsonb(t) as row
+    returning t.%2$I::text as key, t.%3$I::text as word, to_jsonb(t.*) as row
   )
   select jsonb_agg(jsonb_build_object(
       'delivery', c.id, 'queue', take.queue, 'key', c.job_key, 'fence', c.fence, 'attempt', c.attempt,
