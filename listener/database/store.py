@@ -179,9 +179,9 @@ class Store:
         postponed: dict[str, Any] | None = await self._call("postpone_next", queue=queue, error=error)
         return postponed
 
-    async def rescue(self) -> list[dict[str, Any]]:
-        """Rescue the jobs whose lease has ended: [{queue, key, worker, spent}]."""
-        return list(await self._call("rescue"))
+    async def rescue(self, most: int = 500) -> list[dict[str, Any]]:
+        """Rescue jobs whose lease has ended, at most so many: [{queue, key, worker, spent}]."""
+        return list(await self._call("rescue", most=most))
 
     async def reconcile(self) -> list[dict[str, Any]]:
         """Find ready rows without a delivery: [{attachment, queues, more, problem}]."""

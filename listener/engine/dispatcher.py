@@ -39,6 +39,8 @@ LEARN_DELAY = 0.25
 MISSED_AFTER = 2.0
 # A claim of a queue is enlarged again after one that took less than this.
 SLOW_CLAIM = 1.0
+# Jobs; fewer after a rescue that failed.
+RESCUED_AT_ONCE = 500
 
 
 class Dispatcher:
@@ -83,6 +85,7 @@ class Dispatcher:
         # The most jobs that a claim of a queue asks for, after one that took too long.
         self._most: dict[str, int] = {}
         self._turn = 0
+        self._rescued_at_once = RESCUED_AT_ONCE
 
     # What event sources call.
 
@@ -184,13 +187,26 @@ class Dispatcher:
             self._lease_ends = float("inf")
             # First a heartbeat: the leases of jobs that run here may have ended while the database was away.
             await self._leases.beat()
-            for rescued in await self._store.rescue():
-                self._metrics.queue(rescued["queue"]).lease_expirations.inc()
-                log.warning("lease ended without a heartbeat; job rescued", **rescued)
+            await self._rescue()
         self.wake_all("sweep")
         for slots in self._slots.values():
             slots.sweep_due = True
         self._awake.clear()
+
+    async def _rescue(self) -> None:
+        try:
+            found = await self._store.rescue(self._rescued_at_once)
+        except (DatabaseUnavailable, DatabaseError) as error:
+            if error.kind == "absent":
+                raise
+            # One row must not keep all queues from being claimed.
+            log.warning("rescue failed", kind=error.kind, jobs=self._rescued_at_once, error=str(error))
+            self._rescued_at_once = max(1, self._rescued_at_once // 4)
+            return
+        self._rescued_at_once = RESCUED_AT_ONCE
+        for rescued in found:
+            self._metrics.queue(rescued["queue"]).lease_expirations.inc()
+            log.warning("lease ended without a heartbeat; job rescued", **rescued)
 
     async def _claim(self) -> None:
         wanted = self._choose(self._slots.allot())
