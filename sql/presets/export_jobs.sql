@@ -22,9 +22,20 @@ create index if not exists export_jobs_project_id_idx on public.export_jobs (pro
 
 alter table public.export_jobs enable row level security;
 
--- Projects made since 2026 grant nothing by default; without these grants the policies below have no effect.
+-- Projects made since 2026 grant nothing by default, older ones everything: TRIGGER, TRUNCATE and REFERENCES, too, which
+-- policies do not restrict. A guard's grants of single columns stay.
 do $$
+declare
+  visitor text;
 begin
+  foreach visitor in array array['anon', 'authenticated'] loop
+    if to_regrole(visitor) is not null then
+      execute format('revoke trigger, truncate, references on public.export_jobs from %I', visitor);
+    end if;
+  end loop;
+  if to_regrole('anon') is not null then
+    revoke all on public.export_jobs from anon;
+  end if;
   if to_regrole('authenticated') is not null then
     grant select, insert, update, delete on public.export_jobs to authenticated;
   end if;

@@ -80,8 +80,13 @@ begin
     if to_regrole(visitor) is not null then
       execute format('revoke all on function public.studio_jobs_statistics() from %I', visitor);
       execute format('revoke all on function public.studio_jobs_measure() from %I', visitor);
+      -- Older projects grant everything; policies do not restrict these three.
+      execute format('revoke trigger, truncate, references on public.studio_jobs from %I', visitor);
     end if;
   end loop;
+  if to_regrole('anon') is not null then
+    revoke all on public.studio_jobs from anon;
+  end if;
   if to_regrole('authenticated') is not null then
     grant select, insert, update on public.studio_jobs to authenticated;
     grant execute on function public.studio_jobs_statistics() to authenticated;

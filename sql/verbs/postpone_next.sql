@@ -1,7 +1,8 @@
 -- postpone_next: puts the next job of a queue aside, because its claim took too long even alone: it is due again after 5,
 -- 10, 20 and 40 seconds, and then its delivery becomes broken. Returns {"key", "state"}, or null when none waits.
 create or replace function listener.postpone_next(queue text, error text) returns jsonb
-language sql security definer set search_path = '' set enable_seqscan = off
+language sql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+set jit = off
 as $$
   update listener.delivery as d
   set state = case when d.refusals < 4 then 'scheduled' else 'broken' end, refusals = d.refusals + 1,

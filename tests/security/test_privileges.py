@@ -64,6 +64,20 @@ def test_nobody_calls_or_reads_what_is_ours(apps: Project) -> None:
     assert apps.sql(CALLABLE) is None
 
 
+@pytest.mark.parametrize(
+    "preset", ["export_jobs", "studio_jobs", "projects", "clip_jobs", "briefs", "operations"]
+)
+def test_a_browser_makes_no_trigger_and_empties_no_table_of_a_preset(project: Project, preset: str) -> None:
+    for name in ("projects", preset):
+        project.script(migrate.preset(name))
+    open_tables = project.sql(
+        "select string_agg(format('%s by %s', c.oid::regclass, r.rolname), ', ') from pg_class as c, pg_roles as r"
+        " where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and r.rolname in ('anon', 'authenticated')"
+        " and has_table_privilege(r.oid, c.oid, 'trigger, truncate, references')"
+    )
+    assert open_tables is None
+
+
 def test_the_guides_policies_work_unmodified(apps: Project) -> None:
     user, other = apps.sign_up(), apps.sign_up()
     assert apps.run_as("authenticated", user, INSERT, user) == "INSERT 0 1"
