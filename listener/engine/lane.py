@@ -37,7 +37,7 @@ LATER_RETRY_SECONDS = 0.5
 LATER_RETRY_MAX_SECONDS = 60.0
 # The verbs that end an attempt. Their writes are never dropped.
 ENDS: frozenset[Verb] = frozenset({"complete", "fail", "retry", "snooze", "release"})
-# SQLSTATEs of refusals that end when other rows change. Of the others that pass, such as a full disk, none ends a job.
+# SQLSTATEs of refusals that end when other rows change. Other refusals that pass, such as a full disk, never end a job.
 _OTHER_ROWS = ("23", "40", "55")
 
 Send = Callable[[Verb, list[Mapping[str, Any]]], Awaitable[dict[int, Answer]]]
@@ -72,7 +72,7 @@ class Pending:
 
 
 class Calls:
-    """How many calls all lanes make at once: some quick ones, and one slow one, so that slow queues delay no other."""
+    """Limit the calls of all lanes at once: some quick ones and one slow one, so that no queue delays another."""
 
     def __init__(self, quick: int, slow: asyncio.Semaphore) -> None:
         self.quick = asyncio.Semaphore(quick)

@@ -30,12 +30,11 @@ class Caller:
 
 
 SERVICE = Caller("service")
-_READING = frozenset({"GET", "HEAD"})
 
 _bearer = HTTPBearer(
     auto_error=False,
     description="API_TOKEN, the project's service key, or the token of a signed-in user; "
-    "not needed to read on the machine of the service, unless API_TOKEN or PUBLIC_URL is set.",
+    "not needed on the machine of the service, unless API_TOKEN or PUBLIC_URL is set.",
 )
 _apikey = APIKeyHeader(
     name="apikey", auto_error=False, description="The service key, as Supabase's clients send it."
@@ -58,8 +57,7 @@ class Identity:
             HTTPException: 401 with a sentence that says what is missing or wrong, 503 if a token can't be verified now.
         """
         if not sent:
-            # Reading only, because a proxy on this machine may forward requests without a trace.
-            if self._trusts_own_machine and request.method in _READING and is_own_machine(request):
+            if self._trusts_own_machine and is_own_machine(request):
                 return SERVICE
             raise _unauthorized(self._expected())
         if any(same(sent, key) for key in self._keys()):

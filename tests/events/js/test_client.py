@@ -40,7 +40,7 @@ async def test_the_javascript_client_understands_it(
         "grant select on jobs to service_role"
     )
     async with running(database) as project:
-        arguments = [project.url, project.secret_key, version, "listener:jobs", "jobs"]
+        arguments = [project.url, project.secret_key, version, "listener:events", "jobs"]
         node = await asyncio.create_subprocess_exec(
             "node", program, *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
