@@ -21,7 +21,7 @@ from listener.kit import ffmpeg, media
 from listener.testing import DemoFailed, Harness, download, running_app
 
 TITLE = "A brief becomes a film, step by step, each step a job"
-PATIENCE = 240.0
+TIMEOUT_SECONDS = 240.0
 FINAL = {"completed", "failed", "cancelled"}
 OLD = "an older worker"
 
@@ -129,7 +129,7 @@ async def _work_as_of_old(url: str) -> None:
 async def _follow(made: Harness, ids: dict[str, str], console: Console) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
     shown: set[tuple[str, str]] = set()
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         while len(ended) < len(ids):
             await anyio.sleep(0.1)
             for media_type, id in ids.items():  # noqa: A001

@@ -13,7 +13,7 @@ from listener.kit.configured import configured_tables
 from listener.kit.settings import Settings
 from listener.kit.tables import Row, Tables, TablesError
 
-MOST = 200
+MAX_ROWS = 200
 # Errors of the values, not of the database: a check, a missing value, a malformed one, or one with a zero byte.
 _GIVEN = {"23514", "23502", "22P02", "22P05"}
 
@@ -122,7 +122,7 @@ class AsyncBriefs:
         if not await self._rows.select("briefs", where=where, columns=["id"]):
             raise BriefError(f"There is no brief {brief_id}.")
         return await self._rows.select(
-            "jobs", where={"brief_id": where["id"]}, order="created_at", limit=MOST
+            "jobs", where={"brief_id": where["id"]}, order="created_at", limit=MAX_ROWS
         )
 
     async def close(self) -> None:
@@ -131,7 +131,7 @@ class AsyncBriefs:
 
     async def _of(self, view: str, user_id: str | None, order: str) -> list[Row]:
         where = {"user_id": user_id} if user_id else None
-        return await self._rows.select(view, where=where, order=order, limit=MOST)
+        return await self._rows.select(view, where=where, order=order, limit=MAX_ROWS)
 
 
 @asynccontextmanager

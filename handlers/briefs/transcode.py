@@ -10,7 +10,7 @@ from handlers.shared.progress import OnProgress
 from listener.kit import ffmpeg
 from listener.kit.media import Media
 
-LONGEST = 1920  # pixels of the longer side of a video; of a picture twice as many
+MAX_SIDE_PIXELS = 1920  # pixels of the longer side of a video; of a picture twice as many
 PROXY = 480  # pixels of the longer side of the small copy that a browser scrubs through
 THUMBNAILS = (0.1, 0.5, 0.9)  # shares of the duration
 THUMBNAIL = 320
@@ -30,7 +30,7 @@ async def video(source: Path, found: Media, folder: Path, name: str, progress: O
     """
     seconds = float(found.duration or 0)
     made = {"file": folder / f"{name}.mp4", "proxy": folder / f"{name}-proxy.mp4"}
-    graph = f"[0:v:0]fps={FPS},split[a][b];[a]{_within(LONGEST)}[large];[b]{_within(PROXY)}[small]"
+    graph = f"[0:v:0]fps={FPS},split[a][b];[a]{_within(MAX_SIDE_PIXELS)}[large];[b]{_within(PROXY)}[small]"
     sound: list[list[str]] = [[], []]
     if found.audio:
         graph += f";[0:a:0]{_LOUDNESS},aresample=48000,asplit[c][d]"
@@ -78,7 +78,9 @@ async def image(source: Path, folder: Path, name: str) -> dict[str, Path]:
         BriefError: it can't be read.
     """
     made = {"file": folder / f"{name}.png", "thumbnail1": folder / f"{name}-thumbnail1.jpg"}
-    await edit_image(source, made["file"], ImageEdit(2 * LONGEST, 2 * LONGEST, "inside", "png"))
+    await edit_image(
+        source, made["file"], ImageEdit(2 * MAX_SIDE_PIXELS, 2 * MAX_SIDE_PIXELS, "inside", "png")
+    )
     await edit_image(made["file"], made["thumbnail1"], ImageEdit(THUMBNAIL, THUMBNAIL, "inside"))
     return made
 

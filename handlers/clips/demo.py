@@ -19,7 +19,7 @@ from listener.kit import media
 from listener.testing import DemoFailed, Harness, download, running_app
 
 TITLE = "Three prompts become clips, and the clips a film"
-PATIENCE = 240.0
+TIMEOUT_SECONDS = 240.0
 PROMPTS = (
     "A lighthouse at dawn, gulls above a calm sea",
     "A red fox crosses a frozen river while snow falls",
@@ -39,7 +39,7 @@ async def show(folder: Path, console: Console) -> str:
     async with running_app(app, folder / "storage", presets=presets) as made:
         console.print(f"  Postgres and service are up; their dashboard: {made.address}/dashboard")
         user = str(uuid.uuid4())
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(TIMEOUT_SECONDS):
             project = await _order(made, user)
             console.print("  a user's project, and three rows in clip_jobs, each with a prompt")
             rows = await _made(made, console)

@@ -14,7 +14,7 @@ from listener import Job
 from listener.kit import tables
 
 LOOK_EVERY = 15.0
-PATIENCE = 10.0
+CANCEL_TIMEOUT_SECONDS = 10.0
 
 _orders: dict[tuple[str, str], tuple[Provider, Ref]] = {}
 
@@ -49,5 +49,5 @@ async def cancel_unwanted(queue: str, table: str, *, open_: Collection[str], don
         order = _orders.pop((queue, key), None)
         if order and words.get(key) != done:
             provider, ref = order
-            with anyio.move_on_after(PATIENCE):
+            with anyio.move_on_after(CANCEL_TIMEOUT_SECONDS):
                 await provider.cancel(ref)

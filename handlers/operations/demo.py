@@ -19,7 +19,7 @@ from listener.kit.tables.postgres import PostgresTables
 from listener.testing import DemoFailed, download, running_app
 
 TITLE = "Operations, followed while they run"
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 SECONDS = 2
 WANTED = {
     "lighthouse": ("A lighthouse at dawn", "16:9", (1280, 720)),
@@ -48,7 +48,7 @@ async def show(folder: Path, console: Console) -> str:
                 ended[name] = now
 
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT_SECONDS):
                 for name, (prompt, aspect, _) in WANTED.items():
                     about = {"prompt": prompt, "duration": SECONDS, "aspect_ratio": aspect}
                     await api.create(name, message=prompt, metadata={"type": "video_generation", **about})

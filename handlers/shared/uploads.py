@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from listener import Fail, Job, Snooze
 from listener.kit.storage import ObjectNotFound
 
-PATIENCE = 120.0  # seconds from the first attempt until the job fails
+UPLOAD_WAIT_SECONDS = 120.0  # seconds from the first attempt until the job fails
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0  # seconds; each pause is twice as long as the one before
 
 
@@ -26,6 +26,6 @@ def await_upload(job: Job) -> Iterator[None]:
     try:
         yield
     except ObjectNotFound as error:
-        if job.waited > PATIENCE:
-            raise Fail(f"{error} It was not uploaded in {PATIENCE / 60:g} minutes.") from error
+        if job.waited > UPLOAD_WAIT_SECONDS:
+            raise Fail(f"{error} It was not uploaded in {UPLOAD_WAIT_SECONDS / 60:g} minutes.") from error
         raise Snooze(delay=min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(job.snoozes, 10))) from error

@@ -21,7 +21,7 @@ from listener.testing import DemoFailed, Harness, running_app
 SPOKEN = Path(__file__).with_name("sample.txt")
 RECORDING = Path(__file__).with_name("sample.ogg")
 TITLE = "A recording named in studio_jobs becomes a text"
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 FINAL = {"COMPLETE", "FAILED"}
 MAX_ERROR_RATE = 0.4  # of the words
 
@@ -77,7 +77,7 @@ async def show(folder: Path, console: Console) -> str:
 
 async def _follow(made: Harness, job: uuid.UUID, console: Console) -> Ended:
     shown = 0
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(TIMEOUT_SECONDS):
         while True:
             seen = await made.connection.fetch("select word, at from seen order by n")
             for one in seen[shown:]:

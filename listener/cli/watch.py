@@ -18,7 +18,7 @@ from listener.cli.show import brief, console, count, plain
 from listener.errors import ListenerError
 
 INTERVAL = 0.5  # seconds between two queries
-MOST = 20  # jobs shown at once if the whole queue is watched
+MAX_JOBS = 20  # jobs shown at once if the whole queue is watched
 
 LOOK = """
 select coalesce(jsonb_agg(jsonb_build_object('key', key, 'job', listener.job($1, key)) order by n), '[]')
@@ -80,7 +80,7 @@ async def follow(database: Database, queue: str, keys: Sequence[str]) -> None:
                 break
             await anyio.sleep(INTERVAL)
             open_keys = [sight.key for sight in sights if not sight.ended] if not keys else []
-            more = [] if keys else [job["key"] for job in await database.store.jobs(queue, most=MOST)]
+            more = [] if keys else [job["key"] for job in await database.store.jobs(queue, most=MAX_JOBS)]
             sights = await _look(database, queue, list(keys) or list(dict.fromkeys([*open_keys, *more])))
     if failed := [sight for sight in sights if not sight.ok]:
         raise JobsFailed(

@@ -10,7 +10,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST = 256
+MAX_CONNECTIONS = 256
 """The most connections at a time; fewer if the process may have fewer than four times as many descriptors."""
 
 REQUEST_SECONDS = 10.0
@@ -79,9 +79,9 @@ class Connection(H11Protocol):
 
 
 def most_connections() -> int:
-    """Return the most connections at a time: a quarter of the process's descriptors, and at most `MOST`."""
+    """Return the most connections at a time: a quarter of the process's descriptors, and at most `MAX_CONNECTIONS`."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else max(8, min(MOST, soft // 4))
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(MAX_CONNECTIONS, soft // 4))
 
 
 def raise_descriptor_limit() -> None:

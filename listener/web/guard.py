@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from listener.config import Settings
 
 # FastAPI reads a body into memory before a route can check the caller.
-MOST = 1024**2  # bytes of a body
+MAX_BODY_BYTES = 1024**2  # bytes of a body
 
 _HEADERS = {
     # Browsers show media that are opened in a tab inside a page, to which this policy applies.
@@ -33,7 +33,7 @@ _OF_PROXIES = re.compile(
 
 
 class Shield:
-    """Middleware that refuses foreign host names (DNS rebinding) and bodies of more than `MOST` bytes, and adds
+    """Middleware that refuses foreign host names (DNS rebinding) and bodies of more than `MAX_BODY_BYTES` bytes, and adds
     security headers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -59,8 +59,10 @@ class Shield:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MOST:
-                raise HTTPException(413, f"The body is larger than the maximum of {MOST // 1024} kB.")
+            if taken > MAX_BODY_BYTES:
+                raise HTTPException(
+                    413, f"The body is larger than the maximum of {MAX_BODY_BYTES // 1024} kB."
+                )
             return message
 
         headers = Headers(scope=scope)

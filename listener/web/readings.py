@@ -13,7 +13,7 @@ from listener.status import Status
 from listener.web.health import hung
 from listener.web.overdue import explain
 
-PATIENCE = 4.0
+ANSWER_TIMEOUT_SECONDS = 4.0
 """Seconds to wait for the database; for `stuck`, which scans the tables of users, `LONG_PATIENCE`."""
 
 LONG_PATIENCE = 9.0
@@ -106,7 +106,9 @@ class Readings:
         self._ask = ask
         # The service itself needs the other connections.
         self._turns = asyncio.Semaphore(2)
-        self.overview = Shared(lambda: self.ask(lambda store: store.overview(), PATIENCE), SECOND, 1 / 3)
+        self.overview = Shared(
+            lambda: self.ask(lambda store: store.overview(), ANSWER_TIMEOUT_SECONDS), SECOND, 1 / 3
+        )
         self.stuck = Shared(self._stuck, STUCK_EVERY, 1 / 10)
 
     async def ask(self, question: Question, patience: float) -> Any:
@@ -133,7 +135,7 @@ class Readings:
 
     async def job(self, queue: str, key: str) -> Any:
         """Return one job as `Store.job_public` does. Raise what `ask` raises."""
-        return await self.ask(lambda store: store.job_public(queue, key), PATIENCE)
+        return await self.ask(lambda store: store.job_public(queue, key), ANSWER_TIMEOUT_SECONDS)
 
     async def _stuck(self) -> dict[str, Any]:
         found = await self.ask(lambda store: store.stuck(), LONG_PATIENCE)

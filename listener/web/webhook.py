@@ -18,7 +18,7 @@ from listener.web.errors import Problem
 from listener.web.guard import is_own_machine
 from listener.web.identity import same
 
-MOST = 64 * 1024  # bytes of a body
+MAX_BODY_BYTES = 64 * 1024  # bytes of a body
 PAUSE = 1.0  # minimum seconds between two wakes
 
 
@@ -116,9 +116,9 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MOST:
+        if len(body) > MAX_BODY_BYTES:
             raise HTTPException(
-                413, f"The body is larger than {MOST // 1024} kB; send only the id of the job."
+                413, f"The body is larger than {MAX_BODY_BYTES // 1024} kB; send only the id of the job."
             )
     return bytes(body)
 

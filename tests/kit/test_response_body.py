@@ -13,7 +13,7 @@ import pytest
 
 from listener.kit.response_body import UNCOMPRESSED, bound
 
-MOST = 100_000
+MAX_BYTES = 100_000
 
 
 class Hostile(BaseHTTPRequestHandler):
@@ -54,7 +54,7 @@ async def get() -> AsyncIterator[Callable[[str], Awaitable[object]]]:
                 httpx.AsyncClient(trust_env=False, headers=UNCOMPRESSED) as client,
                 client.stream("GET", url + path) as response,
             ):
-                await bound(response, MOST).aread()
+                await bound(response, MAX_BYTES).aread()
             return response.json()
 
         yield get

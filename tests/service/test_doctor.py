@@ -43,8 +43,8 @@ def examine(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Examine:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("listener.cli.doctor.server.PATIENCE", 0.3)
-    monkeypatch.setattr("listener.cli.doctor.supabase.PATIENCE", 1.0)
+    monkeypatch.setattr("listener.cli.doctor.server.TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("listener.cli.doctor.supabase.TIMEOUT_SECONDS", 1.0)
 
 
 async def test_a_project_by_its_address_and_key_alone(examine: Examine, owner: asyncpg.Connection) -> None:

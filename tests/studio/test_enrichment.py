@@ -100,4 +100,4 @@ def test_captions_are_short_and_timed() -> None:
     )
     cues = list(captions.cues(transcript))
     assert " ".join(cue.text for cue in cues) == " ".join(segment.text for segment in transcript.segments)
-    assert all(cue.end - cue.start <= captions.LONGEST for cue in cues)
+    assert all(cue.end - cue.start <= captions.MAX_CAPTION_SECONDS for cue in cues)

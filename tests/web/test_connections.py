@@ -68,7 +68,7 @@ async def test_a_request_that_stays_incomplete_ends(
 async def test_many_half_open_connections_keep_nobody_out(
     serving: Serving, connect: Callable[[str], socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MOST", 10)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 10)
     async with serving() as url:
         held = [connect(url) for _ in range(30)]
         for connection in held[-9:]:

@@ -204,7 +204,7 @@ async def test_however_many_look_the_database_is_read_once(
 async def test_a_database_that_does_not_answer_is_told_and_gone_on_with(
     database: str, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readings, "PATIENCE", 0.3)
+    monkeypatch.setattr(readings, "ANSWER_TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(readings, "SECOND", 0.1)
     await Table(db).create()
     async with serving(Switch().app(), database, http=True) as service, watching(service) as events:

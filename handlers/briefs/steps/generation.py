@@ -22,7 +22,7 @@ SCENES = 24  # pictures of a storyboard
 WIDTH = 640
 SECONDS = 5.0  # of a generated clip, unless the brief says otherwise
 SAID = 8  # sentences of a summary that become cards
-LONGEST = 400  # letters of one of them
+MAX_TEXT_CHARACTERS = 400  # letters of one of them
 
 
 async def storyboard(step: Step) -> dict[str, Any]:
@@ -162,7 +162,7 @@ async def _shot(step: Step, file: dict[str, Any]) -> Shot:
 def _script(step: Step) -> list[str]:
     """Return the texts of the cards: the title, and the summary or the sentences of the query."""
     said = (step.results.get("text_analysis") or {}).get("summary") or sentences(step.query)
-    texts = [text[:LONGEST] for text in [step.title, *said[:SAID]] if text.strip()]
+    texts = [text[:MAX_TEXT_CHARACTERS] for text in [step.title, *said[:SAID]] if text.strip()]
     if not texts:
         raise BriefError("There is nothing to show: the brief has no title, no query and no assets.")
     return list(dict.fromkeys(texts))

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 from handlers.shared.text.language import content_word, stem, stop_words, words
 
-LONGEST = 3  # words of a phrase
+MAX_PHRASE_WORDS = 3  # words of a phrase
 
 
 def keywords(text: str, language: str | None, limit: int) -> list[str]:
@@ -62,5 +62,5 @@ def _phrases(text: str, language: str | None) -> list[tuple[str, ...]]:
 
 def _whole(run: list[str], language: str | None) -> list[tuple[str, ...]]:
     if language in stop_words():
-        return [tuple(run)] if 0 < len(run) <= LONGEST else []
+        return [tuple(run)] if 0 < len(run) <= MAX_PHRASE_WORDS else []
     return [(word,) for word in run]

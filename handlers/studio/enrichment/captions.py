@@ -9,7 +9,7 @@ from handlers.studio.transcript import Segment, Transcript, Word
 
 LINE = 42  # characters that fit below a picture
 LINES = 2
-LONGEST = 6.0  # seconds
+MAX_CAPTION_SECONDS = 6.0  # seconds
 
 
 def srt(transcript: Transcript) -> str:
@@ -33,7 +33,7 @@ def cues(transcript: Transcript) -> Iterator[Segment]:
     for segment in transcript.segments:
         held: list[Word] = []
         for word in segment.timed():
-            if held and (_too_long([*held, word]) or word.end - held[0].start > LONGEST):
+            if held and (_too_long([*held, word]) or word.end - held[0].start > MAX_CAPTION_SECONDS):
                 yield _cue(held)
                 held = []
             held.append(word)

@@ -15,7 +15,7 @@ from handlers.studio.enrichment.sentences import Sentence
 
 WINDOW = 60  # words to each side of a place that are compared
 SHORTEST = 25  # words of a chapter
-MOST = 24  # chapters
+MAX_CHAPTERS = 24  # chapters
 LONG_PAUSE = 1.5  # seconds
 
 
@@ -49,7 +49,7 @@ def _bounds(spoken: Sequence[Sentence], language: str | None) -> list[int]:
     for place, depth in zip(places, depths, strict=True):
         pause = spoken[place].start - spoken[place - 1].end
         scores[place] = depth + (0.25 if pause >= LONG_PAUSE else 0.0)
-    shortest = max(SHORTEST, sum(sizes) // MOST)
+    shortest = max(SHORTEST, sum(sizes) // MAX_CHAPTERS)
     chosen: list[int] = []
     for place in sorted(scores, key=lambda place: -scores[place]):
         edges = sorted([0, *chosen, place, len(spoken)])

@@ -17,7 +17,7 @@ from listener.errors import DatabaseError, DatabaseUnavailable
 from listener.events.postgres import notification_time
 
 OLDEST, NEWEST = 15, 18
-PATIENCE = 5.0  # seconds to wait for a notification
+TIMEOUT_SECONDS = 5.0  # seconds to wait for a notification
 SKEW = 5.0  # seconds
 NOTIFY_USAGE = 0.1  # of 8 GB; once it is full, users' inserts fail
 
@@ -102,7 +102,7 @@ def _check_tls(connection: asyncpg.Connection, host: str) -> Finding | None:
 
 async def _check_listen(url: str, port: int | None, *, has_realtime: bool) -> Finding:
     """Notify from a second session, because a pooler may deliver to the session that sent it."""
-    took = await notification_time(url, PATIENCE)
+    took = await notification_time(url, TIMEOUT_SECONDS)
     if took is not None:
         return good("listen", f"a notification took {took * 1000:.1f} ms")
     missing = "notifications do not arrive"

@@ -28,7 +28,7 @@ from listener.kit.storage import StorageError
 from listener.kit.storage.supabase import SupabaseStorage
 from listener.log import redact, text_of
 
-PATIENCE = 10.0  # seconds
+TIMEOUT_SECONDS = 10.0  # seconds
 SMALL = 100_000_000  # bytes; a film of some minutes is larger
 KEYS = "Copy the secret or service_role key from the project's API settings."
 
@@ -157,8 +157,8 @@ async def _check_realtime(url: str, key: str) -> Finding:
             began = time.perf_counter()
             message = {"topic": topic, "event": "doctor", "payload": {}, "private": True}
             headers = {"apikey": key, "Authorization": f"Bearer {key}"}
-            async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
-                with anyio.move_on_after(PATIENCE):
+            async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT_SECONDS) as http:
+                with anyio.move_on_after(TIMEOUT_SECONDS):
                     while not heard.is_set() and not connection.over.is_set():
                         # A message that is sent before the channel is joined does not arrive.
                         await http.post(f"{url}/realtime/v1/api/broadcast", json={"messages": [message]})
@@ -171,7 +171,11 @@ async def _check_realtime(url: str, key: str) -> Finding:
         await connection.close()
     if heard.is_set():
         return good("realtime", f"a message took {took * 1000:.0f} ms")
-    why = "refuses the connection" if connection.reason == "refused" else f"was silent for {PATIENCE:g} s"
+    why = (
+        "refuses the connection"
+        if connection.reason == "refused"
+        else f"was silent for {TIMEOUT_SECONDS:g} s"
+    )
     return doubtful("realtime", f"Realtime {why}, so it does not announce rows", fix)
 
 
@@ -180,7 +184,7 @@ async def _check_storage(url: str, key: str) -> AsyncIterator[Finding]:
     headers = {"apikey": key, "Authorization": f"Bearer {key}"}
     fix = "Check in the dashboard under Storage that the buckets exist; presets create those of their tables."
     try:
-        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE) as http:
+        async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT_SECONDS) as http:
             answer = (await http.get(f"{url}/storage/v1/bucket")).raise_for_status().json()
         buckets = {bucket["id"]: bucket for bucket in answer}
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
@@ -198,7 +202,7 @@ async def _check_storage(url: str, key: str) -> AsyncIterator[Finding]:
             )
     bucket = next(iter(buckets))
     storage, object_key = (
-        SupabaseStorage(url, key, timeout=PATIENCE, patience=0),
+        SupabaseStorage(url, key, timeout=TIMEOUT_SECONDS, patience=0),
         f"listener-doctor/{secrets.token_hex(8)}",
     )
     try:
