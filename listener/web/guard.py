@@ -33,7 +33,7 @@ _OF_PROXIES = re.compile(
 
 
 class Shield:
-    """Middleware that refuses foreign host names (DNS rebinding) and bodies of more than `MAX_BODY_BYTES` bytes, and adds
+    """Middleware that refuses foreign host names (DNS rebinding) and bodies of more than `MAX_BODY_BYTES`, and adds
     security headers."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

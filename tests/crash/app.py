@@ -1,4 +1,4 @@
-"""The app that the crash tests run in processes of their own. Each job says in files where it is, and waits there
+"""The app that the crash tests run in separate processes. Each job says in files where it is, and waits there
 for as long as its row's message says."""
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ async def test_a_service_whose_loop_hangs_loses_its_jobs_to_another(
 async def test_whatever_holds_it_a_process_that_is_told_to_end_does(
     jobs: Table, serve: Serve, marks: Marks, tmp_path: Path
 ) -> None:
-    """A thread that can't be interrupted, and a loop that doesn't even hear of the signal."""
+    """A thread that can't be interrupted, and a loop that doesn't even receive the signal."""
     await Table(jobs.db, "deaf").create()
     holding = []
     for table, kind in (("jobs", "block"), ("deaf", None)):

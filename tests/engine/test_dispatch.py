@@ -197,7 +197,7 @@ async def test_a_row_that_refuses_to_run_is_kept_aside_and_shown(jobs: Table, da
 
 @pytest.mark.parametrize("crash", [False, True], ids=["handed on", "crashed"])
 async def test_work_goes_on_in_another_service(jobs: Table, database: str, crash: bool) -> None:
-    """What a crash leaves is rescued when its lease ends; the one who waits for that need not poll."""
+    """A job of a crashed worker is rescued when its lease ends, without a poll."""
     first, second = Switch(), Switch()
     second.go.set()
     await jobs.add(*(f"{n}" for n in range(4)))

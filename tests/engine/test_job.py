@@ -52,13 +52,13 @@ async def test_progress_is_coalesced_but_the_last_value_is_written(jobs: Table, 
 
 
 async def test_progress_comes_from_threads_and_from_callbacks_of_any_kind(jobs: Table, database: str) -> None:
-    told, go = threading.Event(), threading.Event()
+    started, go = threading.Event(), threading.Event()
 
     def handle(job: Job) -> None:
         for percent in (float("nan"), -5, 3.5, float("-inf"), 7):
             job.progress(percent)
         job.progress(None, "half\x00way")
-        told.set()
+        started.set()
         go.wait(10)
 
     async with serving(app_of(handle), database):

@@ -24,7 +24,7 @@ from tests.support.harness import Table, app_of, serving, until
 
 
 async def end(jobs: Table, database: str, function: Any, **options: Any) -> Any:
-    """Run one job to its end, with a second one behind it that shows that the service goes on; answers its row."""
+    """Run one job to its end, with a second one behind it that shows that the service goes on; return its row."""
 
     async def handle(job: Job) -> Any:
         return "fine" if job.key == "next" else await function(job)

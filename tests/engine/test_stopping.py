@@ -283,9 +283,9 @@ async def test_an_internal_error_ends_the_service_but_hands_its_jobs_on(
             await switch.has_started()
             await until(lambda: switch.stopped == ["a"])
 
-    with pytest.raises(ExceptionGroup) as told:
+    with pytest.raises(ExceptionGroup) as raised:
         await serve()
-    assert told.group_contains(TypeError)
+    assert raised.group_contains(TypeError)
     delivery = await jobs.delivery("a")
     assert delivery is not None
     assert (delivery["state"], delivery["attempt"]) == ("waiting", 0)

@@ -1,4 +1,4 @@
-"""Users hear of their own jobs' progress through Realtime, and a Realtime that can't keep up costs nobody anything."""
+"""Users receive their jobs' progress through Realtime, and a Realtime that can't keep up costs nobody anything."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ANN, BOB = (str(uuid.UUID(int=n)) for n in (1, 2))
 
 @pytest.fixture
 async def jobs(db: asyncpg.Connection, superuser: asyncpg.Connection, has_realtime: None) -> Table:
-    """A table whose rows have users, who may hear of their own."""
+    """Make a table whose rows have users; each may receive messages about their rows."""
     await superuser.execute(AUTH)
     for _ in range(2):
         await db.execute(migrate.preset("realtime_progress"))

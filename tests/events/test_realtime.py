@@ -1,4 +1,4 @@
-"""Whatever Realtime does, the source comes back, and what was inserted meanwhile is found."""
+"""The source recovers from every failure of Realtime, and finds the rows that were inserted meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database says through Realtime, and that it never costs a user's statement anything."""
+"""The database wakes services through Realtime, and a user's statement never fails because of it."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ SCENES = [(action, True) for action in ACTIONS] + [("cancel", False), ("cascade"
 
 
 async def run(session: asyncpg.Connection, verb: Verb, statement: str) -> None:
-    """Run a verb in its budget; a person may be told that a row is locked."""
+    """Run a verb in its budget; a verb for people may report that a row is locked."""
     started = time.monotonic()
     with suppress(asyncpg.RaiseError) if verb.people else nullcontext():
         await session.execute(statement)

@@ -418,7 +418,7 @@ async def test_a_wrong_key_is_the_operators_to_mend(project: Stack, folder: Path
 async def test_a_key_that_the_storage_itself_refuses_is_the_operators_to_mend(
     hasty: SupabaseStorage, project: Stack, folder: Path, reason: str
 ) -> None:
-    """Where no gateway checks the key, the storage's reason is one of its JWT library."""
+    """Storage gives the reason of its JWT library if no gateway checks the key."""
     body = {"statusCode": "403", "error": "Unauthorized", "message": reason, "code": "AccessDenied"}
     project.faults.add(READ, status=400, body=json.dumps(body).encode())
     with pytest.raises(StorageError, match="check SUPABASE_SERVICE_KEY") as caught:

@@ -52,7 +52,7 @@ WORKERS = st.sampled_from(["w1", "w2"])
 
 @dataclass
 class Job:
-    """What the model knows: `state` is the delivery's, None without one; `live` the fence of the claim that counts."""
+    """The model's knowledge of one job: `state` of the delivery, None without one; `live`, the fence that counts."""
 
     word: str
     state: str | None = None
@@ -107,7 +107,7 @@ def world(request: pytest.FixtureRequest, database: str) -> Iterator[World]:
 
 @dataclass
 class Claims:
-    """What the workers believe that they run; what they were told is over they may still try to write."""
+    """Attempts that the workers believe they run; they may still try to write those that were reported lost."""
 
     held: dict[str, list[Delivery]] = field(default_factory=lambda: {"w1": [], "w2": []})
     all: list[Delivery] = field(default_factory=list)

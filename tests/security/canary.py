@@ -21,20 +21,20 @@ app = App()
 
 @app.handler("jobs", concurrency=4)
 async def tell(job: Job) -> None:
-    told = " and ".join(os.environ[name] for name in SECRETS)
-    job.progress(10, f"I know {told}")
-    job.warn(f"I know {told}")
-    job.log.error("I know", told=told, listed=told.split())
+    secrets = " and ".join(os.environ[name] for name in SECRETS)
+    job.progress(10, f"I know {secrets}")
+    job.warn(f"I know {secrets}")
+    job.log.error("I know", secrets=secrets, listed=secrets.split())
     match job.row["kind"]:
         case "fail":
-            raise Fail(f"It is all because of {told}.")
+            raise Fail(f"It is all because of {secrets}.")
         case "retry":
-            raise Retry(told, delay=0)
+            raise Retry(secrets, delay=0)
         case "long":
             # Where a text is cut, half a secret must not be left.
-            raise Fail("x" * 1990 + told)
+            raise Fail("x" * 1990 + secrets)
         case "film":
             source = ["-re", "-f", "lavfi", "-i", "testsrc2=size=64x64:duration=60"]
             await ffmpeg.run([*source, job.workdir / "film.mkv"], duration=60, on_progress=job.progress)
         case _:
-            raise RuntimeError(told, [told]) from ValueError(told)
+            raise RuntimeError(secrets, [secrets]) from ValueError(secrets)

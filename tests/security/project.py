@@ -36,7 +36,7 @@ class Project:
         self.root_url = root_url
 
     def sql(self, statement: str, *values: Any) -> Any:
-        """Run a statement as the owner; answers its first value."""
+        """Run a statement as the owner; return its first value."""
         return self.run(self._owner.fetchval(statement, *values))
 
     def fetch(self, statement: str, *values: Any) -> list[asyncpg.Record]:
@@ -52,7 +52,7 @@ class Project:
         self.run(execute(self.root_url, statement))
 
     def sign_up(self) -> str:
-        """A new user; answers the id."""
+        """Make a user; return the id."""
         user = str(uuid.uuid4())
         self.sql("insert into auth.users (id, aud, role) values ($1, 'authenticated', 'authenticated')", user)
         return user
@@ -74,7 +74,7 @@ class Project:
         self.run(transaction.commit())
 
     def run_as(self, role: str, user: str | None, statement: str, *values: Any) -> str:
-        """A statement of the API; answers what it did, such as `UPDATE 1`, or the state of its refusal."""
+        """Run a statement as the API does; return its status, such as `UPDATE 1`, or the state of its refusal."""
         try:
             with self.acting_as(role, user):
                 return str(self.run(self._owner.execute(statement, *values)))

@@ -118,7 +118,7 @@ def port_in(log: Path) -> int | None:
 
 
 async def answers(url: str, canaries: Canaries) -> list[str]:
-    """What it says to good requests and to bad ones, heads and all."""
+    """Return its responses to good and bad requests, with their headers."""
     body = json.dumps({"job_id": "fail"})
     known, wrong = {"X-Webhook-Secret": canaries.webhook}, {"Authorization": f"Bearer {canaries.token[:-1]}"}
     requests: list[tuple[str, str, dict[str, str], str | None]] = [

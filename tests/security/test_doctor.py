@@ -32,7 +32,7 @@ def texts(project: Project) -> list[str]:
 
 @pytest.fixture
 def exports(project: Project) -> Project:
-    """As the export guide has it, but for its forgery."""
+    """As the export guide has it, except its forgery."""
     project.script((GUIDES / "export_jobs.sql").read_text(encoding="utf-8"))
     project.script(migrate.preset("export_jobs"))
     return project

@@ -1,4 +1,4 @@
-"""What a browser can do to a guarded table, through the original policies of the apps that the tables are of."""
+"""A browser's rights on a guarded table, through the original policies of the apps."""
 
 from __future__ import annotations
 

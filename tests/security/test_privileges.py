@@ -114,7 +114,7 @@ def test_an_account_can_be_deleted_whatever_became_of_us(apps: Project) -> None:
 
     delete(users[0])
     assert apps.sql("select count(*) from listener.delivery") == 4
-    # Our part of the database is damaged, or gone but for the triggers.
+    # Our part of the database is damaged, or gone except the triggers.
     apps.script("alter table listener.delivery rename column job_key to lost")
     delete(users[1])
     apps.script("drop function listener.capture")

@@ -1,4 +1,4 @@
-"""What a setting keeps secret is hidden from texts, whole or cut."""
+"""Secrets of the settings are hidden in texts, whole or cut."""
 
 from __future__ import annotations
 

@@ -34,5 +34,5 @@ class Process:
         print(self.log)
 
     async def ends(self) -> int:
-        """Wait until it ends by itself; answers its exit code."""
+        """Wait until it ends by itself; return its exit code."""
         return await self._process.wait()

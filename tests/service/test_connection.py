@@ -1,4 +1,4 @@
-"""Which way to the database is taken, and what the service says of it."""
+"""The service chooses a way to the database, and reports it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chrome
 
 
 class Page:
-    """What somebody does with the page, and sees of it."""
+    """A person uses the page."""
 
     def __init__(self, chromium: Chrome, address: str) -> None:
         self.chromium = chromium
@@ -137,5 +137,5 @@ async def test_somebody_sees_what_goes_on_and_why_it_does_not(
     assert chromium.execute_script("return violations") == []
     assert chromium.find_elements(By.CSS_SELECTOR, "main img, dialog img") == []
     refused = [one for one in console(chromium) if one["level"] == "SEVERE"]
-    # A browser notes what was refused or is gone, whatever a page does.
+    # A browser notes what was refused or is gone, independent of the page.
     assert [one for one in refused if "401" not in one["message"] and "ERR_" not in one["message"]] == []

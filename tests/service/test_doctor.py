@@ -22,7 +22,7 @@ Examine = Callable[..., Awaitable[tuple[int, Report]]]
 
 @pytest.fixture
 def examine(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Examine:
-    """Runs the doctor with these settings; answers its exit code and the worst of each check."""
+    """Run the doctor with these settings; return its exit code and the worst of each check."""
 
     async def run(**settings: str) -> tuple[int, Report]:
         given = {"SUPABASE_URL": project.url, "SUPABASE_SERVICE_KEY": project.secret_key} | settings

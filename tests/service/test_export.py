@@ -24,7 +24,7 @@ SIZE = {"width": 640, "height": 360, "fps": 30}
 
 
 class Page:
-    """What a browser hears of a user's jobs."""
+    """Collect the messages that a browser receives about a user's jobs."""
 
     def __init__(self, project: Stack, user: str) -> None:
         self._client = AsyncRealtimeClient(f"{project.url}/realtime/v1", project.publishable_key)
@@ -111,7 +111,7 @@ async def test_a_row_that_a_user_inserts_becomes_a_film_in_their_folder(
     assert {one["payload"]["key"] for one in page.news} == {job}
     assert "progress" in [one["event"] for one in page.news]
 
-    # Resumable uploads, since it is larger than 6 MiB; and the address in the row can be read by whoever has it.
+    # Resumable uploads, because it is larger than 6 MiB; anybody who has the address in the row can read it.
     assert "POST /storage/v1/upload/resumable" in project.requests
     assert done["download_url"].startswith(f"{project.url}/storage/v1/object/sign/exports/{user}/{job}/")
     film = tmp_path / "film.mp4"

@@ -62,7 +62,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def address(installed: Path, project: Stack) -> Iterator[str]:
-    """Where the page is served; it is told of the project."""
+    """Serve the page with the project's address and key."""
     known = json.dumps({"url": project.url, "key": project.publishable_key})
     (installed / "config.js").write_text(f"window.config = {known}\n{LISTEN}")
     handler = functools.partial(QuietHandler, directory=installed)
@@ -84,7 +84,7 @@ def chromium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chrome
 
 
 def export(chromium: Chrome, address: str) -> dict[str, object]:
-    """What a user does; answers what they see in the end."""
+    """Act as a user; return the final text of the page."""
     chromium.get(address)
 
     def fill(form: str, **values: str) -> None:

@@ -190,7 +190,7 @@ async def endure(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever waits for an answer gives it up soon."""
+    """Shorten every wait for an answer."""
     monkeypatch.setattr("listener.engine.backend.NOTIFICATION_TIMEOUT", 0.3)
     monkeypatch.setattr("listener.engine.dispatcher.MISSED_AFTER", 0.3)
     monkeypatch.setattr("listener.engine.dispatcher.delays", lambda: delays(0.05, most=0.2))

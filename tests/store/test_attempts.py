@@ -1,4 +1,4 @@
-"""What a worker may say of its attempt, and that it counts only while the attempt is its own."""
+"""A worker's writes about its attempt count only while it holds the attempt."""
 
 from __future__ import annotations
 

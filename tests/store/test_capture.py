@@ -1,4 +1,4 @@
-"""What a change of the user's rows means for their deliveries."""
+"""Changes of the user's rows change their deliveries."""
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ async def test_a_final_or_unknown_word_or_a_delete_cancels(
 async def test_a_worker_is_told_at_once_when_its_job_is_cancelled(
     jobs: StoreTable, db: asyncpg.Connection
 ) -> None:
-    told: list[object] = []
+    stopped: list[object] = []
     await jobs.add(1)
     await jobs.claim_one()
-    await db.add_listener("listener_stop", lambda *event: told.append(event[-1]))
+    await db.add_listener("listener_stop", lambda *event: stopped.append(event[-1]))
     await jobs.set(1, "cancelled")
     await db.execute("select 1")
-    assert told == ["jobs"]
+    assert stopped == ["jobs"]
 
 
 async def test_a_deleted_row_may_come_back(jobs: StoreTable) -> None:

@@ -1,4 +1,4 @@
-"""Which jobs a claim takes, in which order, and what it says of those that it can't take."""
+"""A claim takes jobs in order, and reports those that it can't take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error column of jsonb says: where, what, in which attempt and when."""
+"""An error column of jsonb has the place, the message, the attempt and the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people ask for: adopt, requeue, cancel, prune, and what they look at."""
+"""Verbs for people: adopt, requeue, cancel, prune, and the verbs that show jobs."""
 
 from __future__ import annotations
 

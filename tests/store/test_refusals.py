@@ -1,4 +1,4 @@
-"""What can't be attached gets one clear sentence, before anything is changed."""
+"""A table that can't be attached is refused by one sentence, before anything is changed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
         "column percent of t can't be the progress column: its type is text",
     ),
     "words that nothing tells": (PLAIN, {"words": None}, "the word for done in t.status is not certain"),
-    "words half told": (PLAIN, {"words": {"ready": "a"}}, "the word for done in t.status is not certain"),
+    "half of the words": (PLAIN, {"words": {"ready": "a"}}, "the word for done in t.status is not certain"),
     "null for a word": (
         PLAIN,
         {"words": WORDS | {"ready": None}},

@@ -1,4 +1,4 @@
-"""What is overdue, and why."""
+"""Overdue jobs are listed with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the REST API can call: the verbs, by the service's key alone, and nothing at all on a plain Postgres."""
+"""The REST API can call the verbs with the service's key only, and nothing on a plain Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The REST API fails in more ways than a connection does: each is told for what it is, and none costs a job."""
+"""The REST API fails in more ways than a connection does: each is reported as what it is, and none loses a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The real JavaScript client, told by a test what to listen to. Prints what it hears, a JSON value a line.
+// Listen with the real JavaScript client to the topic and table that the arguments name. Prints events, a JSON value a line.
 import { RealtimeClient } from '@supabase/realtime-js'
 import WebSocket from 'ws'
 
