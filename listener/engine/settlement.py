@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 
 from listener.database.model import Answer, Delivery, StopReason, Verb
 from listener.database.store import Store
-from listener.engine.lane import Calls, Lane, Pending
+from listener.engine.queue_writer import Calls, Pending, QueueWriter
 from listener.errors import DatabaseError, LeaseLost
 from listener.metrics import Metrics
 from listener.wakeup import Wakeup
@@ -62,7 +62,7 @@ class _LatestProgress:
 class Settlement:
     """Collect the writes of attempts, and send them in batches.
 
-    Each queue has one lane for outcomes and one for progress, so that no queue waits for another one, and the writes of
+    Each queue has one writer for outcomes and one for progress, so that no queue waits for another one, and the writes of
     one attempt arrive in their order. An idle service writes at once, and a busy one in few statements.
 
     Args:
@@ -88,7 +88,7 @@ class Settlement:
         slow = asyncio.Semaphore(SLOW_CALLS)
         self._calls = Calls(QUICK_CALLS, slow)
         self._progress_calls = Calls(QUICK_PROGRESS_CALLS, slow)
-        self._lanes: dict[tuple[str, bool], Lane] = {}
+        self._writers: dict[tuple[str, bool], QueueWriter] = {}
         self._group: TaskGroup | None = None
         self._progress: dict[int, _LatestProgress] = {}
         self._progressed = Wakeup()
@@ -104,7 +104,7 @@ class Settlement:
             raise asyncio.CancelledError
         pending = Pending(verb, delivery, item)
         self._unanswered.add(pending.answer)
-        self._lane(delivery.queue, verb).put(pending)
+        self._writer(delivery.queue, verb).put(pending)
         try:
             answer = await pending.answer
         finally:
@@ -156,19 +156,19 @@ class Settlement:
         """Write until cancelled."""
         async with anyio.create_task_group() as group:
             self._group = group
-            for lane in self._lanes.values():
-                group.start_soon(lane.run)
+            for writer in self._writers.values():
+                group.start_soon(writer.run)
             await self._run_progress()
 
-    def _lane(self, queue: str, verb: Verb) -> Lane:
+    def _writer(self, queue: str, verb: Verb) -> QueueWriter:
         is_progress = verb == "progress"
-        lane = self._lanes.get((queue, is_progress))
-        if lane is None:
+        writer = self._writers.get((queue, is_progress))
+        if writer is None:
             calls = self._progress_calls if is_progress else self._calls
-            lane = self._lanes[queue, is_progress] = Lane(queue, self._store.settle, calls)
+            writer = self._writers[queue, is_progress] = QueueWriter(queue, self._store.settle, calls)
             if self._group is not None:
-                self._group.start_soon(lane.run)
-        return lane
+                self._group.start_soon(writer.run)
+        return writer
 
     async def _run_progress(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -187,7 +187,7 @@ class Settlement:
                 self._notify(delivery, "progress", values)
                 pending = Pending("progress", delivery, values, repeats=False)
                 pending.answer.add_done_callback(partial(self._take_answer, progress))
-                self._lane(delivery.queue, "progress").put(pending)
+                self._writer(delivery.queue, "progress").put(pending)
 
     def _take_answer(self, progress: _LatestProgress, done: asyncio.Future[Answer]) -> None:
         progress.is_sent = False

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from listener import App, Job
-from listener.engine import lane
+from listener.engine import queue_writer
 from tests.support.harness import Switch, Table, app_of, serving, until
 
 SLOW = """
@@ -72,8 +72,8 @@ async def test_a_batch_that_takes_too_long_is_written_in_smaller_ones(
 async def test_a_row_that_can_not_be_written_in_time_is_set_aside_and_the_others_are_written(
     jobs: Table, database: str, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane, "SLOW_RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(lane, "SLOW_TRIES", 3)
+    monkeypatch.setattr(queue_writer, "SLOW_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(queue_writer, "SLOW_TRIES", 3)
     await db.execute(SLOW.format(word="completed", seconds=30))
     await set_for_services(db, "set statement_timeout = ''400ms''")
     switch = Switch()

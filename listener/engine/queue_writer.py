@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 MAX_BATCH = 250
 SLOW_CALL_SECONDS = 1.0
-"""A call that takes longer makes its lane a slow one; after a quicker call the next one may be twice as large."""
+"""A call that takes longer makes its writer a slow one; after a quicker call the next one may be twice as large."""
 LOCKED_RETRY_SECONDS = 0.25
 LOCKED_RETRY_MAX_SECONDS = 2.0
 # A write that can't be done alone is tried so often; with these pauses that takes about a minute.
@@ -47,7 +47,7 @@ class Pending:
     """One write, and its answer when there is one.
 
     Args:
-        repeats: whether a write that met a locked row is sent again by the lane.
+        repeats: whether a write that met a locked row is sent again by the writer.
     """
 
     __slots__ = ("answer", "delivery", "item", "refusal", "repeats", "tries", "verb")
@@ -72,14 +72,14 @@ class Pending:
 
 
 class Calls:
-    """Limit the calls of all lanes at once: some quick ones and one slow one, so that no queue delays another."""
+    """Limit the calls of all writers at once: some quick ones and one slow one, so that no queue delays another."""
 
     def __init__(self, quick: int, slow: asyncio.Semaphore) -> None:
         self.quick = asyncio.Semaphore(quick)
         self.slow = slow
 
 
-class Lane:
+class QueueWriter:
     """The writes of one queue. The next batch gathers while one is being written.
 
     After an error of a whole call the next call is half as large, down to one write. One that can't be done alone does
