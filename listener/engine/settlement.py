@@ -62,7 +62,7 @@ class _LatestProgress:
 class Settlement:
     """Collect the writes of attempts, and send them in batches.
 
-    Each queue has one writer for outcomes and one for progress, so that no queue waits for another one, and the writes of
+    Each queue has one writer for outcomes and one for progress, so that no queue waits for another, and the writes of
     one attempt arrive in their order. An idle service writes at once, and a busy one in few statements.
 
     Args:
